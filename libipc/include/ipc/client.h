@@ -1,0 +1,46 @@
+/*
+ * What generated client stubs are built on. Two backends: the kernel's (libipc/kernel/client.c, used by libposix and
+ * init) and the host's (a test's own). SPDX-License-Identifier: MIT
+ */
+#ifndef IPC_CLIENT_H
+#define IPC_CLIENT_H
+
+#include <aramid/abi.h>
+#include <ipc/status.h>
+#include <stdint.h>
+
+/* One outgoing request and its reply. The stub fills it, `ipc_client_call` carries it. */
+struct ipc_request {
+    ar_cap target;
+    uint32_t label;
+    unsigned word_count;
+    uint64_t words[AR_MSG_WORDS];       /* request in; reply out */
+    unsigned cap_count;
+    uint64_t caps[AR_MSG_CAPS];         /* slots to send, | AR_CAP_MOVE */
+    unsigned in_count, out_count;
+    const struct ar_segment *in, *out;  /* memory the server may read / write during the call; borrowed */
+    /* reply */
+    unsigned reply_word_count, reply_cap_count;
+    struct ar_received reply_caps[AR_MSG_CAPS];
+    /* empty slots for arriving capabilities; borrowed */
+    unsigned recv_slot_count;
+    const ar_cap *recv_slots;
+};
+
+/* Blocks for the reply. The server's status, or ST_CLOSED when it is gone, ST_SLOTS when recv_slots are too few. */
+enum status ipc_client_call(struct ipc_request *request);
+
+/* The memory and capabilities that go with a call; any pointer may be NULL when its count is 0. */
+struct ipc_transfer {
+    const struct ar_segment *in, *out;
+    unsigned in_count, out_count;
+    const uint64_t *caps;      /* slots to send */
+    unsigned cap_count;
+    const ar_cap *recv_slots;
+    unsigned recv_slot_count;
+    /* filled by the call */
+    unsigned received_count;
+    struct ar_received received[AR_MSG_CAPS];
+};
+
+#endif

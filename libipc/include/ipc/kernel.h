@@ -1,0 +1,109 @@
+/*
+ * Raw kernel system calls, as inline functions. Guest only (servers and libposix). SPDX-License-Identifier: MIT
+ *
+ * `struct ar_ipc_buffer *buffer` is the calling thread's own.
+ */
+#ifndef IPC_KERNEL_H
+#define IPC_KERNEL_H
+
+#include <aramid/abi.h>
+
+struct ar_message {
+    uint64_t badge, info, words[4], principal;
+};
+
+/* Every system call goes through here; `m` carries rdi (badge), rsi (info) and words 0..3 both ways. */
+static inline enum ar_error ar_syscall(enum ar_syscall number, struct ar_message *m, ar_cap reply, uint64_t deadline)
+{
+    uint64_t rax = number;
+    uint64_t rbx = 0;
+    register uint64_t r10 __asm__("r10") = m->words[1];
+    register uint64_t r8 __asm__("r8") = m->words[2];
+    register uint64_t r9 __asm__("r9") = m->words[3];
+    register uint64_t r12 __asm__("r12") = reply;
+    register uint64_t r13 __asm__("r13") = deadline;
+    __asm__ volatile("syscall"
+                     : "+a"(rax), "+D"(m->badge), "+S"(m->info), "+d"(m->words[0]), "+r"(r10), "+r"(r8), "+r"(r9),
+                       "+b"(rbx), "+r"(r12), "+r"(r13)
+                     :
+                     : "rcx", "r11", "memory");
+    m->words[1] = r10;
+    m->words[2] = r8;
+    m->words[3] = r9;
+    m->principal = rbx;
+    return (enum ar_error)rax;
+}
+
+/* Invoke with up to four words; results are left in *m. */
+static inline enum ar_error ar_invoke(ar_cap target, enum ar_invocation label, uint64_t w0, uint64_t w1, uint64_t w2,
+                                      uint64_t w3, unsigned words, struct ar_message *m)
+{
+    *m = (struct ar_message){.badge = target, .info = AR_INFO(label, words, 0, 0, 0), .words = {w0, w1, w2, w3}};
+    return ar_syscall(AR_SYS_INVOKE, m, 0, 0);
+}
+
+static inline enum ar_error ar_invoke4(ar_cap target, enum ar_invocation label, uint64_t w0, uint64_t w1, uint64_t w2,
+                                       uint64_t w3)
+{
+    struct ar_message m;
+    return ar_invoke(target, label, w0, w1, w2, w3, 4, &m);
+}
+
+static inline enum ar_error ar_cap_copy(ar_cap to_root, ar_cap to, ar_cap from_root, ar_cap from, unsigned rights)
+{
+    return ar_invoke4(to_root, AR_CNODE_COPY, to, from_root, from, rights);
+}
+
+static inline enum ar_error ar_cap_move(ar_cap to_root, ar_cap to, ar_cap from_root, ar_cap from)
+{
+    return ar_invoke4(to_root, AR_CNODE_MOVE, to, from_root, from, 0);
+}
+
+static inline enum ar_error ar_cap_delete(ar_cap slot)
+{
+    return ar_invoke4(AR_CAP_SELF, AR_CNODE_DELETE, slot, 0, 0, 0);
+}
+
+static inline enum ar_error ar_retype(ar_cap untyped, enum ar_type type, unsigned bits, ar_cap first, unsigned count)
+{
+    return ar_invoke4(untyped, AR_UNTYPED_RETYPE, type, bits, first, count);
+}
+
+static inline enum ar_error ar_signal(ar_cap notification, uint64_t bits)
+{
+    struct ar_message m = {.badge = notification, .words = {bits}};
+    return ar_syscall(AR_SYS_SIGNAL, &m, 0, 0);
+}
+
+/* Wait for bits; AR_ERR_TIMEOUT after the absolute deadline. */
+static inline enum ar_error ar_wait(ar_cap notification, uint64_t deadline_ns, uint64_t *bits)
+{
+    struct ar_message m = {.badge = notification};
+    enum ar_error error = ar_syscall(AR_SYS_WAIT, &m, 0, deadline_ns);
+    *bits = error ? 0 : m.words[0];
+    return error;
+}
+
+static inline void ar_yield(void)
+{
+    struct ar_message m = {0};
+    ar_syscall(AR_SYS_YIELD, &m, 0, 0);
+}
+
+static inline uint64_t ar_clock_ns(void)
+{
+    struct ar_message m = {0};
+    ar_syscall(AR_SYS_CLOCK, &m, 0, 0);
+    return m.words[0];
+}
+
+/* Write up to 448 bytes to a log capability. */
+static inline void ar_log(struct ar_ipc_buffer *buffer, ar_cap log, const char *text, unsigned length)
+{
+    if (length > 448)
+        length = 448;
+    __builtin_memcpy(&buffer->words[4], text, length);
+    ar_invoke4(log, AR_LOG_WRITE, length, 0, 0, 0);
+}
+
+#endif

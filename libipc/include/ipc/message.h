@@ -1,0 +1,121 @@
+/*
+ * What a server's pure core sees of one request, and how it answers. SPDX-License-Identifier: MIT
+ *
+ * The shell (or the host backend, or a unit test) fills a `struct ipc_call`, hands it to the core, then carries out
+ * what the core left in it: the reply, then the effects. A core calls nothing but the functions of this header,
+ * ipc/memory.h and the C library's mem* and str* functions; a test checks that with nm.
+ */
+#ifndef IPC_MESSAGE_H
+#define IPC_MESSAGE_H
+
+#include <aramid/abi.h>
+#include <ipc/status.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Principal word: which process (an index into the credentials table) and which thread. Stamped by the kernel. */
+#define PRINCIPAL(process, thread) ((uint64_t)(thread) << 32 | (uint32_t)(process))
+#define PRINCIPAL_PROCESS(principal) ((uint32_t)(principal))
+#define PRINCIPAL_THREAD(principal) ((uint32_t)((principal) >> 32))
+
+/* A capability that came with the request. kind AR_RECEIVED_BADGE: a gate of this very server. */
+struct ipc_cap {
+    enum ar_received_kind kind;
+    enum ar_type type;
+    uint64_t value;  /* slot (the core owns it: keep, reply with it, or ipc_drop it) or badge (borrowed) */
+    uint64_t issuer; /* enum ipc_issuer */
+};
+
+/* Issuer words: set by init on each server's endpoint, so nobody else's gate can pose as a descriptor. */
+enum ipc_issuer { ISSUER_NONE, ISSUER_PROCD, ISSUER_FILED, ISSUER_SOCKD, ISSUER_CONSOLED };
+
+/* A capability for the reply. */
+struct ipc_reply_cap {
+    bool own_gate;  /* true: a counted copy of this server's gate with badge `value`; else a slot's capability */
+    bool move;      /* slots only: it leaves us */
+    uint64_t value;
+};
+
+/* What the shell does after the reply is sent, in order. */
+enum ipc_effect_kind {
+    IPC_EFFECT_WAKE, /* signal the notification in slot `value` with bit 0 */
+    IPC_EFFECT_DROP, /* delete the capability in slot `value` */
+};
+struct ipc_effect {
+    enum ipc_effect_kind kind;
+    uint64_t value;
+};
+/* A growing list; `ipc_effect_add` never fails (it is sized so that one request's bounded work fits; a core that
+ * needs more drains with `more`, see ipc/server.h). */
+#define IPC_EFFECTS_MAX 1024
+struct ipc_effects {
+    unsigned count;
+    struct ipc_effect list[IPC_EFFECTS_MAX];
+};
+
+struct ipc_call {
+    /* the request */
+    uint32_t label;
+    uint64_t badge, principal;
+    unsigned word_count, cap_count;
+    uint64_t words[AR_MSG_WORDS];
+    struct ipc_cap caps[AR_MSG_CAPS];
+    /* the reply: status goes into the label; the shell sends words[0..reply_word_count) from reply_words */
+    enum status status;
+    unsigned reply_word_count, reply_cap_count;
+    uint64_t reply_words[AR_MSG_WORDS];
+    struct ipc_reply_cap reply_caps[AR_MSG_CAPS];
+    struct ipc_effects *effects;
+    /* the caller's memory; see ipc_data_get and ipc_data_put */
+    const struct ipc_data_ops *data;
+    void *data_context;
+};
+
+struct ipc_data_ops {
+    enum status (*get)(void *context, uint64_t offset, void *destination, size_t length);
+    enum status (*put)(void *context, uint64_t offset, const void *source, size_t length);
+};
+
+/* Copy `length` bytes from the memory that the caller declared as input, from `offset` on. ST_FAULT when the declared
+ * memory is shorter or not there: nothing of the server's state may have changed by then, so copy first, commit
+ * after. Does not block. */
+static inline enum status ipc_data_get(struct ipc_call *call, uint64_t offset, void *destination, size_t length)
+{
+    return length == 0 ? ST_OK : call->data->get(call->data_context, offset, destination, length);
+}
+
+/* The other way: into the memory that the caller declared as output. */
+static inline enum status ipc_data_put(struct ipc_call *call, uint64_t offset, const void *source, size_t length)
+{
+    return length == 0 ? ST_OK : call->data->put(call->data_context, offset, source, length);
+}
+
+static inline void ipc_effect_add(struct ipc_effects *effects, enum ipc_effect_kind kind, uint64_t value)
+{
+    if (effects->count < IPC_EFFECTS_MAX)
+        effects->list[effects->count++] = (struct ipc_effect){kind, value};
+}
+
+static inline void ipc_wake(struct ipc_effects *effects, uint64_t notification_slot)
+{
+    ipc_effect_add(effects, IPC_EFFECT_WAKE, notification_slot);
+}
+
+static inline void ipc_drop(struct ipc_effects *effects, uint64_t slot)
+{
+    ipc_effect_add(effects, IPC_EFFECT_DROP, slot);
+}
+
+/* Add a copy of our gate with this badge to the reply. At most AR_MSG_CAPS capabilities a reply. */
+static inline void ipc_reply_gate(struct ipc_call *call, uint64_t badge)
+{
+    call->reply_caps[call->reply_cap_count++] = (struct ipc_reply_cap){.own_gate = true, .value = badge};
+}
+
+static inline void ipc_reply_slot(struct ipc_call *call, uint64_t slot, bool move)
+{
+    call->reply_caps[call->reply_cap_count++] = (struct ipc_reply_cap){.move = move, .value = slot};
+}
+
+#endif

@@ -1,0 +1,61 @@
+/*
+ * Sessions and wake-ups, shared by every server core. SPDX-License-Identifier: MIT
+ *
+ * A thread opens one session per server (session protocol, op open), handing over its notification. The session is
+ * named by the thread half of the principal, which nobody can forge, and is held open by a session gate in the
+ * thread's capability space: its closed message ends the session.
+ *
+ * An operation that would block arms a one-shot wake-up: it puts (object, session, events) on the object's waiter
+ * list and answers ST_WAIT. When the object changes, `waiters_wake` signals every waiter whose events are touched and
+ * unlinks it. A waiter that gave up meanwhile gets a wake-up it does not need, which is harmless: everyone asks again.
+ * Arming twice for the same object and session keeps one entry.
+ */
+#ifndef IPC_SESSION_H
+#define IPC_SESSION_H
+
+#include <ipc/message.h>
+
+struct waiter;
+
+/* Head of an object's waiter list; zero-initialised is empty. */
+struct waiters {
+    struct waiter *first;
+};
+
+struct session {
+    uint32_t thread;       /* key; PRINCIPAL_THREAD */
+    uint64_t notification; /* slot; owned */
+    uint64_t badge;        /* of the session gate */
+    struct waiter *armed;  /* every waiter of this session */
+    unsigned armed_count;
+};
+
+/* Bounds the memory that one thread can pin in a server by arming wake-ups. */
+#define SESSION_ARMED_MAX 32768u
+
+struct session_table {
+    struct session **slots; /* open addressing by thread, power-of-two size */
+    unsigned capacity, count;
+};
+
+/* NULL when this thread has no session. */
+struct session *session_find(const struct session_table *table, uint64_t principal);
+
+/* Open (or re-open: the old notification is dropped) the caller's session. `badge` is the session gate's.
+ * ST_NOMEM leaves everything as it was. */
+enum status session_open(struct session_table *table, uint64_t principal, uint64_t notification_slot,
+                         uint64_t badge, struct ipc_effects *effects);
+
+/* End the session: unlink its waiters, drop its notification. */
+void session_close(struct session_table *table, struct session *session, struct ipc_effects *effects);
+
+/* `events` are poll(2) bits. ST_OK; ST_SESSION when session is NULL; ST_NOMEM. */
+enum status waiters_arm(struct waiters *list, struct session *session, uint32_t events);
+
+/* Signal and unlink every waiter with an event in common. */
+void waiters_wake(struct waiters *list, uint32_t events, struct ipc_effects *effects);
+
+/* The object goes: everyone wakes. */
+void waiters_destroy(struct waiters *list, struct ipc_effects *effects);
+
+#endif
