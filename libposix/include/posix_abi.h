@@ -89,8 +89,10 @@ struct posix_header {
  *   3. otherwise, if the thread is not blocked on a fault and async_rip == 0 (FRAME_READ), it runs program code:
  *      async_rip = rip, async_rflags = rflags (FRAME_WRITE), write rip = async_entry. All other registers stay; libposix
  *      switches stacks, saves everything, clears async_rip, and delivers. async_rip != 0 means one is under way already.
- * Signals with the default action of ending or stopping are not upcalls: procd knows from proc.signal_policy which ones are
- * neither ignored nor handled and acts by itself, unless the signal is blocked by every thread (then it stays pending).
+ * Every signal goes this way, default actions too: libposix knows dispositions and masks, and ends the process by proc.exit
+ * or stops it by proc.stop. procd acts by itself for SIGKILL, SIGSTOP and SIGCONT (which continues, and is then upcalled as
+ * well), and for a fault signal (SIGSEGV, SIGFPE, SIGILL, SIGBUS, SIGTRAP) that finds the thread inside libposix: that ends
+ * the process. A fault in program code is queued for that thread with its address and upcalled: async_rip = the faulting rip.
  */
 
 struct posix_start {
