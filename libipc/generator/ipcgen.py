@@ -201,13 +201,13 @@ def client(spec, source):
     for op in spec["op"]:
         lower, upper = names(spec, op)
         least, most, _ = caps(op, "out")
-        out += [stub_signature(spec, op), "{", "    struct ipc_request request;",
-                f"    ipc_stub_begin(&request, target, {upper}, {len(op['request'])}, "
+        out += [stub_signature(spec, op), "{", "    struct ipc_request ipc_rq;",
+                f"    ipc_stub_begin(&ipc_rq, target, {upper}, {len(op['request'])}, "
                 + ("transfer);" if has_transfer(op) else "NULL);")]
         for index, field in enumerate(op["request"]):
-            out.append(f"    request.words[{index}] = (uint64_t){field['name']};")
-        out.append("    enum status status = ipc_client_call(&request);")
-        out.append(f"    return ipc_stub_end(&request, status, {'reply' if op['reply'] else 'NULL'}, {len(op['reply'])}, "
+            out.append(f"    ipc_rq.words[{index}] = (uint64_t){field['name']};")
+        out.append("    enum status ipc_st = ipc_client_call(&ipc_rq);")
+        out.append(f"    return ipc_stub_end(&ipc_rq, ipc_st, {'reply' if op['reply'] else 'NULL'}, {len(op['reply'])}, "
                    f"{least}, {most}, {'transfer' if has_transfer(op) else 'NULL'});")
         out += ["}", ""]
     return "\n".join(out)
