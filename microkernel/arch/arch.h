@@ -1,0 +1,56 @@
+/*
+ * What the portable part of the kernel needs from the processor. SPDX-License-Identifier: MIT
+ *
+ * On the host (unit tests) tests/unit/kernel_host.c implements this header.
+ */
+#ifndef ARCH_ARCH_H
+#define ARCH_ARCH_H
+
+#include "object/object.h"
+
+#define ARCH_USER_END 0x7ffffffff000ull  /* first address that user space cannot have */
+#define ARCH_USER_FLAGS 0x202ull         /* IF and the always-one bit */
+#define ARCH_USER_FLAGS_SETTABLE 0xdd5ull /* arithmetic flags, DF, TF */
+
+/* Physical memory is mapped whole in the kernel: these convert. */
+uint64_t arch_physical(const void *pointer);
+void *arch_pointer(uint64_t physical);
+
+uint64_t arch_clock_ns(void);
+uint64_t arch_tsc_per_us(void);
+/* Program the timer for absolute time `ns` (or as near as it can) and note it in core.timer_ns. */
+void arch_timer_arm(uint64_t ns);
+/* Enable interrupts, halt until one was handled, disable them again. */
+void arch_halt(void);
+
+/* Thread switch: save what is not in tcb->regs of the one that leaves; load it, and the address space, of the next. */
+void arch_thread_leave(struct tcb *tcb);
+void arch_thread_enter(struct tcb *tcb);
+void arch_vector_init(struct tcb *tcb);
+
+/* Address spaces. `arch_space_init` fills in the kernel's part of a new top table and returns its ASID. */
+bool arch_space_available(uint64_t count);
+uint32_t arch_space_init(void *table);
+
+/* Kernel address of the page of a space that holds `address`, plus the offset; NULL when it is not mapped for user
+ * access (for writing when `write`). */
+void *arch_user_page(const struct cap *vspace, uint64_t address, bool write);
+/* Copy between kernel memory and the current address space's user memory. False: a page is not there. */
+bool arch_copy_to_user(uint64_t user, const void *from, uint64_t length);
+bool arch_copy_from_user(void *to, uint64_t user, uint64_t length);
+
+void memory_clear(void *memory, uint64_t bytes);
+void memory_copy(void *to, const void *from, uint64_t bytes);
+
+/* Interrupt lines of the controller: masked until enabled. */
+void arch_irq_enable(unsigned line, bool enable);
+void arch_port_out(uint16_t port, uint32_t value, unsigned bytes);
+uint32_t arch_port_in(uint16_t port);
+
+/* The system log: COM2. */
+void log_write(const char *text, unsigned length);
+void log_printf(const char *format, ...) __attribute__((format(printf, 1, 2)));
+void log_threads(void);
+_Noreturn void kernel_stop(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+#endif

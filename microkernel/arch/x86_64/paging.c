@@ -1,0 +1,150 @@
+/*
+ * Page tables and ASIDs. SPDX-License-Identifier: MIT
+ */
+#include "arch/x86_64/paging.h"
+#include "arch/arch.h"
+#include "arch/x86_64/cpu.h"
+#include "sched/sched.h"
+
+enum { ASID_COUNT = 8192, ENTRIES = 512 };
+
+extern const char kernel_text[], kernel_text_end[], kernel_rodata_end[], kernel_end[];
+
+uint64_t pte_no_execute;
+static uint64_t kernel_top[ENTRIES] __attribute__((aligned(4096)));
+static uint64_t kernel_directory_pointers[ENTRIES] __attribute__((aligned(4096)));
+static uint64_t kernel_directory[ENTRIES] __attribute__((aligned(4096)));
+static uint64_t kernel_table[ENTRIES] __attribute__((aligned(4096)));
+
+/* ASID 0 is nobody's. Freed ones are handed out again as late as possible. */
+static void *asid_table[ASID_COUNT];
+static uint32_t asid_next = 1, asid_used;
+
+uint64_t arch_physical(const void *pointer)
+{
+    uint64_t address = (uint64_t)pointer;
+    return address >= KERNEL_BASE ? address - KERNEL_BASE : address - PHYSMAP;
+}
+
+void *arch_pointer(uint64_t physical)
+{
+    return (void *)(physical + PHYSMAP);
+}
+
+bool arch_space_available(uint64_t count)
+{
+    return count <= ASID_COUNT - 1 - asid_used;
+}
+
+uint32_t arch_space_init(void *table)
+{
+    uint64_t *top = table;
+    for (unsigned i = ENTRIES / 2; i < ENTRIES; i++)
+        top[i] = kernel_top[i];
+    while (asid_table[asid_next])
+        asid_next = asid_next + 1 == ASID_COUNT ? 1 : asid_next + 1;
+    uint32_t asid = asid_next;
+    asid_table[asid] = table;
+    asid_next = asid_next + 1 == ASID_COUNT ? 1 : asid_next + 1;
+    asid_used++;
+    return asid;
+}
+
+void *space_of_asid(uint32_t asid)
+{
+    return asid < ASID_COUNT ? asid_table[asid] : NULL;
+}
+
+void space_release(uint32_t asid, void *top)
+{
+    asid_table[asid] = NULL;
+    asid_used--;
+    if (core.space == (uint64_t)top) {
+        core.space = 0;
+        cpu_load_space(arch_physical(kernel_top));
+    }
+}
+
+uint64_t *space_entry(void *top, uint64_t address, unsigned level)
+{
+    uint64_t *table = top;
+    if (!table)
+        return NULL;
+    for (unsigned at = 3; at > level; at--) {
+        uint64_t entry = table[address >> (12 + 9 * at) & (ENTRIES - 1)];
+        if (!(entry & PTE_PRESENT) || (at < 3 && (entry & PTE_LARGE)))
+            return NULL;
+        table = arch_pointer(entry & PTE_ADDRESS);
+    }
+    return &table[address >> (12 + 9 * level) & (ENTRIES - 1)];
+}
+
+void space_flush(void *top)
+{
+    if (core.space == (uint64_t)top)
+        cpu_load_space(arch_physical(top));
+}
+
+void space_flush_page(void *top, uint64_t address)
+{
+    if (core.space == (uint64_t)top)
+        __asm__ volatile("invlpg (%0)" : : "r"(address) : "memory");
+}
+
+void *arch_user_page(const struct cap *vspace, uint64_t address, bool write)
+{
+    uint64_t need = PTE_PRESENT | PTE_USER | (write ? PTE_WRITE : 0);
+    if (vspace->type != AR_VSPACE || address >= ARCH_USER_END)
+        return NULL;
+    uint64_t *entry = space_entry((void *)vspace->object, address, 0);
+    if (entry && (*entry & need) == need)
+        return arch_pointer((*entry & PTE_ADDRESS) + (address & 0xfff));
+    entry = space_entry((void *)vspace->object, address, 1);
+    if (entry && (*entry & PTE_LARGE) && (*entry & need) == need)
+        return arch_pointer((*entry & PTE_ADDRESS & ~0x1fffffull) + (address & 0x1fffff));
+    return NULL;
+}
+
+static uint64_t image_flags(uint64_t address)
+{
+    if (address < (uint64_t)kernel_text)
+        return 0; /* the boot code's place: not needed any more */
+    if (address < (uint64_t)kernel_text_end)
+        return PTE_PRESENT | PTE_GLOBAL;
+    if (address < (uint64_t)kernel_rodata_end)
+        return PTE_PRESENT | PTE_GLOBAL | pte_no_execute;
+    if (address < (uint64_t)kernel_end)
+        return PTE_PRESENT | PTE_GLOBAL | PTE_WRITE | pte_no_execute;
+    return 0;
+}
+
+void paging_init(uint64_t top_physical, uint64_t (*allocate)(void))
+{
+    for (uint64_t i = 0; i < ENTRIES; i++) {
+        uint64_t flags = image_flags(KERNEL_BASE + i * 4096);
+        kernel_table[i] = flags ? i * 4096 | flags : 0;
+    }
+    kernel_directory[0] = arch_physical(kernel_table) | PTE_PRESENT | PTE_WRITE;
+    kernel_directory_pointers[510] = arch_physical(kernel_directory) | PTE_PRESENT | PTE_WRITE;
+    kernel_top[511] = arch_physical(kernel_directory_pointers) | PTE_PRESENT | PTE_WRITE;
+
+    /* The physical map, at least the first 4 GiB: the local APIC is at their end. */
+    uint64_t gigabytes = (top_physical + (1ull << 30) - 1) >> 30;
+    if (gigabytes < 4)
+        gigabytes = 4;
+    if (gigabytes > ENTRIES)
+        gigabytes = ENTRIES;
+    uint64_t pointers = allocate();
+    kernel_top[256] = pointers | PTE_PRESENT | PTE_WRITE;
+    for (uint64_t g = 0; g < gigabytes; g++) {
+        uint64_t directory = allocate(), *entry = arch_pointer(directory);
+        ((uint64_t *)arch_pointer(pointers))[g] = directory | PTE_PRESENT | PTE_WRITE;
+        for (uint64_t i = 0; i < ENTRIES; i++) {
+            uint64_t physical = g << 30 | i << 21;
+            bool device = physical >= 0xc0000000 && physical < 0x100000000 && physical >= top_physical;
+            entry[i] = physical | PTE_PRESENT | PTE_WRITE | PTE_LARGE | PTE_GLOBAL | pte_no_execute |
+                       (device || physical == 0xfee00000 ? PTE_UNCACHED : 0);
+        }
+    }
+    cpu_load_space(arch_physical(kernel_top));
+}

@@ -1,0 +1,294 @@
+/*
+ * Call, receive, reply: the rendezvous. SPDX-License-Identifier: MIT
+ *
+ *   READY --call, nobody receives--> BLOCKED_CALL --received--> BLOCKED_REPLY --reply--> READY
+ *   READY --call, somebody receives-----------------------------^
+ *   READY --receive, nothing there--> BLOCKED_RECV --call, closed gate, bound bits, deadline--> READY
+ *   READY --fault--> BLOCKED_FAULT --received (now held by a reply object)--> BLOCKED_FAULT --reply--> READY
+ *
+ * `waiting_on` is set exactly in the states that are on an endpoint's queue; `reply` is set in BLOCKED_REPLY, in
+ * BLOCKED_FAULT after it was received, and in BLOCKED_RECV (the reply object that the caller will go into).
+ */
+#include "arch/arch.h"
+#include "ipc/ipc.h"
+#include "sched/sched.h"
+
+static void block(struct tcb *tcb, enum ar_thread_state state)
+{
+    tcb->state = (uint8_t)state;
+    sched_unready(tcb);
+}
+
+static void wake(struct tcb *tcb)
+{
+    deadline_remove(tcb);
+    tcb->state = AR_THREAD_READY;
+    tcb->waiting_on = NULL;
+    tcb->waiting_for = NULL;
+    sched_ready(tcb);
+}
+
+static void wake_receiver(struct tcb *receiver)
+{
+    queue_remove(&receiver->waiting_on->receivers, receiver);
+    if (receiver->reply) {
+        receiver->reply->receiver = NULL;
+        receiver->reply = NULL;
+    }
+    wake(receiver);
+}
+
+/* ---- sending ------------------------------------------------------------------------------------- */
+
+/* Hand a fault message over; the words do not come from the faulting thread's registers. */
+static void transfer_fault(struct tcb *from, struct tcb *to)
+{
+    to->regs.rdx = from->fault[0];
+    to->regs.r10 = from->fault[1];
+    to->regs.r8 = from->fault[2];
+    to->regs.r9 = from->fault[3];
+    for (unsigned i = 4; i < FAULT_WORDS; i++)
+        to->buffer->words[i] = from->fault[i];
+    to->regs.rsi = AR_INFO(AR_LABEL_FAULT, FAULT_WORDS, 0, 0, 0);
+    to->regs.rdi = from->badge;
+    to->regs.rax = AR_OK;
+}
+
+/* Give the sender's message to a receiver that uses `reply`. The sender is on no queue. False: it got an error instead,
+ * and the receiver goes on waiting. */
+static bool deliver(struct tcb *sender, struct tcb *receiver, struct reply *reply, struct endpoint *endpoint)
+{
+    if (sender->state == AR_THREAD_BLOCKED_FAULT) {
+        transfer_fault(sender, receiver);
+    } else {
+        enum ar_error error = ipc_transfer(sender, receiver, sender->badge, endpoint);
+        if (error) {
+            ipc_return(sender, error);
+            wake(sender);
+            return false;
+        }
+        block(sender, AR_THREAD_BLOCKED_REPLY);
+    }
+    receiver->regs.rbx = sender->principal;
+    sender->waiting_on = NULL;
+    sender->reply = reply;
+    reply->caller = sender;
+    reply->server = receiver;
+    return true;
+}
+
+/* `sender` is blocked (BLOCKED_CALL or BLOCKED_FAULT) and has its badge: deliver now or queue. */
+static void send(struct tcb *sender, struct endpoint *endpoint)
+{
+    struct tcb *receiver = endpoint->receivers.head;
+    if (receiver) {
+        struct reply *reply = receiver->reply;
+        if (deliver(sender, receiver, reply, endpoint))
+            wake_receiver(receiver);
+        return;
+    }
+    sender->waiting_on = endpoint;
+    queue_append(&endpoint->senders, sender);
+}
+
+static enum ar_error call_target(struct tcb *caller, struct endpoint **endpoint)
+{
+    struct cap *slot;
+    enum ar_error error = tcb_lookup(caller, caller->regs.rdi, &slot);
+    if (error)
+        return error;
+    if (slot->type == AR_GATE) {
+        struct gate *gate = (struct gate *)slot->object;
+        *endpoint = gate->endpoint;
+        caller->badge = gate->badge;
+    } else if (slot->type == AR_ENDPOINT) {
+        *endpoint = (struct endpoint *)slot->object;
+        caller->badge = 0;
+    } else {
+        return slot->type == AR_NULL ? AR_ERR_EMPTY : AR_ERR_TYPE;
+    }
+    if (!(slot->rights & AR_SEND))
+        return AR_ERR_RIGHTS;
+    return *endpoint ? AR_OK : AR_ERR_GONE;
+}
+
+void ipc_call(struct tcb *caller)
+{
+    struct endpoint *endpoint = NULL;
+    enum ar_error error = call_target(caller, &endpoint);
+    if (!error && AR_INFO_LABEL(caller->regs.rsi) < AR_LABEL_USER)
+        error = AR_ERR_LABEL;
+    if (!error && (AR_INFO_WORDS(caller->regs.rsi) > AR_MSG_WORDS || AR_INFO_CAPS(caller->regs.rsi) > AR_MSG_CAPS))
+        error = AR_ERR_ARGUMENT;
+    if (error) {
+        ipc_return(caller, error);
+        return;
+    }
+    block(caller, AR_THREAD_BLOCKED_CALL);
+    send(caller, endpoint);
+}
+
+bool ipc_fault(struct tcb *tcb, const uint64_t words[FAULT_WORDS])
+{
+    if (tcb->fault_gate.type != AR_GATE)
+        return false;
+    struct gate *gate = (struct gate *)tcb->fault_gate.object;
+    if (!gate->endpoint)
+        return false;
+    for (unsigned i = 0; i < FAULT_WORDS; i++)
+        tcb->fault[i] = words[i];
+    tcb->badge = gate->badge;
+    block(tcb, AR_THREAD_BLOCKED_FAULT);
+    send(tcb, gate->endpoint);
+    return true;
+}
+
+/* ---- receiving ----------------------------------------------------------------------------------- */
+
+void ipc_receive(struct tcb *receiver)
+{
+    struct cap *slot, *reply_slot;
+    uint64_t deadline = receiver->regs.r13;
+    enum ar_error error = tcb_lookup_type(receiver, receiver->regs.rdi, AR_ENDPOINT, AR_RECV, &slot);
+    if (!error)
+        error = tcb_lookup_type(receiver, receiver->regs.r12, AR_REPLY, 0, &reply_slot);
+    struct endpoint *endpoint = error ? NULL : (struct endpoint *)slot->object;
+    struct reply *reply = error ? NULL : (struct reply *)reply_slot->object;
+    if (!error && (reply->caller || reply->receiver))
+        error = AR_ERR_BUSY;
+    if (error) {
+        ipc_return(receiver, error);
+        return;
+    }
+    endpoint->server = receiver;
+    struct gate *closed = gate_take_closed(endpoint);
+    if (closed) {
+        ipc_return_message(receiver, closed->badge, AR_LABEL_CLOSED, 0, 0);
+        return;
+    }
+    if (receiver->bound && receiver->bound->bits) {
+        ipc_return_message(receiver, 0, AR_LABEL_NOTIFICATION, receiver->bound->bits, 1);
+        receiver->bound->bits = 0;
+        return;
+    }
+    struct tcb *sender;
+    while ((sender = endpoint->senders.head)) {
+        queue_remove(&endpoint->senders, sender);
+        if (deliver(sender, receiver, reply, endpoint))
+            return;
+    }
+    if (deadline != AR_NO_DEADLINE && deadline <= arch_clock_ns()) {
+        ipc_return_message(receiver, 0, AR_LABEL_TIMEOUT, 0, 0);
+        return;
+    }
+    receiver->waiting_on = endpoint;
+    receiver->reply = reply;
+    reply->receiver = receiver;
+    block(receiver, AR_THREAD_BLOCKED_RECV);
+    queue_append(&endpoint->receivers, receiver);
+    deadline_add(receiver, deadline);
+}
+
+void ipc_deliver_closed(struct endpoint *endpoint)
+{
+    struct tcb *receiver = endpoint->receivers.head;
+    if (!receiver)
+        return;
+    struct gate *gate = gate_take_closed(endpoint);
+    ipc_return_message(receiver, gate->badge, AR_LABEL_CLOSED, 0, 0);
+    wake_receiver(receiver);
+}
+
+void ipc_deliver_bits(struct tcb *receiver, uint64_t bits)
+{
+    ipc_return_message(receiver, 0, AR_LABEL_NOTIFICATION, bits, 1);
+    wake_receiver(receiver);
+}
+
+/* ---- replying ------------------------------------------------------------------------------------ */
+
+/* Reply to the caller of the reply object in `reply_slot`. AR_ERR_GONE: there is none (any more). */
+static enum ar_error reply_to(struct tcb *server, uint64_t reply_slot)
+{
+    struct cap *slot;
+    enum ar_error error = tcb_lookup_type(server, reply_slot, AR_REPLY, 0, &slot);
+    if (error)
+        return error;
+    struct reply *reply = (struct reply *)slot->object;
+    struct tcb *caller = reply->caller;
+    if (!caller)
+        return AR_ERR_GONE;
+    if (caller->state != AR_THREAD_BLOCKED_FAULT) {
+        error = ipc_transfer(server, caller, 0, NULL);
+        if (error)
+            return error;
+    }
+    reply->caller = NULL;
+    caller->reply = NULL;
+    wake(caller);
+    return AR_OK;
+}
+
+void ipc_reply(struct tcb *server)
+{
+    ipc_return(server, reply_to(server, server->regs.rdi));
+}
+
+void ipc_reply_receive(struct tcb *server)
+{
+    enum ar_error error = reply_to(server, server->regs.r12);
+    if (error && error != AR_ERR_GONE)
+        ipc_return(server, error);
+    else
+        ipc_receive(server);
+}
+
+void reply_destroy(struct reply *reply)
+{
+    if (reply->caller)
+        ipc_cancel(reply->caller, AR_ERR_GONE);
+    if (reply->receiver)
+        ipc_cancel(reply->receiver, AR_ERR_GONE);
+}
+
+/* ---- giving up ------------------------------------------------------------------------------------ */
+
+void ipc_cancel(struct tcb *tcb, enum ar_error error)
+{
+    switch (tcb->state) {
+    case AR_THREAD_BLOCKED_CALL:
+        queue_remove(&tcb->waiting_on->senders, tcb);
+        break;
+    case AR_THREAD_BLOCKED_FAULT:
+        if (tcb->waiting_on)
+            queue_remove(&tcb->waiting_on->senders, tcb);
+        /* fall through */
+    case AR_THREAD_BLOCKED_REPLY:
+        if (tcb->reply) {
+            tcb->reply->caller = NULL;
+            tcb->reply = NULL;
+        }
+        break;
+    case AR_THREAD_BLOCKED_RECV:
+        if (error == AR_ERR_TIMEOUT)
+            ipc_return_message(tcb, 0, AR_LABEL_TIMEOUT, 0, 0);
+        else
+            ipc_return(tcb, error);
+        wake_receiver(tcb);
+        return;
+    case AR_THREAD_BLOCKED_WAIT:
+        queue_remove(&tcb->waiting_for->waiters, tcb);
+        break;
+    default:
+        return;
+    }
+    if (tcb->state != AR_THREAD_BLOCKED_FAULT)
+        ipc_return(tcb, error);
+    wake(tcb);
+}
+
+void ipc_cancel_queue(struct tcb_queue *queue, enum ar_error error)
+{
+    while (queue->head)
+        ipc_cancel(queue->head, error);
+}

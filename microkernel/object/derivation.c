@@ -1,0 +1,120 @@
+/*
+ * The derivation list: who came from whom. SPDX-License-Identifier: MIT
+ *
+ * There are no parent pointers. The list keeps every capability after the one it was made from and before anything that
+ * was made from something else, so the descendants of a capability are the run behind it for which
+ * `cap_is_descendant` holds:
+ *   - an Untyped is the ancestor of every object that lies in its memory, and of all capabilities to it;
+ *   - an original (made by retype) is the ancestor of every copy of it; copies are each other's siblings;
+ *   - a port range is the ancestor of every range inside it.
+ * All capabilities to one object are neighbours, so "is this the last one?" looks at two slots.
+ */
+#include "object/object.h"
+#include "arch/arch.h"
+
+static uint32_t link_of(const struct cap *slot)
+{
+    return slot ? (uint32_t)(arch_physical(slot) / AR_SLOT_SIZE) : 0;
+}
+
+static struct cap *link_slot(uint32_t link)
+{
+    return link ? arch_pointer((uint64_t)link * AR_SLOT_SIZE) : NULL;
+}
+
+struct cap *cap_next(const struct cap *slot)
+{
+    return link_slot(slot->next);
+}
+
+void cap_insert(struct cap *slot, const struct cap *value, struct cap *after)
+{
+    uint32_t next = after ? after->next : 0;
+    *slot = *value;
+    slot->prev = link_of(after);
+    slot->next = next;
+    if (next)
+        link_slot(next)->prev = link_of(slot);
+    if (after)
+        after->next = link_of(slot);
+}
+
+void cap_move(struct cap *to, struct cap *from)
+{
+    *to = *from;
+    if (to->prev)
+        link_slot(to->prev)->next = link_of(to);
+    if (to->next)
+        link_slot(to->next)->prev = link_of(to);
+    *from = (struct cap){0};
+}
+
+void cap_unlink(struct cap *slot)
+{
+    if (slot->prev)
+        link_slot(slot->prev)->next = slot->next;
+    if (slot->next)
+        link_slot(slot->next)->prev = slot->prev;
+    *slot = (struct cap){0};
+}
+
+/* How many bytes of kernel memory the object of this capability takes; 0: none. */
+static uint64_t object_bytes(const struct cap *cap)
+{
+    switch (cap->type) {
+    case AR_UNTYPED:
+    case AR_FRAME:
+        return 1ull << cap->size_bits;
+    case AR_CNODE:
+        return (uint64_t)AR_SLOT_SIZE << cap->size_bits;
+    case AR_ENDPOINT:
+        return 1ull << AR_ENDPOINT_BITS;
+    case AR_GATE:
+        return 1ull << AR_GATE_BITS;
+    case AR_NOTIFICATION:
+        return 1ull << AR_NOTIFICATION_BITS;
+    case AR_REPLY:
+        return 1ull << AR_REPLY_BITS;
+    case AR_TCB:
+        return 1ull << AR_TCB_BITS;
+    case AR_VSPACE:
+    case AR_TABLE:
+        return 1ull << AR_TABLE_BITS;
+    default:
+        return 0;
+    }
+}
+
+static bool port_inside(const struct cap *outer, const struct cap *inner)
+{
+    return (inner->object & 0xffff) >= (outer->object & 0xffff) && inner->object >> 16 <= outer->object >> 16;
+}
+
+bool cap_is_descendant(const struct cap *ancestor, const struct cap *slot)
+{
+    switch (ancestor->type) {
+    case AR_NULL:
+        return false;
+    case AR_UNTYPED: {
+        uint64_t bytes = object_bytes(slot);
+        return bytes && slot->object >= ancestor->object &&
+               slot->object + bytes <= ancestor->object + (1ull << ancestor->size_bits);
+    }
+    case AR_PORT:
+        return (ancestor->flags & CAP_ORIGINAL) && slot->type == AR_PORT && port_inside(ancestor, slot);
+    case AR_IRQ_CONTROL:
+        return slot->type == AR_IRQ;
+    default:
+        return (ancestor->flags & CAP_ORIGINAL) && slot->type == ancestor->type && slot->object == ancestor->object;
+    }
+}
+
+static bool same_object(const struct cap *a, const struct cap *b)
+{
+    return a && b && a->type == b->type && a->object == b->object;
+}
+
+bool cap_is_final(const struct cap *slot)
+{
+    return !same_object(slot, link_slot(slot->prev)) && !same_object(slot, link_slot(slot->next));
+}

@@ -1,0 +1,139 @@
+/*
+ * Gates: a badge that knows how many copies of it are out. SPDX-License-Identifier: MIT
+ *
+ *   not bound --bind--> open (copies > 0) <--> closed (copies == 0, queued on the endpoint until received)
+ *
+ * Copying the original of a closed gate takes it off the queue again, so a closed message is true when it is received.
+ */
+#include "object/object.h"
+#include "ipc/ipc.h"
+
+static void closed_remove(struct gate *gate)
+{
+    struct endpoint *endpoint = gate->endpoint;
+    if (!gate->closed)
+        return;
+    if (gate->closed_prev)
+        gate->closed_prev->closed_next = gate->closed_next;
+    else
+        endpoint->closed_head = gate->closed_next;
+    if (gate->closed_next)
+        gate->closed_next->closed_prev = gate->closed_prev;
+    else
+        endpoint->closed_tail = gate->closed_prev;
+    gate->closed_next = gate->closed_prev = NULL;
+    gate->closed = 0;
+}
+
+struct gate *gate_take_closed(struct endpoint *endpoint)
+{
+    struct gate *gate = endpoint->closed_head;
+    if (gate)
+        closed_remove(gate);
+    return gate;
+}
+
+void gate_copy_added(struct gate *gate)
+{
+    gate->copies++;
+    if (gate->closed)
+        closed_remove(gate);
+}
+
+void gate_copy_removed(struct gate *gate)
+{
+    struct endpoint *endpoint = gate->endpoint;
+    if (--gate->copies || !endpoint)
+        return;
+    gate->closed = 1;
+    gate->closed_prev = endpoint->closed_tail;
+    gate->closed_next = NULL;
+    if (endpoint->closed_tail)
+        endpoint->closed_tail->closed_next = gate;
+    else
+        endpoint->closed_head = gate;
+    endpoint->closed_tail = gate;
+    ipc_deliver_closed(endpoint);
+}
+
+static void gate_unbind(struct gate *gate)
+{
+    struct endpoint *endpoint = gate->endpoint;
+    if (!endpoint)
+        return;
+    closed_remove(gate);
+    if (gate->prev)
+        gate->prev->next = gate->next;
+    else
+        endpoint->gates = gate->next;
+    if (gate->next)
+        gate->next->prev = gate->prev;
+    gate->endpoint = NULL;
+    gate->next = gate->prev = NULL;
+}
+
+void gate_destroy(struct gate *gate)
+{
+    gate_unbind(gate);
+}
+
+void endpoint_destroy(struct endpoint *endpoint)
+{
+    while (endpoint->gates)
+        gate_unbind(endpoint->gates);
+    ipc_cancel_queue(&endpoint->senders, AR_ERR_GONE);
+    ipc_cancel_queue(&endpoint->receivers, AR_ERR_GONE);
+}
+
+static enum ar_error gate_bind(struct invocation *call)
+{
+    struct gate *gate = (struct gate *)call->target->object;
+    struct cap *slot;
+    if (!(call->target->flags & CAP_ORIGINAL))
+        return AR_ERR_RIGHTS;
+    if (gate->copies)
+        return AR_ERR_BUSY;
+    enum ar_error error = tcb_lookup_type(call->caller, call->words[0], AR_ENDPOINT, AR_MINT, &slot);
+    if (error)
+        return error;
+    gate_unbind(gate);
+    struct endpoint *endpoint = (struct endpoint *)slot->object;
+    gate->endpoint = endpoint;
+    gate->badge = call->words[1];
+    gate->next = endpoint->gates;
+    if (gate->next)
+        gate->next->prev = gate;
+    endpoint->gates = gate;
+    return AR_OK;
+}
+
+enum ar_error gate_invoke(struct invocation *call)
+{
+    struct gate *gate = (struct gate *)call->target->object;
+    switch (call->label) {
+    case AR_GATE_BIND:
+        return gate_bind(call);
+    case AR_GATE_INFO:
+        if (!(call->target->flags & CAP_ORIGINAL))
+            return AR_ERR_RIGHTS; /* a client learns nothing about the others */
+        call->words[0] = gate->badge;
+        call->words[1] = gate->copies;
+        call->result_words = 2;
+        return AR_OK;
+    default:
+        return AR_ERR_LABEL;
+    }
+}
+
+enum ar_error endpoint_invoke(struct invocation *call)
+{
+    struct endpoint *endpoint = (struct endpoint *)call->target->object;
+    if (call->label != AR_ENDPOINT_SET_ISSUER)
+        return AR_ERR_LABEL;
+    if (!(call->target->flags & CAP_ORIGINAL))
+        return AR_ERR_RIGHTS;
+    if (endpoint->issuer)
+        return AR_ERR_EXISTS;
+    endpoint->issuer = call->words[0];
+    return AR_OK;
+}

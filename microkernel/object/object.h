@@ -1,0 +1,216 @@
+/*
+ * The kernel's objects and the capabilities that name them. SPDX-License-Identifier: MIT
+ *
+ * All of them live in memory that user space retyped from an Untyped capability; the kernel has no heap. The structures
+ * are the whole state of the kernel besides `struct core` (sched.h): nothing else has to be saved to save the system.
+ */
+#ifndef OBJECT_OBJECT_H
+#define OBJECT_OBJECT_H
+
+#include <aramid/abi.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* ---- capabilities ------------------------------------------------------------------------------ */
+
+/*
+ * One slot of a capability space, empty when type is AR_NULL. The slots that hold something form one list in which all
+ * capabilities to an object are neighbours and descendants follow their ancestor (derivation.c says who descends from
+ * whom). The links are slot addresses in units of the slot size, in the physical map, so that a slot is 32 bytes.
+ */
+struct __attribute__((aligned(32))) cap {
+    uint8_t type, rights;
+    uint8_t flags;     /* enum cap_flags */
+    uint8_t size_bits; /* CNode: slots; Untyped, Frame: bytes; Table: the level it is mapped at (1..3), else 0 */
+    uint32_t asid;     /* VSpace: its own; Table, Frame: of the space it is mapped in */
+    uint64_t object;   /* kernel address; IRQ: line; Port: first port | last port << 16 */
+    uint64_t extra;    /* Untyped: bytes used; Table, Frame: address it is mapped at */
+    uint32_t prev, next;
+};
+_Static_assert(sizeof(struct cap) == AR_SLOT_SIZE, "ABI");
+
+enum cap_flags {
+    CAP_ORIGINAL = 1, /* made by retype: ancestor of every copy; a gate's original is not counted */
+    CAP_MAPPED = 2,
+    CAP_DEVICE = 4,   /* Untyped, Frame: memory with contents of its own, never cleared */
+};
+
+struct cnode {
+    struct cap slots[1]; /* 1 << size_bits of them */
+};
+
+/* ---- threads and what they wait on --------------------------------------------------------------- */
+
+struct tcb;
+
+/* Intrusive queue of threads, linked through tcb.link. */
+struct tcb_queue {
+    struct tcb *head, *tail;
+};
+
+/*
+ * A rendezvous. Either receivers wait or senders do, never both. Gates whose last copy went are queued in `closed` until
+ * a receive takes them; they come before waiting senders.
+ */
+struct endpoint {
+    struct tcb_queue senders, receivers;
+    struct gate *gates;       /* all gates bound to this endpoint */
+    struct gate *closed_head, *closed_tail;
+    uint64_t issuer;
+    struct tcb *server;       /* who received last; for the log only, may be gone */
+    uint64_t reserved[7];
+};
+_Static_assert(sizeof(struct endpoint) == 1 << AR_ENDPOINT_BITS, "object size");
+
+/* A badge as an object: what a server's clients hold copies of. */
+struct gate {
+    struct endpoint *endpoint; /* NULL: not bound, or the endpoint is gone */
+    uint64_t badge;
+    uint32_t copies;           /* capabilities to this gate except the original */
+    uint32_t closed;           /* on the endpoint's closed queue */
+    struct gate *next, *prev;  /* endpoint.gates */
+    struct gate *closed_next, *closed_prev;
+    uint64_t reserved;
+};
+_Static_assert(sizeof(struct gate) == 1 << AR_GATE_BITS, "object size");
+
+struct notification {
+    uint64_t bits;
+    struct tcb_queue waiters;
+    struct tcb *bound; /* whose receive also takes our bits */
+    uint64_t reserved[4];
+};
+_Static_assert(sizeof(struct notification) == 1 << AR_NOTIFICATION_BITS, "object size");
+
+/* Holds one caller between a receive and the reply. */
+struct reply {
+    struct tcb *caller;   /* in state BLOCKED_REPLY or BLOCKED_FAULT */
+    struct tcb *receiver; /* who waits in a receive that will fill us */
+    struct tcb *server;   /* who received the caller; for the log only, may be gone */
+    uint64_t reserved[5];
+};
+_Static_assert(sizeof(struct reply) == 1 << AR_REPLY_BITS, "object size");
+
+enum { FAULT_WORDS = 6 };
+
+struct tcb {
+    struct ar_regs regs;        /* first: entry.asm stores here. fs_base and gs_base are right only while not running */
+    /* read by entry.asm; offsets are asserted in arch.h */
+    uint64_t native_low, native_length; /* `syscall` is native when rip - low < length */
+    uint64_t foreign_entry;
+    struct ar_ipc_buffer *buffer; /* kernel address; never NULL: a thread without one shares a dummy */
+    uint64_t full_restore;        /* leave the kernel by iret: every register counts */
+    uint64_t error_code;          /* of the exception being handled */
+    uint64_t scratch;             /* entry.asm: r11 while it decides */
+
+    /* scheduling */
+    uint8_t priority, state /* enum ar_thread_state */, suspended, queued;
+    uint8_t uses_vector; /* has touched vector registers: they are switched for it */
+    uint8_t fault_pending, reserved8[2];
+    struct tcb *link_next, *link_prev;
+    struct tcb *all_next, *all_prev; /* every thread, for AR_LOG_THREADS */
+    uint64_t cpu_ns;
+
+    /* deadline heap: deadline.c */
+    uint64_t deadline; /* ns; AR_NO_DEADLINE: not in the heap */
+    struct tcb *heap_child, *heap_next, *heap_prev;
+
+    /* IPC */
+    uint64_t principal;
+    uint64_t badge;              /* with which a blocked call was sent */
+    struct endpoint *waiting_on; /* BLOCKED_CALL, BLOCKED_RECV, BLOCKED_FAULT before it is received */
+    struct notification *waiting_for;
+    struct reply *reply;         /* BLOCKED_REPLY/FAULT: who holds us; BLOCKED_RECV: what our caller goes into */
+    struct notification *bound;
+    uint64_t fault[FAULT_WORDS];
+
+    /* capabilities a thread holds itself; deleted with it */
+    struct cap cspace, vspace, ipc_frame, fault_gate;
+    char name[16];
+};
+
+enum { TCB_VECTOR_OFFSET = 1024, TCB_VECTOR_SIZE = (1 << AR_TCB_BITS) - TCB_VECTOR_OFFSET };
+_Static_assert(sizeof(struct tcb) <= TCB_VECTOR_OFFSET, "the vector save area follows");
+
+static inline void *tcb_vector_area(struct tcb *tcb)
+{
+    return (uint8_t *)tcb + TCB_VECTOR_OFFSET;
+}
+
+/* ---- derivation.c ----------------------------------------------------------------------------------- */
+
+/* Put `value` (links ignored) into the empty `slot`, as a descendant or sibling right after `after` (NULL: a root). */
+void cap_insert(struct cap *slot, const struct cap *value, struct cap *after);
+/* The capability changes its slot and keeps its place. */
+void cap_move(struct cap *to, struct cap *from);
+struct cap *cap_next(const struct cap *slot);
+bool cap_is_descendant(const struct cap *ancestor, const struct cap *slot);
+/* No other capability names the same object. */
+bool cap_is_final(const struct cap *slot);
+void cap_unlink(struct cap *slot);
+
+/* ---- cap.c ----------------------------------------------------------------------------------------- */
+
+/* May this capability be copied (and sent)? Untyped, Reply and page tables may only be moved by their holder. */
+bool cap_copyable(const struct cap *source);
+/* A copy with at most `rights` in the empty `to`. Cannot fail. */
+void cap_copy(struct cap *to, struct cap *from, unsigned rights);
+/* Empty the slot; the last capability to an object destroys it, with all that follows from it. */
+void cap_delete(struct cap *slot);
+/* Delete every descendant of the slot's capability. */
+void cap_revoke(struct cap *slot);
+
+/* ---- slot lookup: cnode.c ----------------------------------------------------------------------------- */
+
+enum ar_error cnode_lookup(const struct cap *root, uint64_t slot, struct cap **out);
+/* Slot of a thread's own space, holding a capability of `type` with `rights`. */
+enum ar_error tcb_lookup(struct tcb *tcb, uint64_t slot, struct cap **out);
+enum ar_error tcb_lookup_type(struct tcb *tcb, uint64_t slot, enum ar_type type, unsigned rights, struct cap **out);
+enum ar_error tcb_lookup_empty(struct tcb *tcb, uint64_t slot, struct cap **out);
+
+/* ---- destroying: one function per object file ------------------------------------------------------------- */
+
+void endpoint_destroy(struct endpoint *endpoint);
+void gate_destroy(struct gate *gate);
+void gate_copy_added(struct gate *gate);
+void gate_copy_removed(struct gate *gate);
+void notification_destroy(struct notification *notification);
+void notification_signal(struct notification *notification, uint64_t bits);
+void reply_destroy(struct reply *reply);
+void tcb_destroy(struct tcb *tcb);
+void tcb_init(struct tcb *tcb);
+void cnode_destroy(struct cnode *cnode, unsigned size_bits);
+void vspace_destroy(const struct cap *cap);
+void table_unmap(struct cap *cap);
+void frame_unmap(struct cap *cap);
+void irq_forget(struct notification *notification);
+
+/* ---- invocations: `struct invocation` is the decoded system call ---------------------------------------------- */
+
+struct invocation {
+    struct tcb *caller;
+    struct cap *target;
+    uint32_t label;
+    unsigned word_count;
+    uint64_t words[4];   /* in; results out */
+    unsigned result_words;
+};
+
+/* Word i of the message, wherever it travels. */
+uint64_t invocation_word(const struct invocation *call, unsigned index);
+void invocation_set_word(struct invocation *call, unsigned index, uint64_t value);
+
+enum ar_error untyped_invoke(struct invocation *call);
+enum ar_error cnode_invoke(struct invocation *call); /* target NULL: the caller's own space */
+enum ar_error endpoint_invoke(struct invocation *call);
+enum ar_error gate_invoke(struct invocation *call);
+enum ar_error tcb_invoke(struct invocation *call);
+enum ar_error vspace_invoke(struct invocation *call);
+enum ar_error frame_invoke(struct invocation *call);
+enum ar_error irq_control_invoke(struct invocation *call);
+enum ar_error irq_invoke(struct invocation *call);
+enum ar_error port_invoke(struct invocation *call);
+enum ar_error log_invoke(struct invocation *call);
+
+#endif

@@ -1,0 +1,124 @@
+/*
+ * Fixed priorities, round robin among equals, preemptive. SPDX-License-Identifier: MIT
+ *
+ * A thread is on the ready queue of its priority exactly when it is READY, not suspended and not current. `current` is on
+ * no queue; it is put back when it is still READY at the time somebody better is picked.
+ */
+#include "sched/sched.h"
+#include "arch/arch.h"
+#include "ipc/ipc.h"
+
+struct core core = {.timer_ns = AR_NO_DEADLINE};
+
+void queue_append(struct tcb_queue *queue, struct tcb *tcb)
+{
+    tcb->link_next = NULL;
+    tcb->link_prev = queue->tail;
+    if (queue->tail)
+        queue->tail->link_next = tcb;
+    else
+        queue->head = tcb;
+    queue->tail = tcb;
+}
+
+void queue_remove(struct tcb_queue *queue, struct tcb *tcb)
+{
+    if (tcb->link_prev)
+        tcb->link_prev->link_next = tcb->link_next;
+    else
+        queue->head = tcb->link_next;
+    if (tcb->link_next)
+        tcb->link_next->link_prev = tcb->link_prev;
+    else
+        queue->tail = tcb->link_prev;
+    tcb->link_next = tcb->link_prev = NULL;
+}
+
+static bool runnable(const struct tcb *tcb)
+{
+    return tcb->state == AR_THREAD_READY && !tcb->suspended;
+}
+
+void sched_ready(struct tcb *tcb)
+{
+    if (tcb->queued || tcb == core.current || !runnable(tcb))
+        return;
+    queue_append(&core.ready[tcb->priority], tcb);
+    core.ready_bits |= 1ull << tcb->priority;
+    tcb->queued = 1;
+}
+
+void sched_unready(struct tcb *tcb)
+{
+    if (!tcb->queued)
+        return;
+    queue_remove(&core.ready[tcb->priority], tcb);
+    if (!core.ready[tcb->priority].head)
+        core.ready_bits &= ~(1ull << tcb->priority);
+    tcb->queued = 0;
+}
+
+static void switch_to(struct tcb *next)
+{
+    struct tcb *last = core.current;
+    uint64_t now = arch_clock_ns();
+    if (last) {
+        last->cpu_ns += now - core.switched_ns;
+        arch_thread_leave(last);
+    }
+    core.switched_ns = now;
+    core.current = next;
+    arch_thread_enter(next);
+    /* put the last one back after `current` changed: sched_ready passes over the current thread */
+    if (last)
+        sched_ready(last);
+}
+
+static void idle(void)
+{
+    while (!core.ready_bits) {
+        struct tcb *last = core.current;
+        if (last && runnable(last))
+            return;
+        core.idle = 1;
+        arch_timer_arm(core.deadlines ? core.deadlines->deadline : arch_clock_ns() + 10 * SCHED_SLICE_NS);
+        arch_halt();
+        core.idle = 0;
+    }
+}
+
+void sched_pick(void)
+{
+    struct tcb *last = core.current;
+    if (!core.ready_bits && !(last && runnable(last)))
+        idle();
+    bool keep = last && runnable(last);
+    unsigned best = core.ready_bits ? 63u - (unsigned)__builtin_clzll(core.ready_bits) : 0;
+    if (keep && (!core.ready_bits || last->priority >= best))
+        return;
+    struct tcb *next = core.ready[best].head;
+    sched_unready(next);
+    switch_to(next);
+}
+
+void sched_yield(void)
+{
+    struct tcb *last = core.current;
+    if (!last || !runnable(last) || !core.ready[last->priority].head)
+        return;
+    struct tcb *next = core.ready[last->priority].head;
+    sched_unready(next);
+    switch_to(next);
+}
+
+void sched_tick(uint64_t now)
+{
+    core.timer_ns = AR_NO_DEADLINE;
+    deadline_expire(now);
+    if (!core.idle)
+        sched_yield();
+    uint64_t next = now + SCHED_SLICE_NS;
+    if (core.deadlines && core.deadlines->deadline < next)
+        next = core.deadlines->deadline;
+    arch_timer_arm(next);
+}

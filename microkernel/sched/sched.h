@@ -1,0 +1,48 @@
+/*
+ * Who runs. SPDX-License-Identifier: MIT
+ */
+#ifndef SCHED_SCHED_H
+#define SCHED_SCHED_H
+
+#include "object/object.h"
+
+/* Everything that is one per processor. entry.asm uses the first two fields. */
+struct core {
+    struct tcb *current;      /* never NULL once threads run; stays the last one while idle */
+    uint64_t user_stack;      /* entry.asm: the user's rsp while it decides */
+    uint64_t idle;            /* in the idle loop: interrupts come from the kernel itself */
+    uint64_t ready_bits;      /* bit p: queue p is not empty */
+    struct tcb_queue ready[AR_PRIORITY_MAX + 1];
+    struct tcb *vector_owner; /* whose vector state is in the registers */
+    struct tcb *all_threads;
+    struct tcb *deadlines;    /* root of the deadline heap */
+    uint64_t timer_ns;        /* when the timer will fire; AR_NO_DEADLINE: not armed */
+    uint64_t space;           /* kernel address of the top page table in use */
+    uint64_t switched_ns;     /* when `current` got the processor */
+};
+extern struct core core;
+
+/* A 10 ms slice among threads of one priority. */
+#define SCHED_SLICE_NS 10000000ull
+
+void queue_append(struct tcb_queue *queue, struct tcb *tcb);
+void queue_remove(struct tcb_queue *queue, struct tcb *tcb);
+
+/* The thread can run: queue it (unless suspended). Idempotent. */
+void sched_ready(struct tcb *tcb);
+/* The thread cannot run any more: take it off the ready queue. */
+void sched_unready(struct tcb *tcb);
+/* Let `current` go behind the others of its priority. */
+void sched_yield(void);
+/* Make the best ready thread current: the last step of every way into the kernel. Idles until there is one. */
+void sched_pick(void);
+/* A timer interrupt came at `now`. */
+void sched_tick(uint64_t now);
+
+/* deadline.c: wake `tcb` (blocked in a receive or wait) at `deadline`; AR_NO_DEADLINE is never. */
+void deadline_add(struct tcb *tcb, uint64_t deadline);
+void deadline_remove(struct tcb *tcb);
+/* Wake everyone whose deadline is not after `now`. */
+void deadline_expire(uint64_t now);
+
+#endif
