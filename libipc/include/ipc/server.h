@@ -14,6 +14,7 @@ enum server_slot {
     SERVER_SLOT_IRQ, SERVER_SLOT_PORT,
     SERVER_SLOT_ROOT_PROCD = 16, SERVER_SLOT_ROOT_FILED, SERVER_SLOT_ROOT_SOCKD, SERVER_SLOT_ROOT_CONSOLED,
     SERVER_SLOT_TTY_SIGNAL = 24, /* consoled: procd's notification, send only */
+    SERVER_SLOT_UNTYPED_EXTRA = 128, /* more Untyped: server_info.untyped_count of them, at most 64, largest first */
     SERVER_SLOT_FREE = 256       /* from here on: the server's own */
 };
 
@@ -22,7 +23,8 @@ enum server_slot {
 #define SERVER_IPC_ADDRESS 0x1000010000ull      /* struct ar_ipc_buffer */
 #define SERVER_STACK_TOP 0x1000200000ull        /* 256 KiB below */
 #define SERVER_HEAP_ADDRESS 0x2000000000ull
-#define SERVER_BLOB_ADDRESS 0x4000000000ull     /* the blob the manifest names (rootfs for filed, libposix for procd) */
+#define SERVER_BLOB_ADDRESS 0x4000000000ull     /* the blob the manifest names (rootfs for filed, libposix for procd)
+                                                   starts here or up to 2 MiB above: server_info.blob_address */
 
 struct server_info {
     char name[16];
@@ -30,6 +32,8 @@ struct server_info {
     uint64_t boot_seconds;                     /* real time at boot, seconds since the epoch (from the RTC) */
     uint64_t tsc_per_us;
     char command_line[512];
+    uint64_t blob_address;  /* where the blob starts, page-aligned; 0 without a blob */
+    uint64_t untyped_count; /* Untyped capabilities from SERVER_SLOT_UNTYPED_EXTRA on */
 };
 
 struct server {
@@ -43,9 +47,12 @@ struct server {
     /* Absolute deadline of the next receive, in ns; NULL: none. When it passes, `expired` is called. */
     uint64_t (*deadline)(void *state);
     void (*expired)(void *state, uint64_t now_ns, struct ipc_effects *effects);
-    /* AR_LABEL_FAULT messages (procd). May be NULL. true: resume the thread. */
+    /* AR_LABEL_FAULT messages (procd). May be NULL. true: resume the thread. false: it is destroyed or suspended. */
     bool (*fault)(void *state, uint64_t principal, const uint64_t words[6], struct ipc_effects *effects);
 };
+
+/* Each server's shell defines it; it sets up the core and ends in server_run. */
+_Noreturn void server_main(const struct server_info *info);
 
 /* Receive and serve for ever. */
 _Noreturn void server_run(const struct server *server);

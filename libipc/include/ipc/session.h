@@ -42,8 +42,8 @@ struct session_table {
 struct session *session_find(const struct session_table *table, uint64_t principal);
 
 /* Open (or re-open: the old notification is dropped) the caller's session. `badge` is the session gate's.
- * ST_NOMEM leaves everything as it was. */
-enum status session_open(struct session_table *table, uint64_t principal, uint64_t notification_slot,
+ * ST_NOMEM leaves everything as it was. (Named so because session_open() is the client's stub of the protocol.) */
+enum status session_begin(struct session_table *table, uint64_t principal, uint64_t notification_slot,
                          uint64_t badge, struct ipc_effects *effects);
 
 /* End the session: unlink its waiters, drop its notification. */

@@ -1,0 +1,198 @@
+/*
+ * The receive loop that every server runs. SPDX-License-Identifier: MIT
+ *
+ * A request is taken out of the IPC buffer whole before the core sees it, because everything below (logging, minting,
+ * memory copies) may use the buffer. Reply first, then effects: a wake-up must not let its thread ask again before the
+ * state it asks about is final. When there is nothing but words to answer, reply and receive are one system call.
+ */
+#include "runtime.h"
+
+#include <ipc/buffer.h>
+#include <ipc/kernel.h>
+
+#define REGISTER_WORDS 4u
+
+static struct ipc_effects effects;
+static struct ipc_call call;
+static ar_cap stock[AR_MSG_CAPS]; /* empty slots on offer to arriving capabilities */
+static unsigned stock_count;
+
+/* Fill the stock up and offer it. With our own slots out, senders of capabilities get AR_ERR_NO_SLOT. */
+static void stock_offer(void)
+{
+    struct ar_ipc_buffer *buffer = ipc_buffer();
+    while (stock_count < AR_MSG_CAPS) {
+        ar_cap slot = server_slot_alloc();
+        if (!slot)
+            break;
+        runtime_slots_reserve(+1);
+        stock[stock_count++] = slot;
+    }
+    for (unsigned i = 0; i < stock_count; i++)
+        buffer->recv_slots[i] = stock[i];
+    buffer->recv_slot_count = stock_count;
+}
+
+static void stock_take(ar_cap slot)
+{
+    for (unsigned i = 0; i < stock_count; i++)
+        if (stock[i] == slot) {
+            stock[i] = stock[--stock_count];
+            runtime_slots_reserve(-1);
+            return;
+        }
+    server_panic("a capability arrived in slot %u, which was not on offer", slot);
+}
+
+static enum status data_get(void *context, uint64_t offset, void *destination, size_t length)
+{
+    (void)context;
+    struct ar_message m = {.badge = SERVER_SLOT_REPLY, .words = {offset, (uint64_t)destination, length}};
+    return ar_syscall(AR_SYS_DATA_READ, &m, 0, 0) == AR_OK && m.words[0] == length ? ST_OK : ST_FAULT;
+}
+
+static enum status data_put(void *context, uint64_t offset, const void *source, size_t length)
+{
+    (void)context;
+    struct ar_message m = {.badge = SERVER_SLOT_REPLY, .words = {offset, (uint64_t)source, length}};
+    return ar_syscall(AR_SYS_DATA_WRITE, &m, 0, 0) == AR_OK && m.words[0] == length ? ST_OK : ST_FAULT;
+}
+
+static const struct ipc_data_ops data_ops = {data_get, data_put};
+
+/* Only the parts that a core reads are set: clearing the whole structure would cost more than many a request. */
+static void call_load(const struct ar_message *m)
+{
+    const struct ar_ipc_buffer *buffer = ipc_buffer();
+    call.label = AR_INFO_LABEL(m->info);
+    call.badge = m->badge;
+    call.principal = m->principal;
+    call.word_count = AR_INFO_WORDS(m->info);
+    for (unsigned i = 0; i < REGISTER_WORDS; i++)
+        call.words[i] = i < call.word_count ? m->words[i] : 0;
+    for (unsigned i = REGISTER_WORDS; i < call.word_count; i++)
+        call.words[i] = buffer->words[i];
+    call.cap_count = AR_INFO_CAPS(m->info);
+    for (unsigned i = 0; i < call.cap_count; i++) {
+        const struct ar_received *received = &buffer->received[i];
+        call.caps[i] = (struct ipc_cap){.kind = (enum ar_received_kind)received->kind,
+                                        .type = (enum ar_type)received->type,
+                                        .value = received->value,
+                                        .issuer = received->issuer};
+        if (received->kind == AR_RECEIVED_CAP)
+            stock_take((ar_cap)received->value);
+    }
+    call.status = ST_NOSYS; /* what a core that knows no such label leaves */
+    call.reply_word_count = call.reply_cap_count = 0;
+    call.effects = &effects;
+    call.data = &data_ops;
+    call.data_context = NULL;
+}
+
+static void effects_run(void)
+{
+    if (effects.count == IPC_EFFECTS_MAX)
+        server_log("more than %u effects at once: some may be lost", IPC_EFFECTS_MAX);
+    for (unsigned i = 0; i < effects.count; i++) {
+        const struct ipc_effect *effect = &effects.list[i];
+        if (effect->kind == IPC_EFFECT_WAKE)
+            ar_signal((ar_cap)effect->value, 1); /* a notification that is gone with its thread is no error */
+        else
+            server_slot_delete((ar_cap)effect->value);
+    }
+    effects.count = 0;
+}
+
+/* The deadline for the next receive; what has expired by now is run first, so that a flood cannot hold it up. */
+static uint64_t next_deadline(const struct server *server)
+{
+    if (!server->deadline)
+        return AR_NO_DEADLINE;
+    uint64_t deadline = server->deadline(server->state);
+    if (deadline == AR_NO_DEADLINE)
+        return deadline;
+    uint64_t now = ar_clock_ns();
+    if (now < deadline)
+        return deadline;
+    server->expired(server->state, now, &effects);
+    effects_run();
+    return server->deadline(server->state);
+}
+
+static enum ar_error receive(const struct server *server, struct ar_message *m)
+{
+    uint64_t deadline = next_deadline(server);
+    stock_offer();
+    *m = (struct ar_message){.badge = SERVER_SLOT_ENDPOINT};
+    return ar_syscall(AR_SYS_RECV, m, SERVER_SLOT_REPLY, deadline);
+}
+
+/* Serve one request, then receive the next message. */
+static enum ar_error request_serve(const struct server *server, struct ar_message *m)
+{
+    call_load(m);
+    server->handle(server->state, &call);
+    if (call.reply_cap_count != 0 || effects.count != 0 || server->deadline) {
+        runtime_reply(server, &call);
+        effects_run();
+        return receive(server, m);
+    }
+    stock_offer();
+    runtime_reply_words(&call, m);
+    m->badge = SERVER_SLOT_ENDPOINT;
+    return ar_syscall(AR_SYS_REPLY_RECV, m, SERVER_SLOT_REPLY, AR_NO_DEADLINE);
+}
+
+static void fault_serve(const struct server *server, const struct ar_message *m)
+{
+    const struct ar_ipc_buffer *buffer = ipc_buffer();
+    uint64_t words[6];
+    for (unsigned i = 0; i < REGISTER_WORDS; i++)
+        words[i] = m->words[i];
+    words[4] = buffer->words[4];
+    words[5] = buffer->words[5];
+    if (server->fault)
+        server->fault(server->state, m->principal, words, &effects);
+    /* A thread that is not to go on was destroyed or suspended by now: to the one this does nothing, and the other meets
+     * its fault again when it is resumed. Either way the reply object is free for the next caller. */
+    struct ar_message reply = {.badge = SERVER_SLOT_REPLY};
+    ar_syscall(AR_SYS_REPLY, &reply, 0, 0);
+}
+
+_Noreturn void server_run(const struct server *server)
+{
+    struct ar_message m;
+    unsigned failures = 0;
+    enum ar_error error = receive(server, &m);
+    for (;;) {
+        if (error && error != AR_ERR_TIMEOUT) {
+            if (++failures == 16)
+                server_panic("receive keeps failing: error %d", error);
+            server_log("receive failed: error %d", error);
+            error = receive(server, &m);
+            continue;
+        }
+        failures = 0;
+        uint32_t label = error == AR_ERR_TIMEOUT ? AR_LABEL_TIMEOUT : AR_INFO_LABEL(m.info);
+        switch (label) {
+        case AR_LABEL_CLOSED:
+            if (runtime_gate_closed(m.badge))
+                server->closed(server->state, m.badge, &effects);
+            break;
+        case AR_LABEL_NOTIFICATION:
+            if (server->notified)
+                server->notified(server->state, m.words[0], &effects);
+            break;
+        case AR_LABEL_FAULT:
+            fault_serve(server, &m);
+            break;
+        case AR_LABEL_TIMEOUT:
+            break; /* next_deadline runs what has expired */
+        default:
+            error = request_serve(server, &m);
+            continue;
+        }
+        effects_run();
+        error = receive(server, &m);
+    }
+}

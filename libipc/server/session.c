@@ -1,0 +1,212 @@
+/*
+ * Sessions and waiters: see ipc/session.h for what they are. Pure: no kernel call.
+ * SPDX-License-Identifier: MIT
+ *
+ * A waiter is on two lists at once: its object's (circular, oldest first, so that wake-ups go out in the order of
+ * arming) and its session's (so that the end of a session finds them all). It exists exactly while it is on both.
+ */
+#include <ipc/memory.h>
+#include <ipc/session.h>
+#include <string.h>
+
+struct waiter {
+    struct waiters *object;
+    struct session *session;
+    struct waiter *object_next, *object_previous;   /* circular */
+    struct waiter *session_next, *session_previous; /* ends in NULL */
+    uint32_t events;
+};
+
+#define TABLE_LEAST 16u
+
+/* ---- the table: open addressing with linear probing, keyed by thread --------------------------------------------- */
+
+static unsigned table_home(const struct session_table *table, uint32_t thread)
+{
+    return (unsigned)((thread * 2654435761u) >> 7) & (table->capacity - 1);
+}
+
+/* The thread's place, or the empty one where it would go. Only with capacity > count. */
+static unsigned table_place(const struct session_table *table, uint32_t thread)
+{
+    unsigned at = table_home(table, thread);
+    while (table->slots[at] && table->slots[at]->thread != thread)
+        at = (at + 1) & (table->capacity - 1);
+    return at;
+}
+
+static bool table_reserve(struct session_table *table)
+{
+    if ((table->count + 1) * 4 <= table->capacity * 3)
+        return true;
+    struct session_table bigger = {.capacity = table->capacity ? table->capacity * 2 : TABLE_LEAST,
+                                   .count = table->count};
+    bigger.slots = mem_alloc(bigger.capacity * sizeof(*bigger.slots));
+    if (!bigger.slots)
+        return false;
+    for (unsigned i = 0; i < table->capacity; i++)
+        if (table->slots[i])
+            bigger.slots[table_place(&bigger, table->slots[i]->thread)] = table->slots[i];
+    mem_free(table->slots);
+    *table = bigger;
+    return true;
+}
+
+/* Close the gap, so that no probe sequence is cut: move back every later entry of the run that may stand there. */
+static void table_remove(struct session_table *table, unsigned gap)
+{
+    unsigned mask = table->capacity - 1;
+    for (unsigned at = (gap + 1) & mask; table->slots[at]; at = (at + 1) & mask) {
+        unsigned home = table_home(table, table->slots[at]->thread);
+        if (((at - home) & mask) >= ((at - gap) & mask)) {
+            table->slots[gap] = table->slots[at];
+            gap = at;
+        }
+    }
+    table->slots[gap] = NULL;
+    table->count--;
+    if (table->count == 0) { /* back to nothing: the leak tests compare heap use */
+        mem_free(table->slots);
+        *table = (struct session_table){0};
+    }
+}
+
+/* ---- waiters ------------------------------------------------------------------------------------------------------ */
+
+static void waiter_remove(struct waiter *waiter)
+{
+    struct waiters *list = waiter->object;
+    if (waiter->object_next == waiter) {
+        list->first = NULL;
+    } else {
+        waiter->object_next->object_previous = waiter->object_previous;
+        waiter->object_previous->object_next = waiter->object_next;
+        if (list->first == waiter)
+            list->first = waiter->object_next;
+    }
+    if (waiter->session_next)
+        waiter->session_next->session_previous = waiter->session_previous;
+    if (waiter->session_previous)
+        waiter->session_previous->session_next = waiter->session_next;
+    else
+        waiter->session->armed = waiter->session_next;
+    waiter->session->armed_count--;
+    mem_free(waiter);
+}
+
+/* Walk the object's list and the session's list in step: an entry would be on both, so the shorter one decides. */
+static struct waiter *waiter_find(const struct waiters *list, const struct session *session)
+{
+    struct waiter *by_object = list->first, *by_session = session->armed;
+    while (by_object && by_session) {
+        if (by_object->session == session)
+            return by_object;
+        if (by_session->object == list)
+            return by_session;
+        by_object = by_object->object_next == list->first ? NULL : by_object->object_next;
+        by_session = by_session->session_next;
+    }
+    return NULL;
+}
+
+enum status waiters_arm(struct waiters *list, struct session *session, uint32_t events)
+{
+    if (!session)
+        return ST_SESSION;
+    struct waiter *waiter = waiter_find(list, session);
+    if (waiter) {
+        waiter->events |= events;
+        return ST_OK;
+    }
+    if (session->armed_count >= SESSION_ARMED_MAX)
+        return ST_NOMEM;
+    waiter = mem_alloc(sizeof(*waiter));
+    if (!waiter)
+        return ST_NOMEM;
+    waiter->object = list;
+    waiter->session = session;
+    waiter->events = events;
+    if (list->first) {
+        waiter->object_next = list->first;
+        waiter->object_previous = list->first->object_previous;
+        waiter->object_previous->object_next = waiter;
+        list->first->object_previous = waiter;
+    } else {
+        waiter->object_next = waiter->object_previous = waiter;
+        list->first = waiter;
+    }
+    waiter->session_next = session->armed;
+    if (session->armed)
+        session->armed->session_previous = waiter;
+    session->armed = waiter;
+    session->armed_count++;
+    return ST_OK;
+}
+
+void waiters_wake(struct waiters *list, uint32_t events, struct ipc_effects *effects)
+{
+    struct waiter *waiter = list->first;
+    if (!waiter)
+        return;
+    for (struct waiter *last = waiter->object_previous, *next;; waiter = next) {
+        bool at_end = waiter == last;
+        next = waiter->object_next;
+        if (waiter->events & events) {
+            ipc_wake(effects, waiter->session->notification);
+            waiter_remove(waiter);
+        }
+        if (at_end)
+            return;
+    }
+}
+
+void waiters_destroy(struct waiters *list, struct ipc_effects *effects)
+{
+    while (list->first) {
+        ipc_wake(effects, list->first->session->notification);
+        waiter_remove(list->first);
+    }
+}
+
+/* ---- sessions ----------------------------------------------------------------------------------------------------- */
+
+struct session *session_find(const struct session_table *table, uint64_t principal)
+{
+    if (table->capacity == 0)
+        return NULL;
+    return table->slots[table_place(table, PRINCIPAL_THREAD(principal))];
+}
+
+enum status session_begin(struct session_table *table, uint64_t principal, uint64_t notification_slot,
+                          uint64_t badge, struct ipc_effects *effects)
+{
+    struct session *session = session_find(table, principal);
+    if (session) {
+        while (session->armed)
+            waiter_remove(session->armed);
+        ipc_drop(effects, session->notification);
+        session->notification = notification_slot;
+        session->badge = badge;
+        return ST_OK;
+    }
+    if (!table_reserve(table))
+        return ST_NOMEM;
+    session = mem_alloc(sizeof(*session));
+    if (!session)
+        return ST_NOMEM;
+    session->thread = PRINCIPAL_THREAD(principal);
+    session->notification = notification_slot;
+    session->badge = badge;
+    table->slots[table_place(table, session->thread)] = session;
+    table->count++;
+    return ST_OK;
+}
+
+void session_close(struct session_table *table, struct session *session, struct ipc_effects *effects)
+{
+    while (session->armed)
+        waiter_remove(session->armed);
+    ipc_drop(effects, session->notification);
+    table_remove(table, table_place(table, session->thread));
+    mem_free(session);
+}

@@ -1,0 +1,70 @@
+/*
+ * From a bounced system call to its handler, and what happens on the way back to the program: restarts and signals.
+ * SPDX-License-Identifier: MIT
+ */
+#include "private.h"
+
+struct posix_process process;
+
+/* One bit a number: said once in the log. */
+static uint64_t reported[(LINUX_CALLS + 63) / 64 + 1];
+
+static long call_unknown(uint32_t number)
+{
+    uint32_t index = number < LINUX_CALLS ? number : LINUX_CALLS;
+    uint64_t bit = 1ull << (index % 64);
+    const char *name = number < LINUX_CALLS ? linux_table[number].name : NULL;
+    if (!(__atomic_fetch_or(&reported[index / 64], bit, __ATOMIC_RELAXED) & bit))
+        posix_log("unknown system call %d (%s) by %s", (int)number, name ? name : "no such number", process.name);
+    return -LINUX_ENOSYS;
+}
+
+void posix_dispatch(void)
+{
+    struct posix_thread *thread = thread_self();
+    struct posix_frame *f = &thread->frame;
+    const uint64_t a[6] = {f->rdi, f->rsi, f->rdx, f->r10, f->r8, f->r9};
+    uint32_t number = (uint32_t)f->rax; /* Linux looks at eax alone */
+    posix_handler handler = number < LINUX_CALLS ? linux_table[number].handler : NULL;
+    long result = handler ? handler(a) : call_unknown(number);
+    f->rax = (uint64_t)result;
+}
+
+/* A call that was interrupted: EINTR or once more, signal(7). With a handler about to run, `flags` are its sa_flags. */
+static void restart_decide(struct posix_thread *thread, bool handler, uint64_t flags)
+{
+    struct posix_frame *f = &thread->frame;
+    long result = (long)f->rax;
+    if (thread->system_call == UINT64_MAX || (result != -POSIX_RESTART && result != -POSIX_RESTART_NOHAND))
+        return;
+    if (handler && (result == -POSIX_RESTART_NOHAND || !(flags & LINUX_SA_RESTART))) {
+        f->rax = (uint64_t)-LINUX_EINTR;
+    } else {
+        f->rax = thread->system_call;
+        f->rip -= 2; /* back onto the syscall instruction */
+    }
+    thread->system_call = UINT64_MAX;
+}
+
+void posix_leave(void)
+{
+    struct posix_thread *thread = thread_self();
+    for (;;) {
+        /* A temporary mask lasts until the handler that ended the call has its frame. */
+        if (thread->mask_saved && !thread->taken.signal) {
+            thread->mask = thread->saved_mask;
+            thread->mask_saved = false;
+        }
+        if (!signal_fetch())
+            break;
+        const struct posix_action *action = &process.actions[thread->taken.signal];
+        if (action->handler <= LINUX_SIG_IGN) { /* changed by another thread meanwhile */
+            thread->taken.signal = 0;
+            continue;
+        }
+        restart_decide(thread, true, action->flags);
+        signal_deliver();
+    }
+    restart_decide(thread, false, 0);
+    thread->system_call = UINT64_MAX;
+}

@@ -1,0 +1,285 @@
+/*
+ * fcntl(2) and flock(2). SPDX-License-Identifier: MIT
+ */
+#include "files.h"
+
+/* Who gets SIGIO and SIGURG, as F_SETOWN said; read back by F_GETOWN. Few programs ask, so few are remembered. */
+#define OWNERS_MAX 32
+static struct {
+    struct posix_lock lock;
+    volatile uint32_t count; /* entries in use; 0 lets close pass without the lock */
+    struct { int32_t used, fd, pid, signal; } entries[OWNERS_MAX];
+} owners;
+
+static long owner_set(int fd, int32_t pid, int32_t signal, bool set_signal)
+{
+    long result = ERR(NOMEM);
+    lock_take(&owners.lock);
+    int slot = -1;
+    for (int i = 0; i < OWNERS_MAX; i++) {
+        if (owners.entries[i].used && owners.entries[i].fd == fd) {
+            slot = i;
+            break;
+        }
+        if (!owners.entries[i].used && slot < 0)
+            slot = i;
+    }
+    if (slot >= 0) {
+        if (!owners.entries[slot].used) {
+            owners.entries[slot].pid = owners.entries[slot].signal = 0;
+            owners.entries[slot].fd = fd;
+            owners.entries[slot].used = 1;
+            owners.count++;
+        }
+        if (set_signal)
+            owners.entries[slot].signal = signal;
+        else
+            owners.entries[slot].pid = pid;
+        result = 0;
+    }
+    lock_release(&owners.lock);
+    return result;
+}
+
+static int32_t owner_get(int fd, bool signal)
+{
+    int32_t value = 0;
+    lock_take(&owners.lock);
+    for (int i = 0; i < OWNERS_MAX; i++)
+        if (owners.entries[i].used && owners.entries[i].fd == fd)
+            value = signal ? owners.entries[i].signal : owners.entries[i].pid;
+    lock_release(&owners.lock);
+    return value;
+}
+
+void fd_owner_lock(void)
+{
+    lock_take(&owners.lock);
+}
+
+void fd_owner_unlock(void)
+{
+    lock_release(&owners.lock);
+}
+
+void fd_owner_forget(int fd)
+{
+    if (owners.count == 0)
+        return;
+    lock_take(&owners.lock);
+    for (int i = 0; i < OWNERS_MAX; i++)
+        if (owners.entries[i].used && owners.entries[i].fd == fd) {
+            owners.entries[i].used = 0;
+            owners.count--;
+        }
+    lock_release(&owners.lock);
+}
+
+/* The server is told as well: a socket's owner gets SIGURG from it. Servers without signals say ENOTTY, and that is fine. */
+static long owner_tell(const struct fd_info *info, int fd, int32_t pid)
+{
+    struct ar_segment segment = {(uint64_t)&pid, sizeof(pid)};
+    struct ipc_transfer transfer = {.in = &segment, .out = &segment, .in_count = 1, .out_count = 1};
+    struct posix_retry retry = {.server = info->server, .transfer = &transfer};
+    struct io_ioctl_reply reply;
+    long error = POSIX_CALL(&retry, io_ioctl(info->slot, LX_FIOSETOWN, 0, &reply, &transfer));
+    if (error == ERR(SRCH) || error == ERR(PERM))
+        return error;
+    return owner_set(fd, pid, 0, false);
+}
+
+static long flags_get(int fd, struct fd_info *info)
+{
+    struct posix_retry retry = {.server = info->server};
+    struct io_get_flags_reply reply;
+    long error = POSIX_CALL(&retry, io_get_flags(info->slot, &reply));
+    if (error)
+        return error;
+    fd_set_kind(fd, (unsigned)reply.kind);
+    bool opened = reply.kind <= IO_KIND_STREAM || reply.kind == IO_KIND_PROC; /* by open(2), which adds O_LARGEFILE */
+    if (opened && !(reply.flags & LX_O_PATH))
+        reply.flags |= LX_O_LARGEFILE;
+    return (long)reply.flags;
+}
+
+/* Where a lock's `start` counts from; Linux takes the end of the file and the offset at the time of the call. */
+static long lock_base(const struct fd_info *info, int whence, int64_t *base)
+{
+    struct posix_retry retry = {.server = info->server};
+    long error;
+    *base = 0;
+    if (whence == 1) {
+        struct io_seek_reply reply;
+        error = POSIX_CALL(&retry, io_seek(info->slot, 0, 1, &reply));
+        *base = error ? 0 : reply.offset;
+        return error;
+    }
+    if (whence == 2) {
+        struct io_stat_reply reply;
+        error = POSIX_CALL(&retry, io_stat(info->slot, &reply));
+        *base = error ? 0 : reply.size;
+        return error;
+    }
+    return whence == 0 ? 0 : ERR(INVAL);
+}
+
+static long lock_record(const struct fd_info *info, enum linux_fcntl command, uint64_t user)
+{
+    struct linux_flock lock;
+    if (user_read(&lock, (const void *)user, sizeof(lock)))
+        return ERR(FAULT);
+    bool query = command == LX_F_GETLK || command == LX_F_OFD_GETLK;
+    bool wait = command == LX_F_SETLKW || command == LX_F_OFD_SETLKW;
+    if (command >= LX_F_OFD_GETLK && lock.pid != 0)
+        return ERR(INVAL);
+    if (lock.type < LX_F_RDLCK || lock.type > LX_F_UNLCK || (query && lock.type == LX_F_UNLCK))
+        return ERR(INVAL);
+    int64_t base, start;
+    long error = lock_base(info, lock.whence, &base);
+    if (error)
+        return error;
+    if (__builtin_add_overflow(base, lock.start, &start))
+        return ERR(OVERFLOW);
+    if (lock.length < 0) { /* the bytes before start */
+        if (__builtin_add_overflow(start, lock.length, &start))
+            return ERR(INVAL);
+        lock.length = -lock.length;
+    }
+    int64_t last;
+    if (start < 0)
+        return ERR(INVAL);
+    if (lock.length > 0 && __builtin_add_overflow(start, lock.length - 1, &last))
+        return ERR(OVERFLOW);
+    struct posix_retry retry = {.server = info->server};
+    struct io_lock_reply reply;
+    error = POSIX_CALL(&retry, io_lock(info->slot, query ? 1 : wait ? 3 : 2, (uint64_t)lock.type, start, lock.length,
+                                       wait ? 0 : IO_NOWAIT, &reply));
+    if (error || !query)
+        return error;
+    lock.type = (int16_t)reply.mode;
+    if (reply.mode != LX_F_UNLCK) {
+        lock.whence = 0;
+        lock.start = reply.start;
+        lock.length = reply.length;
+        lock.pid = command == LX_F_OFD_GETLK ? -1 : (int32_t)reply.pid;
+    }
+    return user_write((void *)user, &lock, sizeof(lock));
+}
+
+#define PIPE_CAPACITY 65536
+
+/* Pipes have one size; a smaller wish is granted by more, as pipe(7) allows. */
+static long pipe_size(int fd, struct fd_info *info, bool set, uint32_t wish)
+{
+    if (fd_kind(fd, info) != IO_KIND_PIPE)
+        return ERR(BADF);
+    if (!set || wish <= PIPE_CAPACITY)
+        return PIPE_CAPACITY;
+    return wish > INT32_MAX ? ERR(INVAL) : ERR(PERM);
+}
+
+static long owner_ex(const struct fd_info *info, int fd, bool set, uint64_t user)
+{
+    struct linux_f_owner_ex owner;
+    if (!set) {
+        int32_t pid = owner_get(fd, false);
+        owner = (struct linux_f_owner_ex){pid < 0 ? 2 : 1, pid < 0 ? -pid : pid};
+        return user_write((void *)user, &owner, sizeof(owner));
+    }
+    if (user_read(&owner, (const void *)user, sizeof(owner)))
+        return ERR(FAULT);
+    if (owner.type < 0 || owner.type > 2)
+        return ERR(INVAL);
+    return owner_tell(info, fd, owner.type == 2 ? -owner.pid : owner.pid);
+}
+
+static long same_description(int fd, int other)
+{
+    struct fd_identity a, b;
+    if (fd_identify(fd, &a) || fd_identify(other, &b))
+        return ERR(BADF);
+    return a.issuer == b.issuer && a.badge == b.badge;
+}
+
+static long fcntl_server(int fd, struct fd_info *info, uint32_t command, uint64_t argument)
+{
+    struct posix_retry retry = {.server = info->server};
+    switch (command) {
+    case LX_F_GETFL:
+        return flags_get(fd, info);
+    case LX_F_SETFL:
+        return POSIX_CALL(&retry, io_set_flags(info->slot, argument & (LX_O_APPEND | LX_O_NONBLOCK | LX_O_ASYNC |
+                                                                        LX_O_DIRECT | LX_O_NOATIME)));
+    case LX_F_GETLK:
+    case LX_F_SETLK:
+    case LX_F_SETLKW:
+    case LX_F_OFD_GETLK:
+    case LX_F_OFD_SETLK:
+    case LX_F_OFD_SETLKW:
+        return lock_record(info, command, argument);
+    case LX_F_SETOWN:
+        return (int32_t)argument == INT32_MIN ? ERR(INVAL) : owner_tell(info, fd, (int32_t)argument);
+    case LX_F_GETOWN:
+        return owner_get(fd, false);
+    case LX_F_SETSIG:
+        return argument > 64 ? ERR(INVAL) : owner_set(fd, 0, (int32_t)argument, true);
+    case LX_F_GETSIG:
+        return owner_get(fd, true);
+    case LX_F_SETOWN_EX:
+    case LX_F_GETOWN_EX:
+        return owner_ex(info, fd, command == LX_F_SETOWN_EX, argument);
+    case LX_F_GETLEASE:
+        return LX_F_UNLCK;
+    case LX_F_SETPIPE_SZ:
+    case LX_F_GETPIPE_SZ:
+        return pipe_size(fd, info, command == LX_F_SETPIPE_SZ, (uint32_t)argument);
+    default: /* F_ADD_SEALS and F_GET_SEALS too: no file here can be sealed */
+        return ERR(INVAL);
+    }
+}
+
+long sys_fcntl(const uint64_t a[6])
+{
+    int fd = (int)a[0];
+    uint32_t command = (uint32_t)a[1];
+    struct fd_info info;
+    if (fd_look(fd, &info))
+        return ERR(BADF);
+    switch (command) {
+    case LX_F_DUPFD:
+    case LX_F_DUPFD_CLOEXEC:
+        return (int)a[2] < 0 ? ERR(INVAL) : fd_dup(fd, (int)a[2], command == LX_F_DUPFD_CLOEXEC);
+    case LX_F_GETFD:
+        return fd_get_cloexec(fd);
+    case LX_F_SETFD:
+        return fd_set_cloexec(fd, a[2] & LX_FD_CLOEXEC);
+    case LX_F_DUPFD_QUERY:
+        return same_description(fd, (int)a[2]);
+    }
+    long result = fd_begin(fd, NULL, &info);
+    if (result)
+        return result;
+    result = fcntl_server(fd, &info, command, a[2]);
+    fd_end(&info);
+    return result;
+}
+
+#define LOCK_NB 4u
+
+long sys_flock(const uint64_t a[6])
+{
+    struct fd_info info;
+    uint32_t operation = (uint32_t)a[1] & ~LOCK_NB;
+    /* LOCK_SH 1, LOCK_EX 2, LOCK_UN 8 */
+    if (operation != 1 && operation != 2 && operation != 8)
+        return ERR(INVAL);
+    long result = fd_begin((int)a[0], NULL, &info);
+    if (result)
+        return result;
+    uint64_t mode = operation == 1 ? LX_F_RDLCK : operation == 2 ? LX_F_WRLCK : LX_F_UNLCK;
+    struct posix_retry retry = {.server = info.server};
+    struct io_lock_reply reply;
+    result = POSIX_CALL(&retry, io_lock(info.slot, 0, mode, 0, 0, a[1] & LOCK_NB ? IO_NOWAIT : 0, &reply));
+    fd_end(&info);
+    return result;
+}

@@ -1,0 +1,260 @@
+/*
+ * The descriptor table. Descriptor n is the capability in slot POSIX_SLOT_FD + n; what we keep beside it (close-on-exec,
+ * what kind of object, whose) is only a cache: nothing depends on it but our own speed. SPDX-License-Identifier: MIT
+ *
+ * All under process.lock, except that a process with one thread needs no private copy of a capability to call on it.
+ */
+#include "private.h"
+
+struct fd_entry {
+    uint8_t used, cloexec, kind, server;
+};
+_Static_assert(sizeof(struct fd_entry) * POSIX_FD_MAX <= PRIVATE_FD_SIZE, "the table fits its place");
+
+#define TABLE ((struct fd_entry *)PRIVATE_FD_TABLE)
+#define LEAF_OF(slot) ((slot) / AR_LEAF_SLOTS)
+
+static int fd_top;               /* one past the highest used descriptor */
+static uint32_t leaf_top = LEAF_OF(POSIX_SLOT_FD) + 1; /* leaves below are present */
+
+static bool fd_valid(int fd)
+{
+    return fd >= 0 && fd < fd_top && TABLE[fd].used;
+}
+
+static ar_cap fd_slot(int fd)
+{
+    return POSIX_SLOT_FD + (uint32_t)fd;
+}
+
+static uint8_t slot_issuer(ar_cap slot)
+{
+    struct ar_message m;
+    if (ar_invoke(AR_CAP_SELF, AR_CNODE_INSPECT, slot, 0, 0, 0, 1, &m))
+        return 0;
+    return (uint8_t)m.words[3];
+}
+
+long fd_table_init(void)
+{
+    uint64_t mapped;
+    long error = memory_map(PRIVATE_FD_TABLE, PRIVATE_FD_SIZE, LINUX_PROT_READ | LINUX_PROT_WRITE, PROC_MAP_FIXED,
+                            &mapped);
+    if (error)
+        return error;
+    for (int fd = 0; fd < 3; fd++)
+        TABLE[fd] = (struct fd_entry){.used = 1, .server = slot_issuer(fd_slot(fd))};
+    fd_top = 3;
+    return 0;
+}
+
+/* Leaves grow one after the other, so that one number says which are there. With the lock. */
+static long leaf_ensure(ar_cap slot)
+{
+    while (leaf_top <= LEAF_OF(slot)) {
+        long error = status_to_errno(proc_grow_slots(POSIX_SLOT_PROCD, leaf_top * AR_LEAF_SLOTS));
+        if (error)
+            return error;
+        leaf_top++;
+    }
+    return 0;
+}
+
+static int begin(int fd, unsigned slot_number, ar_cap *call_slot, struct fd_info *info)
+{
+    lock_take(&process.lock);
+    if (!fd_valid(fd)) {
+        lock_release(&process.lock);
+        return -LINUX_EBADF;
+    }
+    struct fd_entry entry = TABLE[fd];
+    *info = (struct fd_info){fd_slot(fd), entry.kind, entry.server, entry.cloexec, false};
+    if (process.threads > 1) {
+        ar_cap slot = thread_slot(slot_number);
+        slot_delete(slot);
+        if (ar_cap_copy(AR_CAP_SELF, slot, AR_CAP_SELF, info->slot, AR_ALL)) {
+            lock_release(&process.lock);
+            return -LINUX_EBADF;
+        }
+        info->slot = slot;
+        info->copied = true;
+    }
+    lock_release(&process.lock);
+    if (call_slot)
+        *call_slot = info->slot;
+    return 0;
+}
+
+int fd_begin(int fd, ar_cap *call_slot, struct fd_info *info)
+{
+    return begin(fd, POSIX_TS_CALL, call_slot, info);
+}
+
+int fd_begin2(int fd, ar_cap *call_slot, struct fd_info *info)
+{
+    return begin(fd, POSIX_TS_CALL2, call_slot, info);
+}
+
+void fd_end(const struct fd_info *info)
+{
+    if (info->copied)
+        slot_delete(info->slot);
+}
+
+int fd_look(int fd, struct fd_info *info)
+{
+    if (!fd_valid(fd))
+        return -LINUX_EBADF;
+    struct fd_entry entry = TABLE[fd];
+    *info = (struct fd_info){fd_slot(fd), entry.kind, entry.server, entry.cloexec, false};
+    return 0;
+}
+
+void fd_set_kind(int fd, unsigned kind)
+{
+    lock_take(&process.lock);
+    if (fd_valid(fd))
+        TABLE[fd].kind = (uint8_t)kind;
+    lock_release(&process.lock);
+}
+
+/* With the lock: the lowest free descriptor >= lowest whose slot can be used, or -errno. */
+static int fd_find_free(int lowest)
+{
+    uint32_t limit = process.nofile_soft < POSIX_FD_MAX ? process.nofile_soft : POSIX_FD_MAX;
+    int fd = lowest;
+    while (fd < fd_top && TABLE[fd].used)
+        fd++;
+    if ((uint32_t)fd >= limit)
+        return -LINUX_EMFILE;
+    return leaf_ensure(fd_slot(fd)) ? -LINUX_ENOMEM : fd;
+}
+
+static void entry_set(int fd, struct fd_entry entry)
+{
+    TABLE[fd] = entry;
+    if (fd >= fd_top)
+        fd_top = fd + 1;
+}
+
+static void entry_clear(int fd)
+{
+    TABLE[fd] = (struct fd_entry){0};
+    while (fd_top > 0 && !TABLE[fd_top - 1].used)
+        fd_top--;
+}
+
+int fd_install(ar_cap from_slot, int lowest, bool cloexec, unsigned kind, unsigned server)
+{
+    if (!server)
+        server = slot_issuer(from_slot);
+    lock_take(&process.lock);
+    int fd = fd_find_free(lowest);
+    if (fd >= 0 && ar_cap_move(AR_CAP_SELF, fd_slot(fd), AR_CAP_SELF, from_slot))
+        fd = -LINUX_ENOMEM;
+    if (fd >= 0)
+        entry_set(fd, (struct fd_entry){1, cloexec, (uint8_t)kind, (uint8_t)server});
+    lock_release(&process.lock);
+    if (fd < 0)
+        slot_delete(from_slot);
+    return fd;
+}
+
+int fd_dup(int fd, int lowest, bool cloexec)
+{
+    int copy = -LINUX_EBADF;
+    lock_take(&process.lock);
+    if (fd_valid(fd)) {
+        if (lowest < 0 || (uint32_t)lowest >= process.nofile_soft)
+            copy = -LINUX_EINVAL;
+        else
+            copy = fd_find_free(lowest);
+        if (copy >= 0 && ar_cap_copy(AR_CAP_SELF, fd_slot(copy), AR_CAP_SELF, fd_slot(fd), AR_ALL))
+            copy = -LINUX_ENOMEM;
+        if (copy >= 0)
+            entry_set(copy, (struct fd_entry){1, cloexec, TABLE[fd].kind, TABLE[fd].server});
+    }
+    lock_release(&process.lock);
+    if (copy >= 0)
+        files_fd_duplicated(fd, copy);
+    return copy;
+}
+
+int fd_dup_to(int fd, int to, bool cloexec)
+{
+    int result = to;
+    bool closed = false;
+    lock_take(&process.lock);
+    if (!fd_valid(fd) || to < 0 || (uint32_t)to >= process.nofile_soft || to >= POSIX_FD_MAX) {
+        result = -LINUX_EBADF;
+    } else if (leaf_ensure(fd_slot(to))) {
+        result = -LINUX_ENOMEM;
+    } else {
+        closed = fd_valid(to);
+        slot_delete(fd_slot(to));
+        if (ar_cap_copy(AR_CAP_SELF, fd_slot(to), AR_CAP_SELF, fd_slot(fd), AR_ALL)) {
+            result = -LINUX_ENOMEM;
+            if (closed)
+                entry_clear(to);
+        } else {
+            entry_set(to, (struct fd_entry){1, cloexec, TABLE[fd].kind, TABLE[fd].server});
+        }
+    }
+    lock_release(&process.lock);
+    if (closed)
+        files_fd_closed(to);
+    if (result >= 0)
+        files_fd_duplicated(fd, to);
+    return result;
+}
+
+int fd_close(int fd)
+{
+    lock_take(&process.lock);
+    if (!fd_valid(fd)) {
+        lock_release(&process.lock);
+        return -LINUX_EBADF;
+    }
+    slot_delete(fd_slot(fd));
+    entry_clear(fd);
+    lock_release(&process.lock);
+    files_fd_closed(fd);
+    return 0;
+}
+
+int fd_get_cloexec(int fd)
+{
+    return fd_valid(fd) ? TABLE[fd].cloexec : -LINUX_EBADF;
+}
+
+int fd_set_cloexec(int fd, bool cloexec)
+{
+    int result = -LINUX_EBADF;
+    lock_take(&process.lock);
+    if (fd_valid(fd)) {
+        TABLE[fd].cloexec = cloexec;
+        result = 0;
+    }
+    lock_release(&process.lock);
+    return result;
+}
+
+int fd_next(int from)
+{
+    for (int fd = from < 0 ? 0 : from; fd < fd_top; fd++)
+        if (TABLE[fd].used)
+            return fd;
+    return -1;
+}
+
+uint32_t fd_slot_limit(void)
+{
+    return POSIX_SLOT_FD + (uint32_t)fd_top;
+}
+
+void fd_close_on_exec(void)
+{
+    for (int fd = fd_next(0); fd >= 0; fd = fd_next(fd + 1))
+        if (TABLE[fd].cloexec)
+            fd_close(fd);
+}

@@ -1,0 +1,198 @@
+/*
+ * What the file, socket and readiness families of libposix share among themselves. SPDX-License-Identifier: MIT
+ */
+#ifndef LIBPOSIX_FILES_H
+#define LIBPOSIX_FILES_H
+
+#include "internal.h"
+#include "linux_abi_files.h"
+#include "sys_files.h"
+
+#include <proto/fs.h>
+#include <proto/io.h>
+
+/* -errno as a long. (The enum is unsigned: a plain minus would not be negative in 64 bits.) */
+#define ERR(name) (-(long)ST_##name)
+
+/* A slot of the thread's 16 that nobody else uses: the gate of the mount, or of the socket's name, that a path led to. */
+#define FILES_TS_MOUNT 7
+
+/* ---- paths (path.c) ------------------------------------------------------------------------------ */
+
+/* A path as the program gave it, and whom to ask about what is left of it. 4 KiB: at most two on a stack. */
+struct path {
+    ar_cap target;       /* gate that the request goes to */
+    unsigned server;     /* enum ipc_issuer of it */
+    unsigned redirects;
+    bool held;           /* dir is in use and must be ended */
+    bool second;         /* uses the second private slot */
+    struct fd_info dir;
+    const char *text;    /* what is left to resolve, `length` bytes, inside `buffer` */
+    uint64_t length;
+    char buffer[LX_PATH_MAX];
+};
+
+/* Read a path from the program and find its first gate. `empty_ok`: an empty path is no error (AT_EMPTY_PATH); then
+ * the target is the descriptor itself, whatever it is. 0 or -errno; pair with path_end when 0. */
+long path_begin(struct path *path, int dirfd, uint64_t user, bool empty_ok);
+/* For the second of two paths. */
+long path_begin_second(struct path *path, int dirfd, uint64_t user);
+/* For the pathname in a socket's address: `length` bytes of our own memory, at most 108, relative to the working directory. */
+long path_begin_text(struct path *path, const char *text, uint64_t length);
+void path_end(struct path *path);
+
+/* One request about a path: memory, receive slots and retry, ready to use. Borrowed from `path`. */
+struct path_request {
+    struct ar_segment in[2], out;
+    struct ipc_transfer transfer;
+    struct posix_retry retry;
+};
+void path_request_begin(const struct path *path, struct path_request *request);
+/* The answer was ST_REDIRECT: turn to the gate that came, with the last `rest` bytes. 0 or -errno. */
+long path_redirect(struct path *path, struct path_request *request, uint64_t rest);
+
+/* As open(2) without the table: the description's gate is left in receive slot 0. 0 or -errno. */
+long path_open(struct path *path, uint64_t flags, uint64_t mode, unsigned *kind, unsigned *server);
+
+/* ---- descriptors (open.c) ------------------------------------------------------------------------- */
+
+/* IO_KIND_* of a descriptor in use, asked once and remembered; 0 when its server does not say. */
+unsigned fd_kind(int fd, struct fd_info *info);
+/* No further descriptor can be made: to be asked before something is taken that could not be given back. */
+bool fd_table_full(void);
+/* Forget what fcntl(F_SETOWN) said of a closed descriptor. */
+void fd_owner_forget(int fd);
+/* Around fork: nobody may be half-way through that table. */
+void fd_owner_lock(void);
+void fd_owner_unlock(void);
+/* The description behind a descriptor: the same two words mean the same description. 0 or -EBADF. */
+struct fd_identity {
+    uint64_t issuer, badge;
+};
+long fd_identify(int fd, struct fd_identity *identity);
+
+/* ---- memory for transfers (iov.c) ------------------------------------------------------------------- */
+
+/* The program's memory that one call moves: `total` bytes, at most LX_RW_MAX. 16 KiB: do not initialise it whole. */
+struct iov_list {
+    unsigned count;     /* segments, none of them empty */
+    uint64_t total;
+    struct ar_segment segments[LX_IOV_MAX];
+};
+/* One buffer: 0 or -EFAULT. */
+long iov_single(struct iov_list *list, uint64_t user, uint64_t length);
+/* readv(2)'s array: 0, -EINVAL, -EFAULT. */
+long iov_import(struct iov_list *list, uint64_t user, uint64_t count);
+
+/* The list as at most 15 segments: as it is, or, when it has more, a temporary buffer of up to IOV_BUFFER bytes. */
+#define IOV_BUFFER (1u << 20)
+struct iov_window {
+    struct ar_segment *segments; /* borrowed from the list or `buffered` */
+    struct ar_segment buffered, own[AR_MSG_SEGS];
+    unsigned count;
+    uint64_t length; /* bytes that the segments cover */
+    void *buffer;    /* owned; NULL: none */
+};
+/* Cover the list from byte `skip` on with at most `most` segments. `write`: the server will write into them; else the
+ * bytes are gathered. 0, -EFAULT, -ENOMEM. Pair with iov_window_end when 0. */
+long iov_window_begin(struct iov_window *window, const struct iov_list *list, uint64_t skip, unsigned most, bool write);
+/* Copy `length` bytes of ours into the list from byte `skip` on. 0 or -EFAULT. */
+long iov_put(const struct iov_list *list, uint64_t skip, void *bytes, uint64_t length);
+/* `received` bytes of a buffered window go to the program. 0 or -EFAULT. */
+long iov_window_end(struct iov_window *window, const struct iov_list *list, uint64_t skip, uint64_t received);
+
+/* ---- reading and writing (rw.c) ----------------------------------------------------------------------- */
+
+/* One read or write at `offset` (IO_CURRENT: the description's). `flags`: IO_NOWAIT. Bytes or -errno. write_list goes on
+ * until all is written, and raises SIGPIPE. */
+long read_list(int fd, struct fd_info *info, const struct iov_list *list, int64_t offset, uint64_t flags);
+long write_list(int fd, struct fd_info *info, const struct iov_list *list, int64_t offset, uint64_t flags);
+
+/* ---- sockets (socket.c, sockopt.c) ---------------------------------------------------------------------- */
+
+/* A struct sockaddr as it comes and goes: any bytes, at most LX_SOCKADDR_MAX. */
+union socket_address {
+    struct linux_sockaddr_un un;
+    char bytes[LX_SOCKADDR_MAX];
+};
+
+/* fd_begin, and -ENOTSOCK for what is no socket. */
+long socket_begin(int fd, struct fd_info *info);
+/* SO_TYPE of a socket in use, or 0. */
+int socket_type(const struct fd_info *info);
+/* SO_RCVTIMEO or SO_SNDTIMEO of a socket in use, as an absolute deadline from now; 0: none. */
+uint64_t socket_deadline(const struct fd_info *info, int option);
+/* EPIPE from this descriptor raises SIGPIPE: pipes and stream sockets do. */
+bool socket_raises_sigpipe(const struct fd_info *info);
+/* Does the address name a node of the file system? */
+bool socket_address_is_path(const union socket_address *address, uint64_t length);
+/* Put the name gate behind a pathname into FILES_TS_MOUNT; the caller deletes it. 0 or -errno. */
+long socket_find_name(const union socket_address *address, uint64_t length);
+/* Copy a struct sockaddr in: 0, -EINVAL (length), -EFAULT. */
+long socket_address_read(union socket_address *address, uint64_t user, int32_t length);
+/* Give an address back: cut to the int at user_length, which becomes the full length. 0, -EINVAL, -EFAULT. */
+long socket_address_write(uint64_t user, uint64_t user_length, const union socket_address *address, uint64_t length);
+
+/* ---- messages (message_control.c) ------------------------------------------------------------------------- */
+
+#define RIGHTS_MAX 253
+
+/* What control messages ask of a send. */
+struct control_out {
+    unsigned rights;
+    bool credentials;
+    struct linux_ucred ucred;
+    int32_t fds[RIGHTS_MAX];
+};
+/* Read a program's control buffer: 0, -EINVAL, -EBADF, -EFAULT, -ENOBUFS, -ENOMEM. */
+long control_read(struct control_out *out, uint64_t user, uint64_t length);
+/* Stage the descriptors for the next send on `gate`, in groups of 8. 0 or -errno; nothing stays staged on an error. */
+long control_stage(ar_cap gate, const struct control_out *out);
+/* Empty the stage. */
+void control_unstage(ar_cap gate);
+
+/* A program's control buffer while a receive fills it. */
+struct control_in {
+    uint64_t user, room; /* what is left */
+    uint32_t flags;      /* MSG_CTRUNC */
+};
+/* How many descriptors could fit. */
+uint64_t control_rights_room(const struct control_in *in);
+void control_put_credentials(struct control_in *in, const struct linux_ucred *ucred);
+/* `first` descriptors are in the receive slots, `count` in all: install what fits, drop the rest at the server. */
+void control_put_rights(struct control_in *in, ar_cap gate, unsigned first, uint64_t count, bool cloexec);
+
+/* ---- timer and signal descriptors (virtual.c) ---------------------------------------------------------------- */
+
+/* Kinds that no server knows, beside IO_KIND_*. */
+#define FILES_KIND_TIMER 100
+#define FILES_KIND_SIGNAL 101
+uint32_t virtual_poll(int fd, unsigned kind, bool arm);
+long virtual_read(int fd, const struct fd_info *info, const struct iov_list *list, int64_t offset, bool nowait);
+void virtual_fd_closed(int fd);
+void virtual_fork_lock(void);
+void virtual_fork_unlock(void);
+/* Some open descriptor of this description, or -1. Walks the table. */
+int fd_find_description(const struct fd_identity *identity);
+
+/* ---- readiness ------------------------------------------------------------------------------------------ */
+
+/* Read a timeout in struct timespec as an absolute deadline. NULL: AR_NO_DEADLINE; no time at
+ * all: DEADLINE_NOW. 0, -EINVAL, -EFAULT. */
+long deadline_read(uint64_t *deadline_ns, uint64_t user);
+/* Poll one descriptor for `events`. The ready events, POLLNVAL among them; `arm`: be woken when there are some. */
+uint32_t fd_poll(int fd, uint32_t events, bool arm, uint64_t *sequence);
+/* Events of an epoll instance itself: it is readable when something in it is ready. */
+uint32_t epoll_poll_self(int fd, bool arm);
+/* Read select's struct timeval likewise. */
+long deadline_read_micro(uint64_t *deadline_ns, uint64_t user);
+/* 0: the deadline was "at once", so nothing may wait. */
+#define DEADLINE_NOW 0
+/* Around each scan of poll, select or epoll_wait: forget the timers (timerfd) of the last scan; then posix_wait, but no
+ * longer than until the first timer that the scan found. */
+void readiness_begin(void);
+enum wait_result readiness_wait(uint64_t deadline_ns);
+/* Nanoseconds until the deadline, not below 0. */
+uint64_t deadline_left(uint64_t deadline_ns);
+
+#endif

@@ -1,0 +1,204 @@
+/*
+ * Sending: send(2), sendto(2), sendmsg(2), sendmmsg(2). One request carries the whole message, all its iovecs and the
+ * descriptors staged before it, so nothing can come apart; only what a stream did not take is sent again.
+ * SPDX-License-Identifier: MIT
+ */
+#include "files.h"
+
+#include <proto/sock.h>
+
+struct outgoing {
+    uint32_t flags;
+    uint64_t address_length; /* 0: none */
+    bool named;              /* the destination's name gate is in FILES_TS_MOUNT */
+    union socket_address address;
+    struct control_out control;
+    struct iov_list list;
+};
+
+/* A name that cannot be found matters to a datagram only: the others never look at the address (unix(7)). */
+static long destination_find(const struct fd_info *info, struct outgoing *out)
+{
+    out->named = false;
+    if (!socket_address_is_path(&out->address, out->address_length))
+        return 0;
+    long error = socket_find_name(&out->address, out->address_length);
+    out->named = error == 0;
+    return error && socket_type(info) == LX_SOCK_DGRAM ? error : 0;
+}
+
+/* One try after the other until the server took something. A stage lives until an answer other than ST_WAIT, so it is
+ * filled again before any other repeat. */
+static long send_request(const struct fd_info *info, const struct outgoing *out, struct posix_retry *retry,
+                         uint64_t length, unsigned rights, struct ipc_transfer *transfer)
+{
+    const struct linux_ucred *ucred = &out->control.ucred;
+    struct sock_send_reply reply = {0};
+    enum status status;
+    bool staged = false;
+    do {
+        if (rights && !staged) {
+            long error = control_stage(info->slot, &out->control);
+            if (error)
+                return error;
+        }
+        status = sock_send(info->slot, out->flags, length, out->address_length, rights, out->control.credentials,
+                           out->control.credentials ? (uint32_t)ucred->pid : 0,
+                           out->control.credentials ? ucred->uid : 0, out->control.credentials ? ucred->gid : 0, &reply,
+                           transfer);
+        staged = status == ST_WAIT;
+    } while (posix_again(retry, status));
+    if (rights && staged)
+        control_unstage(info->slot);
+    if (retry->result)
+        return retry->result;
+    return reply.count > length ? (long)length : (long)reply.count;
+}
+
+static long send_once(const struct fd_info *info, const struct outgoing *out, uint64_t done)
+{
+    struct ar_segment segments[AR_MSG_SEGS];
+    struct iov_window window;
+    unsigned count = 0;
+    if (out->address_length)
+        segments[count++] = (struct ar_segment){(uint64_t)&out->address, out->address_length};
+    long result = iov_window_begin(&window, &out->list, done, AR_MSG_SEGS - count, false);
+    if (result)
+        return result;
+    for (unsigned i = 0; i < window.count; i++)
+        segments[count++] = window.segments[i];
+    uint64_t name = thread_slot(FILES_TS_MOUNT);
+    struct ipc_transfer transfer = {.in = segments, .in_count = count, .caps = &name, .cap_count = out->named};
+    struct posix_retry retry = {.server = ISSUER_SOCKD, .transfer = &transfer};
+    retry.no_wait = out->flags & LX_MSG_DONTWAIT;
+    if (!retry.no_wait)
+        retry.deadline_ns = socket_deadline(info, LX_SO_SNDTIMEO);
+    retry.interrupted = retry.deadline_ns ? ERR(INTR) : 0;
+    /* Descriptors go with the first bytes, once. */
+    result = send_request(info, out, &retry, window.length, done ? 0 : out->control.rights, &transfer);
+    iov_window_end(&window, &out->list, done, 0);
+    return result;
+}
+
+static long send_list(const struct fd_info *info, struct outgoing *out)
+{
+    long result = destination_find(info, out);
+    if (result)
+        return result;
+    uint64_t done = 0;
+    do {
+        result = send_once(info, out, done);
+        if (result > 0)
+            done += (uint64_t)result;
+    } while (result > 0 && done < out->list.total);
+    if (out->named)
+        slot_delete(thread_slot(FILES_TS_MOUNT));
+    if (result == ERR(PIPE) && done == 0 && !(out->flags & LX_MSG_NOSIGNAL) && socket_raises_sigpipe(info))
+        signal_raise(LINUX_SIGPIPE);
+    return done ? (long)done : result;
+}
+
+/* ---- sendto ------------------------------------------------------------------------------------------------ */
+
+static long sendto_run(const struct fd_info *info, const uint64_t a[6])
+{
+    struct outgoing out;
+    out.flags = (uint32_t)a[3];
+    out.address_length = 0;
+    out.control.rights = 0;
+    out.control.credentials = false;
+    long error = iov_single(&out.list, a[1], a[2]);
+    if (error)
+        return error;
+    if (a[4]) {
+        error = socket_address_read(&out.address, a[4], (int32_t)a[5]);
+        out.address_length = (uint32_t)a[5];
+    }
+    return error ? error : send_list(info, &out);
+}
+
+long sys_sendto(const uint64_t a[6])
+{
+    struct fd_info info;
+    long result = socket_begin((int)a[0], &info);
+    if (result)
+        return result;
+    result = sendto_run(&info, a);
+    fd_end(&info);
+    return result;
+}
+
+/* ---- sendmsg, sendmmsg ---------------------------------------------------------------------------------------- */
+
+static long message_read(struct outgoing *out, uint64_t user)
+{
+    struct linux_msghdr header;
+    if (user_read(&header, (const void *)user, sizeof(header)))
+        return ERR(FAULT);
+    if (header.name == 0)
+        header.name_length = 0;
+    if (header.name_length < 0)
+        return ERR(INVAL);
+    if (header.name_length > LX_SOCKADDR_MAX)
+        header.name_length = LX_SOCKADDR_MAX;
+    out->address_length = (uint32_t)header.name_length;
+    long error = out->address_length ? socket_address_read(&out->address, header.name, header.name_length) : 0;
+    if (!error && header.iov_count > LX_IOV_MAX)
+        error = ERR(MSGSIZE);
+    if (!error)
+        error = iov_import(&out->list, header.iov, header.iov_count);
+    if (!error)
+        error = control_read(&out->control, header.control, header.control_length);
+    return error;
+}
+
+static long sendmsg_run(const struct fd_info *info, uint64_t user, uint32_t flags)
+{
+    struct outgoing out;
+    out.flags = flags;
+    long error = message_read(&out, user);
+    return error ? error : send_list(info, &out);
+}
+
+long sys_sendmsg(const uint64_t a[6])
+{
+    if ((uint32_t)a[2] & LX_MSG_CMSG_COMPAT)
+        return ERR(INVAL);
+    struct fd_info info;
+    long result = socket_begin((int)a[0], &info);
+    if (result)
+        return result;
+    result = sendmsg_run(&info, a[1], (uint32_t)a[2]);
+    fd_end(&info);
+    return result;
+}
+
+long sys_sendmmsg(const uint64_t a[6])
+{
+    uint32_t count = (uint32_t)a[2], sent = 0, flags = (uint32_t)a[3];
+    if (flags & LX_MSG_CMSG_COMPAT)
+        return ERR(INVAL);
+    if (count > LX_IOV_MAX)
+        count = LX_IOV_MAX;
+    struct fd_info info;
+    long result = socket_begin((int)a[0], &info);
+    if (result)
+        return result;
+    for (; sent < count; sent++) {
+        uint64_t entry = a[1] + (uint64_t)sent * sizeof(struct linux_mmsghdr);
+        result = sendmsg_run(&info, entry, flags);
+        if (result < 0)
+            break;
+        uint32_t length = (uint32_t)result;
+        if (user_write((void *)(entry + offsetof(struct linux_mmsghdr, length)), &length, sizeof(length))) {
+            result = ERR(FAULT);
+            break;
+        }
+        if (signal_due() && sent + 1 < count) {
+            sent++;
+            break;
+        }
+    }
+    fd_end(&info);
+    return sent ? (long)sent : result;
+}

@@ -1,0 +1,240 @@
+/*
+ * Receiving: recv(2), recvfrom(2), recvmsg(2), recvmmsg(2). SPDX-License-Identifier: MIT
+ */
+#include "files.h"
+
+#include <proto/sock.h>
+
+struct incoming {
+    uint32_t flags;
+    bool want_address;
+    uint64_t max_rights;
+    union socket_address address;
+    struct iov_list list;
+    /* what came */
+    uint64_t done;            /* bytes in the program's memory */
+    uint64_t address_length;
+    unsigned received;        /* descriptors in the receive slots */
+    struct sock_receive_reply reply;
+};
+
+static long receive_once(const struct fd_info *info, struct incoming *in)
+{
+    struct iov_window window;
+    struct ar_segment segments[AR_MSG_SEGS];
+    unsigned count = 0;
+    bool address = in->want_address && in->done == 0;
+    long result = iov_window_begin(&window, &in->list, in->done, AR_MSG_SEGS - address, true);
+    if (result)
+        return result;
+    for (; count < window.count; count++)
+        segments[count] = window.segments[count];
+    if (address)
+        segments[count++] = (struct ar_segment){(uint64_t)&in->address, sizeof(in->address)};
+    struct ipc_transfer transfer = {
+        .out = segments, .out_count = count, .recv_slots = receive_slots(), .recv_slot_count = AR_MSG_CAPS};
+    struct posix_retry retry = {.server = ISSUER_SOCKD, .transfer = &transfer};
+    retry.no_wait = in->flags & LX_MSG_DONTWAIT;
+    if (!retry.no_wait)
+        retry.deadline_ns = socket_deadline(info, LX_SO_RCVTIMEO);
+    retry.interrupted = retry.deadline_ns ? ERR(INTR) : 0;
+    uint64_t flags = in->flags & ~(uint64_t)(LX_MSG_WAITALL | LX_MSG_CMSG_CLOEXEC);
+    result = POSIX_CALL(&retry, sock_receive(info->slot, flags, window.length, address, in->max_rights, &in->reply,
+                                             &transfer));
+    uint64_t moved = result ? 0 : in->reply.count;
+    if (moved > window.length)
+        moved = window.length;
+    long copied = iov_window_end(&window, &in->list, in->done, moved);
+    if (result)
+        return result;
+    if (copied) {
+        receive_slots_clear(); /* the message is lost, as Linux loses it */
+        return copied;
+    }
+    in->received = transfer.received_count;
+    if (in->done == 0)
+        in->address_length = in->reply.address_length;
+    return (long)moved;
+}
+
+/* MSG_WAITALL on a stream: go on, but never past bytes that came with descriptors or with other credentials. */
+static bool receive_more(const struct fd_info *info, const struct incoming *in, long moved)
+{
+    return (in->flags & LX_MSG_WAITALL) && !(in->flags & (LX_MSG_PEEK | LX_MSG_OOB)) && moved > 0 &&
+           in->done < in->list.total && in->reply.rights == 0 && !in->reply.credentials &&
+           socket_type(info) == LX_SOCK_STREAM;
+}
+
+/* The value of the call; the descriptors that came are in the receive slots and the session still. */
+static long receive_list(const struct fd_info *info, struct incoming *in)
+{
+    long moved;
+    in->done = 0;
+    in->received = 0;
+    in->address_length = 0;
+    memset(&in->reply, 0, sizeof(in->reply));
+    do {
+        struct sock_receive_reply before = in->reply;
+        moved = receive_once(info, in);
+        if (moved < 0) {
+            in->reply = before;
+            return in->done ? (long)in->done : moved;
+        }
+        in->done += (uint64_t)moved;
+    } while (receive_more(info, in, moved));
+    if ((in->flags & LX_MSG_TRUNC) && (in->reply.message_flags & LX_MSG_TRUNC))
+        return (long)in->reply.full_length;
+    return (long)in->done;
+}
+
+static void rights_drop(const struct fd_info *info, const struct incoming *in)
+{
+    struct control_in none = {0};
+    if (in->reply.rights)
+        control_put_rights(&none, info->slot, in->received, in->reply.rights, false);
+}
+
+/* ---- recvfrom ------------------------------------------------------------------------------------------------ */
+
+static long recvfrom_run(const struct fd_info *info, const uint64_t a[6])
+{
+    struct incoming in;
+    in.flags = (uint32_t)a[3];
+    in.want_address = a[4] != 0;
+    in.max_rights = 0;
+    long result = iov_single(&in.list, a[1], a[2]);
+    if (result)
+        return result;
+    result = receive_list(info, &in);
+    rights_drop(info, &in);
+    if (result < 0 || !in.want_address)
+        return result;
+    long error = socket_address_write(a[4], a[5], &in.address, in.address_length);
+    return error ? error : result;
+}
+
+long sys_recvfrom(const uint64_t a[6])
+{
+    struct fd_info info;
+    long result = socket_begin((int)a[0], &info);
+    if (result)
+        return result;
+    result = recvfrom_run(&info, a);
+    fd_end(&info);
+    return result;
+}
+
+/* ---- recvmsg, recvmmsg ----------------------------------------------------------------------------------------- */
+
+/* What came beside the bytes, into the program's control buffer and header. */
+static long header_write(const struct fd_info *info, const struct incoming *in, const struct linux_msghdr *header,
+                         uint64_t user)
+{
+    struct control_in control = {.user = header->control, .room = header->control_length};
+    if (in->reply.credentials) {
+        struct linux_ucred ucred = {(int32_t)in->reply.pid, (uint32_t)in->reply.uid, (uint32_t)in->reply.gid};
+        control_put_credentials(&control, &ucred);
+    }
+    if (in->reply.rights)
+        control_put_rights(&control, info->slot, in->received, in->reply.rights, in->flags & LX_MSG_CMSG_CLOEXEC);
+    if (header->name) {
+        long error = socket_address_write(header->name, user + offsetof(struct linux_msghdr, name_length), &in->address,
+                                          in->address_length);
+        if (error)
+            return error;
+    }
+    uint32_t flags = (uint32_t)in->reply.message_flags | control.flags | (in->flags & LX_MSG_CMSG_CLOEXEC);
+    uint64_t used = header->control_length - control.room;
+    if (user_write((void *)(user + offsetof(struct linux_msghdr, flags)), &flags, sizeof(flags)))
+        return ERR(FAULT);
+    return user_write((void *)(user + offsetof(struct linux_msghdr, control_length)), &used, sizeof(used));
+}
+
+static long recvmsg_run(const struct fd_info *info, uint64_t user, uint32_t flags)
+{
+    struct linux_msghdr header;
+    if (user_read(&header, (const void *)user, sizeof(header)))
+        return ERR(FAULT);
+    if (header.name && header.name_length < 0)
+        return ERR(INVAL);
+    if (header.iov_count > LX_IOV_MAX)
+        return ERR(MSGSIZE);
+    if (header.control == 0)
+        header.control_length = 0;
+    struct incoming in;
+    in.flags = flags;
+    in.want_address = header.name != 0;
+    in.max_rights = control_rights_room(&(struct control_in){.room = header.control_length});
+    long result = iov_import(&in.list, header.iov, header.iov_count);
+    if (result)
+        return result;
+    result = receive_list(info, &in);
+    if (result < 0)
+        return result;
+    long error = header_write(info, &in, &header, user);
+    return error ? error : result;
+}
+
+long sys_recvmsg(const uint64_t a[6])
+{
+    if ((uint32_t)a[2] & LX_MSG_CMSG_COMPAT)
+        return ERR(INVAL);
+    struct fd_info info;
+    long result = socket_begin((int)a[0], &info);
+    if (result)
+        return result;
+    result = recvmsg_run(&info, a[1], (uint32_t)a[2]);
+    fd_end(&info);
+    return result;
+}
+
+/* Up to `count` messages into the array at `user`; *received says how many. Linux looks at the time-out only after each
+ * message (its man page calls that a bug), and so do we. */
+static long receive_many(const struct fd_info *info, uint64_t user, uint32_t count, uint32_t flags, uint64_t deadline,
+                         uint32_t *received)
+{
+    uint32_t each = flags & ~LX_MSG_WAITFORONE;
+    while (*received < count) {
+        uint64_t entry = user + (uint64_t)*received * sizeof(struct linux_mmsghdr);
+        long result = recvmsg_run(info, entry, each);
+        if (result < 0)
+            return result;
+        uint32_t length = (uint32_t)result;
+        if (user_write((void *)(entry + offsetof(struct linux_mmsghdr, length)), &length, sizeof(length)))
+            return ERR(FAULT);
+        ++*received;
+        if (flags & LX_MSG_WAITFORONE)
+            each |= LX_MSG_DONTWAIT;
+        if (deadline_left(deadline) == 0)
+            break;
+    }
+    return 0;
+}
+
+long sys_recvmmsg(const uint64_t a[6])
+{
+    uint32_t count = (uint32_t)a[2], flags = (uint32_t)a[3], received = 0;
+    if (flags & LX_MSG_CMSG_COMPAT)
+        return ERR(INVAL);
+    uint64_t deadline;
+    long result = deadline_read(&deadline, a[4]);
+    if (result)
+        return result;
+    if (count > LX_IOV_MAX)
+        count = LX_IOV_MAX;
+    struct fd_info info;
+    result = socket_begin((int)a[0], &info);
+    if (result)
+        return result;
+    result = receive_many(&info, a[1], count, flags, deadline, &received);
+    fd_end(&info);
+    if (!received)
+        return result;
+    if (a[4]) { /* what is left of the time goes back */
+        uint64_t left = deadline_left(deadline);
+        struct linux_timespec rest = {(int64_t)(left / NS_PER_SECOND), (int64_t)(left % NS_PER_SECOND)};
+        if (user_write((void *)a[4], &rest, sizeof(rest)))
+            return ERR(FAULT);
+    }
+    return received;
+}

@@ -1,0 +1,211 @@
+/*
+ * Moving bytes: read(2), write(2) and their vector and positioned forms. copy.c has those between two descriptors.
+ *
+ * One request carries all of a call's memory. A server answers a part when its own bound, a full queue or a page that
+ * is not there stops it; then the rest is asked for again where Linux would go on: always when writing, and when
+ * reading a file. SPDX-License-Identifier: MIT
+ */
+#include "files.h"
+
+#define READ_AGAIN_FROM 32768 /* a file's shorter answer is its end, not a server's bound */
+
+static long read_once(struct fd_info *info, const struct iov_list *list, uint64_t done, int64_t offset, uint64_t flags)
+{
+    struct iov_window window;
+    long error = iov_window_begin(&window, list, done, AR_MSG_SEGS, true);
+    if (error)
+        return error;
+    struct ipc_transfer transfer = {.out = window.segments, .out_count = window.count};
+    struct posix_retry retry = {.server = info->server, .transfer = &transfer, .no_wait = flags & IO_NOWAIT};
+    if (info->server == ISSUER_SOCKD && !(flags & IO_NOWAIT)) {
+        retry.deadline_ns = socket_deadline(info, LX_SO_RCVTIMEO);
+        retry.interrupted = retry.deadline_ns ? ERR(INTR) : 0; /* signal(7): never restarted with a time-out */
+    }
+    struct io_read_reply reply = {0};
+    error = POSIX_CALL(&retry, io_read(info->slot, offset, flags, window.length, &reply, &transfer));
+    uint64_t count = error ? 0 : reply.count;
+    if (count > window.length)
+        count = window.length;
+    long copied = iov_window_end(&window, list, done, count);
+    return error ? error : copied ? copied : (long)count;
+}
+
+long read_list(int fd, struct fd_info *info, const struct iov_list *list, int64_t offset, uint64_t flags)
+{
+    uint64_t done = 0;
+    if (info->kind == FILES_KIND_TIMER || info->kind == FILES_KIND_SIGNAL)
+        return virtual_read(fd, info, list, offset, flags & IO_NOWAIT);
+    for (;;) {
+        long count = read_once(info, list, done, offset == IO_CURRENT ? offset : offset + (int64_t)done, flags);
+        if (count < 0)
+            return done ? (long)done : count;
+        done += (uint64_t)count;
+        if (done >= list->total || count < READ_AGAIN_FROM || info->server != ISSUER_FILED)
+            return (long)done;
+        unsigned kind = fd_kind(fd, info);
+        if (kind != IO_KIND_FILE && kind != IO_KIND_DEVICE)
+            return (long)done;
+    }
+}
+
+static long write_once(struct fd_info *info, const struct iov_list *list, uint64_t done, int64_t offset, uint64_t flags)
+{
+    struct iov_window window;
+    long error = iov_window_begin(&window, list, done, AR_MSG_SEGS, false);
+    if (error)
+        return error;
+    struct ipc_transfer transfer = {.in = window.segments, .in_count = window.count};
+    struct posix_retry retry = {.server = info->server, .transfer = &transfer, .no_wait = flags & IO_NOWAIT};
+    if (info->server == ISSUER_SOCKD && !(flags & IO_NOWAIT)) {
+        retry.deadline_ns = socket_deadline(info, LX_SO_SNDTIMEO);
+        retry.interrupted = retry.deadline_ns ? ERR(INTR) : 0;
+    }
+    struct io_write_reply reply = {0};
+    error = POSIX_CALL(&retry, io_write(info->slot, offset, flags, window.length, &reply, &transfer));
+    iov_window_end(&window, list, done, 0);
+    if (error)
+        return error;
+    return reply.count > window.length ? (long)window.length : (long)reply.count;
+}
+
+long write_list(int fd, struct fd_info *info, const struct iov_list *list, int64_t offset, uint64_t flags)
+{
+    uint64_t done = 0;
+    if (info->kind == FILES_KIND_TIMER || info->kind == FILES_KIND_SIGNAL)
+        return ERR(INVAL);
+    for (;;) {
+        long count = write_once(info, list, done, offset == IO_CURRENT ? offset : offset + (int64_t)done, flags);
+        if (count == ERR(PIPE)) {
+            /* A socket that took a part says so without a signal; a pipe always signals. */
+            if ((done == 0 || fd_kind(fd, info) == IO_KIND_PIPE) && socket_raises_sigpipe(info))
+                signal_raise(LINUX_SIGPIPE);
+        }
+        if (count < 0)
+            return done ? (long)done : count;
+        done += (uint64_t)count;
+        if (count == 0 || done >= list->total || fd_kind(fd, info) == IO_KIND_EVENT)
+            return (long)done;
+    }
+}
+
+/* ---- the calls ---------------------------------------------------------------------------------------- */
+
+enum direction { READING, WRITING };
+
+static long move_list(int fd, struct fd_info *info, const struct iov_list *list, int64_t offset, uint64_t flags,
+                      enum direction direction)
+{
+    return direction == READING ? read_list(fd, info, list, offset, flags) : write_list(fd, info, list, offset, flags);
+}
+
+static long move_buffer(int fd, uint64_t user, uint64_t length, int64_t offset, enum direction direction)
+{
+    struct fd_info info;
+    long result = fd_begin(fd, NULL, &info);
+    if (result)
+        return result;
+    struct iov_list list;
+    result = (int64_t)length < 0 ? ERR(INVAL) : iov_single(&list, user, length);
+    if (!result)
+        result = move_list(fd, &info, &list, offset, 0, direction);
+    fd_end(&info);
+    return result;
+}
+
+static long move_vector(int fd, uint64_t user, uint64_t count, int64_t offset, uint64_t flags, enum direction direction)
+{
+    struct fd_info info;
+    long result = fd_begin(fd, NULL, &info);
+    if (result)
+        return result;
+    struct iov_list list;
+    result = iov_import(&list, user, count);
+    if (!result)
+        result = move_list(fd, &info, &list, offset, flags, direction);
+    fd_end(&info);
+    return result;
+}
+
+long sys_read(const uint64_t a[6])
+{
+    return move_buffer((int)a[0], a[1], a[2], IO_CURRENT, READING);
+}
+
+long sys_write(const uint64_t a[6])
+{
+    return move_buffer((int)a[0], a[1], a[2], IO_CURRENT, WRITING);
+}
+
+long sys_readv(const uint64_t a[6])
+{
+    return move_vector((int)a[0], a[1], a[2], IO_CURRENT, 0, READING);
+}
+
+long sys_writev(const uint64_t a[6])
+{
+    return move_vector((int)a[0], a[1], a[2], IO_CURRENT, 0, WRITING);
+}
+
+long sys_pread64(const uint64_t a[6])
+{
+    return (int64_t)a[3] < 0 ? ERR(INVAL) : move_buffer((int)a[0], a[1], a[2], (int64_t)a[3], READING);
+}
+
+long sys_pwrite64(const uint64_t a[6])
+{
+    return (int64_t)a[3] < 0 ? ERR(INVAL) : move_buffer((int)a[0], a[1], a[2], (int64_t)a[3], WRITING);
+}
+
+long sys_preadv(const uint64_t a[6])
+{
+    return (int64_t)a[3] < 0 ? ERR(INVAL) : move_vector((int)a[0], a[1], a[2], (int64_t)a[3], 0, READING);
+}
+
+long sys_pwritev(const uint64_t a[6])
+{
+    return (int64_t)a[3] < 0 ? ERR(INVAL) : move_vector((int)a[0], a[1], a[2], (int64_t)a[3], 0, WRITING);
+}
+
+#define RWF_HIPRI 1u
+#define RWF_DSYNC 2u
+#define RWF_SYNC 4u
+#define RWF_NOWAIT 8u
+
+/* preadv2, pwritev2: offset -1 is the description's own. RWF_APPEND and later flags are not offered. */
+static long move_vector2(const uint64_t a[6], enum direction direction)
+{
+    int64_t offset = (int64_t)a[3];
+    uint32_t flags = (uint32_t)a[5];
+    if (flags & ~(RWF_HIPRI | RWF_DSYNC | RWF_SYNC | RWF_NOWAIT))
+        return ERR(OPNOTSUPP);
+    if (offset < -1)
+        return ERR(INVAL);
+    return move_vector((int)a[0], a[1], a[2], offset, flags & RWF_NOWAIT ? IO_NOWAIT : 0, direction);
+}
+
+long sys_preadv2(const uint64_t a[6])
+{
+    return move_vector2(a, READING);
+}
+
+long sys_pwritev2(const uint64_t a[6])
+{
+    return move_vector2(a, WRITING);
+}
+
+long sys_lseek(const uint64_t a[6])
+{
+    struct fd_info info;
+    long result = fd_begin((int)a[0], NULL, &info);
+    if (result)
+        return result;
+    if ((uint32_t)a[2] > 4) { /* SEEK_HOLE */
+        fd_end(&info);
+        return ERR(INVAL);
+    }
+    struct posix_retry retry = {.server = info.server};
+    struct io_seek_reply reply = {0};
+    result = POSIX_CALL(&retry, io_seek(info.slot, (int64_t)a[1], (uint32_t)a[2], &reply));
+    fd_end(&info);
+    return result ? result : (long)reply.offset;
+}

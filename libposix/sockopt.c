@@ -1,0 +1,109 @@
+/*
+ * setsockopt(2), getsockopt(2), and what other calls must know of a socket's options. SPDX-License-Identifier: MIT
+ */
+#include "files.h"
+
+#include <proto/sock.h>
+
+#define OPTION_MAX 4096 /* sockd takes and gives no longer value */
+
+/* Some socket of this process, or of one it was forked from, was given a time-out: before that no blocking call needs to
+ * ask for one. A socket that comes with one from elsewhere (SCM_RIGHTS, exec) is not noticed until this process sets one. */
+static volatile uint32_t timeouts_used;
+
+static bool option_is_timeout(int level, int option)
+{
+    return level == LX_SOL_SOCKET && (option == LX_SO_RCVTIMEO || option == LX_SO_SNDTIMEO ||
+                                      option == LX_SO_RCVTIMEO_NEW || option == LX_SO_SNDTIMEO_NEW);
+}
+
+/* A value into our own memory: its length, or -errno. */
+static long option_get(const struct fd_info *info, int option, void *value, uint64_t length)
+{
+    struct ar_segment out = {(uint64_t)value, length};
+    struct ipc_transfer transfer = {.out = &out, .out_count = 1};
+    struct posix_retry retry = {.server = ISSUER_SOCKD, .transfer = &transfer};
+    struct sock_get_option_reply reply = {0};
+    long error = POSIX_CALL(&retry, sock_get_option(info->slot, LX_SOL_SOCKET, option, length, &reply, &transfer));
+    return error ? error : (long)reply.length;
+}
+
+int socket_type(const struct fd_info *info)
+{
+    int32_t type = 0;
+    return option_get(info, LX_SO_TYPE, &type, sizeof(type)) == sizeof(type) ? type : 0;
+}
+
+uint64_t socket_deadline(const struct fd_info *info, int option)
+{
+    struct linux_timeval value = {0};
+    if (!timeouts_used || option_get(info, option, &value, sizeof(value)) != sizeof(value))
+        return 0;
+    if (value.seconds < 0 || (value.seconds == 0 && value.microseconds == 0))
+        return 0;
+    if ((uint64_t)value.seconds > INT64_MAX / NS_PER_SECOND)
+        return 0;
+    return deadline_after((uint64_t)value.seconds * NS_PER_SECOND + (uint64_t)value.microseconds * 1000);
+}
+
+bool socket_raises_sigpipe(const struct fd_info *info)
+{
+    if (info->server != ISSUER_SOCKD || info->kind == IO_KIND_PIPE)
+        return true; /* a FIFO of filed's is a pipe too */
+    int type = socket_type(info);
+    return type == 0 || type == LX_SOCK_STREAM;
+}
+
+long sys_setsockopt(const uint64_t a[6])
+{
+    struct fd_info info;
+    int level = (int)a[1], option = (int)a[2];
+    int32_t length = (int32_t)a[4];
+    long error = socket_begin((int)a[0], &info);
+    if (error)
+        return error;
+    struct ar_segment in;
+    uint64_t used = length > OPTION_MAX ? OPTION_MAX : (uint64_t)length;
+    error = length < 0 ? ERR(INVAL) : user_segment(&in, (const void *)a[3], used);
+    if (!error) {
+        struct ipc_transfer transfer = {.in = &in, .in_count = 1};
+        struct posix_retry retry = {.server = ISSUER_SOCKD, .transfer = &transfer};
+        error = POSIX_CALL(&retry, sock_set_option(info.slot, level, option, used, &transfer));
+        if (!error && option_is_timeout(level, option))
+            timeouts_used = 1;
+    }
+    fd_end(&info);
+    return error;
+}
+
+static long getsockopt_run(const struct fd_info *info, int level, int option, uint64_t user, uint64_t user_length)
+{
+    int32_t length;
+    if (user_read(&length, (const void *)user_length, sizeof(length)))
+        return ERR(FAULT);
+    if (length < 0)
+        return ERR(INVAL);
+    struct ar_segment out;
+    uint64_t room = length > OPTION_MAX ? OPTION_MAX : (uint64_t)length;
+    if (user_segment(&out, (void *)user, room))
+        return ERR(FAULT);
+    struct ipc_transfer transfer = {.out = &out, .out_count = 1};
+    struct posix_retry retry = {.server = ISSUER_SOCKD, .transfer = &transfer};
+    struct sock_get_option_reply reply;
+    long error = POSIX_CALL(&retry, sock_get_option(info->slot, level, option, room, &reply, &transfer));
+    if (error)
+        return error;
+    length = (int32_t)reply.length;
+    return user_write((void *)user_length, &length, sizeof(length));
+}
+
+long sys_getsockopt(const uint64_t a[6])
+{
+    struct fd_info info;
+    long error = socket_begin((int)a[0], &info);
+    if (error)
+        return error;
+    error = getsockopt_run(&info, (int)a[1], (int)a[2], a[3], a[4]);
+    fd_end(&info);
+    return error;
+}

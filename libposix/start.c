@@ -1,0 +1,144 @@
+/*
+ * The first process: procd started it in libposix, with nothing but the servers' gates, three descriptors and the words of
+ * its command. SPDX-License-Identifier: MIT
+ */
+#include "exec.h"
+
+#define DEFAULT_PATH "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"
+#define NOFILE_SOFT 1024u
+#define NOFILE_HARD 20000u
+#define EXIT_NOT_FOUND 127u
+#define EXIT_CANNOT_RUN 126u
+#define EXIT_SYSTEM 125u
+
+void posix_start_first(uint64_t pid, uint64_t tid, const struct posix_start *start);
+
+static void say(const char *text)
+{
+    struct ar_segment segment = {(uint64_t)text, strlen(text)};
+    struct ipc_transfer transfer = {.in = &segment, .in_count = 1};
+    struct fd_info info;
+    if (fd_look(2, &info))
+        return;
+    struct posix_retry retry = {.transfer = &transfer, .server = info.server};
+    struct io_write_reply reply;
+    POSIX_CALL(&retry, io_write(info.slot, IO_CURRENT, 0, segment.length, &reply, &transfer));
+}
+
+_Noreturn static void fail(unsigned status, const char *what, const char *why)
+{
+    char line[600];
+    format_text(line, sizeof(line), "aramid: %s: %s\n", what, why);
+    say(line);
+    process_exit(status, 0, false);
+}
+
+static void process_init(uint64_t pid, const struct posix_start *start)
+{
+    struct proc_limit_reply limit;
+    process.pid = (uint32_t)pid;
+    process.threads = 1;
+    process.umask = 022;
+    process.boot_seconds = start->boot_seconds;
+    process.nofile_soft = NOFILE_SOFT;
+    process.nofile_hard = NOFILE_HARD;
+    memcpy(process.name, "libposix", 9);
+    if (PROC_CALL(proc_limit(POSIX_SLOT_PROCD, 0, LINUX_RLIMIT_NOFILE, 0, 0, 0, &limit)) == 0) {
+        process.nofile_soft = limit.soft < POSIX_FD_MAX ? (uint32_t)limit.soft : POSIX_FD_MAX;
+        process.nofile_hard = limit.hard < POSIX_FD_MAX ? (uint32_t)limit.hard : POSIX_FD_MAX;
+    }
+}
+
+/* The working directory: "/", in a slot of its own. */
+static long cwd_open(void)
+{
+    struct ar_segment path = {(uint64_t) "/", 1};
+    struct ipc_transfer transfer = {.in = &path, .in_count = 1, .recv_slots = receive_slots(), .recv_slot_count = 1};
+    struct posix_retry retry = {.transfer = &transfer, .server = ISSUER_FILED};
+    struct fs_open_reply reply;
+    long error = POSIX_CALL(&retry, fs_open(POSIX_SLOT_FILED, 1, LINUX_O_PATH | LINUX_O_DIRECTORY, 0, &reply, &transfer));
+    if (!error && ar_cap_move(AR_CAP_SELF, POSIX_SLOT_CWD, AR_CAP_SELF, receive_slots()[0]))
+        error = -LINUX_EIO;
+    return error;
+}
+
+static const char *path_variable(const struct posix_start *start)
+{
+    const char *string = start->strings;
+    for (uint64_t i = 0; i < start->argc + start->envc; i++) {
+        if (i >= start->argc && strncmp(string, "PATH=", 5) == 0)
+            return string + 5;
+        string += strlen(string) + 1;
+    }
+    return DEFAULT_PATH;
+}
+
+/* A try may have changed the arguments (a script's): each one starts from the command's own. */
+static long try_run(struct exec_state *state, const struct posix_start *start, const char *directory, size_t length)
+{
+    const char *name = start->strings;
+    size_t name_length = strlen(name) + 1;
+    size_t slash = length && directory[length - 1] != '/';
+    if (length + slash + name_length > sizeof(state->path))
+        return -LINUX_ENAMETOOLONG;
+    memcpy(state->strings, start->strings, start->length);
+    state->arguments = (struct exec_strings){state->strings, start->length, start->argc, start->envc};
+    memcpy(state->path, directory, length);
+    state->path[length] = '/';
+    memcpy(state->path + length + slash, name, name_length);
+    return exec_run(state, LINUX_AT_FDCWD, 0, false, false);
+}
+
+/* As execvp(3): 0, or the most telling error. */
+static long search_and_run(struct exec_state *state, const struct posix_start *start)
+{
+    const char *name = start->strings, *path = path_variable(start);
+    if (strchr(name, '/'))
+        return try_run(state, start, "", 0);
+    long result = -LINUX_ENOENT;
+    while (*path) {
+        const char *end = strchr(path, ':');
+        size_t length = end ? (size_t)(end - path) : strlen(path);
+        long error = try_run(state, start, path, length);
+        if (error != -LINUX_ENOENT && error != -LINUX_ENOTDIR && error != -LINUX_EACCES)
+            return error;
+        if (error == -LINUX_EACCES)
+            result = error;
+        path += length + (end != NULL);
+    }
+    return result;
+}
+
+void posix_start_first(uint64_t pid, uint64_t tid, const struct posix_start *start)
+{
+    struct posix_thread *thread = (struct posix_thread *)(POSIX_AREA(0) + POSIX_AREA_THREAD);
+    thread_init(thread, (uint32_t)tid, 0);
+    process_init(pid, start);
+    if (!cpu_has_fsgsbase()) {
+        posix_log("this processor lacks FSGSBASE, which libposix needs");
+        process_exit(EXIT_SYSTEM, 0, false);
+    }
+    if (fd_table_init()) {
+        posix_log("no memory for the descriptor table");
+        process_exit(EXIT_SYSTEM, 0, false);
+    }
+    long error = cwd_open();
+    if (error)
+        fail(EXIT_SYSTEM, "/", status_name((enum status)-error));
+    if (start->argc == 0)
+        fail(EXIT_NOT_FOUND, "no program", "the command is empty");
+    struct exec_state *state = exec_state_begin();
+    if (!state)
+        fail(EXIT_SYSTEM, start->strings, "out of memory");
+    if (start->length > EXEC_STRINGS_MAX)
+        fail(EXIT_SYSTEM, start->strings, "the arguments are too long");
+    error = search_and_run(state, start);
+    if (error == -LINUX_ENOENT || error == -LINUX_ENOTDIR)
+        fail(EXIT_NOT_FOUND, start->strings, "not found");
+    if (error)
+        fail(EXIT_CANNOT_RUN, start->strings,
+             error == -LINUX_EACCES ? "permission denied" :
+             error == -LINUX_ENOEXEC ? "not an executable (the system log says why)" :
+                                       status_name((enum status)-error));
+    exec_state_end();
+}

@@ -1,0 +1,57 @@
+/* Waiting on the thread's notification, and the process's locks. SPDX-License-Identifier: MIT */
+#include "private.h"
+
+/* Lost wake-ups: a wake-up is a bit in the notification and stays there until we look, and procd sets upcall_pending
+ * before it signals. So looking at signals first and waiting after that misses nothing. */
+enum wait_result posix_wait(uint64_t deadline_ns)
+{
+    uint64_t bits;
+    if (signal_due())
+        return WAIT_INTERRUPTED;
+    enum ar_error error = ar_wait(thread_slot(POSIX_TS_NOTIFICATION), deadline_ns, &bits);
+    if (signal_due())
+        return WAIT_INTERRUPTED;
+    return error == AR_ERR_TIMEOUT ? WAIT_TIMED_OUT : WAIT_WOKEN;
+}
+
+void wait_uninterrupted(void)
+{
+    uint64_t bits;
+    ar_wait(thread_slot(POSIX_TS_NOTIFICATION), AR_NO_DEADLINE, &bits);
+}
+
+void thread_wake(struct posix_thread *thread)
+{
+    ar_signal(POSIX_THREAD_SLOT(thread->area, POSIX_TS_NOTIFICATION), 1);
+}
+
+void lock_take(struct posix_lock *lock)
+{
+    while (__atomic_exchange_n(&lock->held, 1, __ATOMIC_ACQUIRE))
+        ar_yield();
+}
+
+void lock_release(struct posix_lock *lock)
+{
+    __atomic_store_n(&lock->held, 0, __ATOMIC_RELEASE);
+}
+
+void locks_take_all(void)
+{
+    files_fork_lock();
+    lock_take(&process.lock);
+    lock_take(&process.signal_lock);
+    lock_take(&process.memory_lock);
+    lock_take(&process.futex_lock);
+    lock_take(&private_lock);
+}
+
+void locks_release_all(void)
+{
+    lock_release(&private_lock);
+    lock_release(&process.futex_lock);
+    lock_release(&process.memory_lock);
+    lock_release(&process.signal_lock);
+    lock_release(&process.lock);
+    files_fork_unlock();
+}

@@ -1,0 +1,19 @@
+/* procd's shell. SPDX-License-Identifier: MIT */
+#include "objects.h"
+#include "procd.h"
+#include <ipc/server.h>
+
+_Noreturn void server_main(const struct server_info *info)
+{
+    const char *reason;
+    objects_start();
+    struct procd *procd = procd_create(&kernel_machine_ops, NULL, (struct credentials *)CREDENTIALS_ADDRESS,
+                                       info->boot_seconds, (const void *)info->blob_address, info->blob_size, &reason);
+    if (!procd)
+        server_panic("libposix cannot be loaded: %s", reason);
+    const struct server server = {
+        .state = procd, .handle = procd_handle, .closed = procd_closed, .notified = procd_notified,
+        .deadline = procd_deadline, .expired = procd_expired, .fault = procd_fault,
+    };
+    server_run(&server);
+}

@@ -1,0 +1,222 @@
+/* The pages behind the regions: chunks of entries, presence, rights. SPDX-License-Identifier: MIT */
+#include "space.h"
+#include <ipc/memory.h>
+#include <string.h>
+
+static unsigned chunk_index(const struct space *space, uint64_t base)
+{
+    unsigned low = 0, high = space->chunk_count;
+    while (low < high) {
+        unsigned middle = (low + high) / 2;
+        if (space->chunks[middle]->base >= base)
+            high = middle;
+        else
+            low = middle + 1;
+    }
+    return low;
+}
+
+struct page *page_find(const struct space *space, uint64_t address)
+{
+    uint64_t base = address & ~(CHUNK_SIZE - 1);
+    unsigned i = chunk_index(space, base);
+    if (i == space->chunk_count || space->chunks[i]->base != base)
+        return NULL;
+    struct page *page = &space->chunks[i]->pages[(address - base) / PAGE_SIZE];
+    return page->frame ? page : NULL;
+}
+
+/* An entry that is empty until its frame is set; the chunk counts it when page_fill does. */
+struct page *page_make(struct space *space, uint64_t address)
+{
+    uint64_t base = address & ~(CHUNK_SIZE - 1);
+    unsigned i = chunk_index(space, base);
+    if (i < space->chunk_count && space->chunks[i]->base == base)
+        return &space->chunks[i]->pages[(address - base) / PAGE_SIZE];
+    if (space->chunk_count == space->chunk_capacity) {
+        unsigned capacity = space->chunk_capacity ? space->chunk_capacity * 2 : 16;
+        struct chunk **grown = mem_resize(space->chunks, capacity * sizeof(struct chunk *));
+        if (!grown)
+            return NULL;
+        space->chunks = grown;
+        space->chunk_capacity = capacity;
+    }
+    struct chunk *chunk = mem_alloc(sizeof(*chunk));
+    if (!chunk)
+        return NULL;
+    chunk->base = base;
+    memmove(&space->chunks[i + 1], &space->chunks[i], (space->chunk_count - i) * sizeof(chunk));
+    space->chunks[i] = chunk;
+    space->chunk_count++;
+    return &chunk->pages[(address - base) / PAGE_SIZE];
+}
+
+static struct chunk *chunk_of(struct space *space, uint64_t address)
+{
+    return space->chunks[chunk_index(space, address & ~(CHUNK_SIZE - 1))];
+}
+
+/* The entry takes over one reference to the frame. */
+void page_fill(struct space *space, struct page *page, uint64_t address, uint32_t frame)
+{
+    page->frame = frame;
+    page->mapping = 0;
+    page->rights = 0;
+    chunk_of(space, address)->used++;
+    if (++space->resident > space->resident_most)
+        space->resident_most = space->resident;
+}
+
+static void page_unmap(struct space *space, struct page *page)
+{
+    if (page->mapping)
+        space->machine->page_unmap(space->context, page->frame, page->mapping);
+    page->mapping = 0;
+    page->rights = 0;
+}
+
+static void page_free(struct space *space, struct page *page)
+{
+    page_unmap(space, page);
+    frame_release(space, page->frame);
+    page->frame = 0;
+    space->resident--;
+}
+
+void pages_free(struct space *space, uint64_t start, uint64_t end)
+{
+    unsigned i = chunk_index(space, start & ~(CHUNK_SIZE - 1));
+    unsigned keep = i;
+    for (; i < space->chunk_count && space->chunks[i]->base < end; i++) {
+        struct chunk *chunk = space->chunks[i];
+        for (unsigned p = 0; p < CHUNK_PAGES && chunk->used; p++) {
+            uint64_t address = chunk->base + p * PAGE_SIZE;
+            if (address >= start && address < end && chunk->pages[p].frame) {
+                page_free(space, &chunk->pages[p]);
+                chunk->used--;
+            }
+        }
+        if (chunk->used)
+            space->chunks[keep++] = chunk;
+        else
+            mem_free(chunk);
+    }
+    if (i == keep)
+        return;
+    memmove(&space->chunks[keep], &space->chunks[i],
+            (space->chunk_count - i) * sizeof(struct chunk *));
+    space->chunk_count -= i - keep;
+}
+
+static unsigned page_allowed(const struct space *space, const struct region *region, const struct page *page)
+{
+    unsigned rights = region->protection;
+    if (rights)
+        rights |= PROTECT_READ; /* the processor has no writable or executable page without it */
+    if (!(region->flags & REGION_SHARED) && space->frames->references[page->frame] > 1)
+        rights &= ~(unsigned)PROTECT_WRITE;
+    return rights;
+}
+
+/* The frame that a first touch of the page gives it; 0: out of memory. One reference is the caller's. */
+static uint32_t page_first_frame(struct space *space, const struct region *region, uint64_t address)
+{
+    struct object *object = region->object;
+    uint64_t index = region->object_page + (address - region->start) / PAGE_SIZE;
+    bool inside = object && index < object->pages;
+    if (inside && region->flags & REGION_SHARED && object->frames[index]) {
+        frame_reference(space, object->frames[index]);
+        return object->frames[index];
+    }
+    uint32_t frame = frame_take(space);
+    if (!frame)
+        return 0;
+    if (inside && !(region->flags & REGION_SHARED) && object->frames[index]) {
+        space->machine->frame_copy(space->context, frame, object->frames[index]);
+        return frame;
+    }
+    space->machine->frame_clear(space->context, frame);
+    if (inside && region->flags & REGION_SHARED) {
+        object->frames[index] = frame;
+        frame_reference(space, frame);
+    }
+    return frame;
+}
+
+/* A private frame that others refer to as well: give this page its own copy. */
+static enum page_result page_own(struct space *space, struct page *page)
+{
+    uint32_t frame = frame_take(space);
+    if (!frame)
+        return PAGE_NO_MEMORY;
+    space->machine->frame_copy(space->context, frame, page->frame);
+    page_unmap(space, page);
+    frame_release(space, page->frame);
+    page->frame = frame;
+    return PAGE_OK;
+}
+
+enum page_result page_present(struct space *space, struct region *region, uint64_t address, bool write)
+{
+    struct page *page = page_make(space, address);
+    if (!page)
+        return PAGE_NO_MEMORY;
+    if (!page->frame) {
+        uint32_t frame = page_first_frame(space, region, address);
+        if (!frame)
+            return PAGE_NO_MEMORY; /* an empty chunk may stay; it goes with its range */
+        page_fill(space, page, address, frame);
+    }
+    if (write && region->protection & PROTECT_WRITE && !(page_allowed(space, region, page) & PROTECT_WRITE)
+        && page_own(space, page) != PAGE_OK)
+        return PAGE_NO_MEMORY;
+    unsigned rights = page_allowed(space, region, page);
+    if (!rights || (page->mapping && page->rights == rights))
+        return PAGE_OK;
+    if (page->mapping) {
+        space->machine->page_protect(space->context, space->handle, address, page->mapping, rights);
+    } else {
+        uint32_t mapping = space->machine->page_map(space->context, space->handle, address, page->frame, rights);
+        if (!mapping)
+            return PAGE_NO_MEMORY;
+        page->mapping = mapping & 0xfffffff;
+    }
+    page->rights = rights & 7;
+    return PAGE_OK;
+}
+
+/* The region's protection changed: mapped pages follow. Rights never grow beyond what page_allowed says. */
+void pages_update_rights(struct space *space, const struct region *region)
+{
+    for (unsigned i = chunk_index(space, region->start & ~(CHUNK_SIZE - 1));
+         i < space->chunk_count && space->chunks[i]->base < region->end; i++) {
+        struct chunk *chunk = space->chunks[i];
+        for (unsigned p = 0; p < CHUNK_PAGES; p++) {
+            uint64_t address = chunk->base + p * PAGE_SIZE;
+            struct page *page = &chunk->pages[p];
+            if (!page->mapping || address < region->start || address >= region->end)
+                continue;
+            unsigned rights = page_allowed(space, region, page);
+            if (!rights) {
+                page_unmap(space, page);
+            } else if (rights != page->rights) {
+                space->machine->page_protect(space->context, space->handle, address, page->mapping, rights);
+                page->rights = rights & 7;
+            }
+        }
+    }
+}
+
+/* The entry for `to` was made and is empty. The new place is mapped at its first touch. */
+void page_move(struct space *space, uint64_t from, uint64_t to)
+{
+    struct page *old = page_find(space, from);
+    if (!old)
+        return;
+    page_unmap(space, old);
+    struct page *new = page_make(space, to);
+    new->frame = old->frame;
+    old->frame = 0;
+    chunk_of(space, from)->used--;
+    chunk_of(space, to)->used++;
+}

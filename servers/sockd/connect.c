@@ -1,0 +1,193 @@
+/*
+ * listen(2), accept(2), connect(2). SPDX-License-Identifier: MIT
+ *
+ * connect makes the server's end at once: an embryo in the listener's accept queue, already connected, so data may flow
+ * before accept. The embryo is nobody's descriptor until accept gives it a badge.
+ */
+#include "core.h"
+#include <string.h>
+
+enum status op_listen(void *state, struct ipc_call *call, const struct sock_listen_request *request)
+{
+    struct sockd *sockd = state;
+    struct socket *socket;
+    enum status status = socket_of_call(sockd, &socket);
+    if (status != ST_OK)
+        return status;
+    if (!socket_connection_based(socket))
+        return ST_OPNOTSUPP;
+    if (!socket->address.length || socket->state == SOCKET_CONNECTED)
+        return ST_INVAL;
+    uint32_t backlog = (uint32_t)request->backlog; /* -1 is the greatest */
+    if (backlog > LX_SOMAXCONN)
+        backlog = LX_SOMAXCONN;
+    bool grows = backlog > socket->backlog;
+    socket->backlog = backlog;
+    socket->state = SOCKET_LISTENING;
+    socket_take_peer_credentials(sockd, socket, call->principal);
+    if (grows)
+        waiters_wake(&socket->room, WAKE_ALL, sockd->effects);
+    return ST_OK;
+}
+
+enum status op_accept(void *state, struct ipc_call *call, const struct sock_accept_request *request,
+                      struct sock_accept_reply *reply)
+{
+    struct sockd *sockd = state;
+    struct socket *socket;
+    struct address address;
+    enum status status = socket_of_call(sockd, &socket);
+    if (status != ST_OK)
+        return status;
+    if (request->flags & ~(uint64_t)(LX_SOCK_NONBLOCK | LX_SOCK_CLOEXEC))
+        return ST_INVAL;
+    if (!socket_connection_based(socket))
+        return ST_OPNOTSUPP;
+    if (socket->state != SOCKET_LISTENING)
+        return ST_INVAL;
+    struct socket *embryo = socket->accept_first;
+    if (!embryo) {
+        if ((socket->shutdown & SHUT_RECEIVE) && !socket_nonblocking(socket))
+            return ST_INVAL;
+        return object_wait(sockd, call, &socket->object.waiters, WAKE_READ, socket_nonblocking(socket));
+    }
+    status = object_name_badge(sockd, &embryo->object);
+    if (status != ST_OK)
+        return status;
+    address_out(embryo->peer, &address);
+    reply->address_length = address.length;
+    (void)ipc_data_put(call, 0, address.bytes, address.length); /* no memory declared: nobody wants it */
+    socket->accept_first = embryo->accept_next;
+    if (!socket->accept_first)
+        socket->accept_last = NULL;
+    socket->accept_count--;
+    embryo->accept_next = NULL;
+    embryo->listener = NULL;
+    embryo->option_flags |= socket->option_flags & (OPTION_BIT(LX_SO_PASSCRED) | OPTION_BIT(LX_SO_PASSSEC));
+    const struct credentials *caller = caller_credentials(sockd, call->principal);
+    embryo->object.uid = caller->fsuid;
+    embryo->object.gid = caller->fsgid;
+    if (request->flags & LX_SOCK_NONBLOCK)
+        embryo->object.flags |= LX_O_NONBLOCK;
+    waiters_wake(&socket->room, WAKE_WRITE, sockd->effects);
+    object_reply(sockd, call, &embryo->object);
+    return ST_OK;
+}
+
+static enum status connection_make(struct sockd *sockd, struct ipc_call *call, struct socket *socket,
+                                   struct socket *listener)
+{
+    struct socket *embryo;
+    enum status status = socket_create(sockd, socket->type, call->principal, &embryo);
+    if (status != ST_OK)
+        return status == ST_NFILE ? ST_NOMEM : status;
+    socket_connect_pair(socket, embryo);
+    embryo->address = listener->address;
+    socket_take_peer_credentials(sockd, embryo, call->principal);
+    socket->peer_credentials = listener->peer_credentials;
+    socket->has_peer_credentials = listener->has_peer_credentials;
+    embryo->listener = listener;
+    if (listener->accept_last)
+        listener->accept_last->accept_next = embryo;
+    else
+        listener->accept_first = embryo;
+    listener->accept_last = embryo;
+    listener->accept_count++;
+    object_wake(sockd, &listener->object, WAKE_READ);
+    object_wake(sockd, &socket->object, WAKE_ALL);
+    return ST_OK;
+}
+
+static enum status stream_connect(struct sockd *sockd, struct ipc_call *call, struct socket *socket,
+                                  const struct address *address)
+{
+    struct socket *listener;
+    enum status status = destination_find(sockd, call, socket->type, address, &listener);
+    if (status != ST_OK)
+        return status;
+    if (listener->state != SOCKET_LISTENING || (listener->shutdown & SHUT_RECEIVE))
+        return ST_CONNREFUSED;
+    if (listener->accept_count > listener->backlog)
+        return object_wait(sockd, call, &listener->room, WAKE_WRITE, socket_nonblocking(socket));
+    if (socket->state != SOCKET_CLOSED)
+        return socket->state == SOCKET_CONNECTED ? ST_ISCONN : ST_INVAL;
+    return connection_make(sockd, call, socket, listener);
+}
+
+void datagram_disconnected(struct sockd *sockd, struct socket *socket, struct socket *old_peer)
+{
+    if (!socket->first)
+        return;
+    messages_purge(sockd, socket);
+    waiters_wake(&socket->room, WAKE_ALL, sockd->effects);
+    if (!old_peer->dead && old_peer->peer == socket) {
+        old_peer->error = ST_CONNRESET;
+        object_wake(sockd, &old_peer->object, WAKE_ALL);
+    }
+}
+
+/* `other` NULL: disconnect. */
+static void datagram_set_peer(struct sockd *sockd, struct socket *socket, struct socket *other)
+{
+    struct socket *old = socket->peer;
+    if (old)
+        object_ref(&old->object);
+    socket_set_peer(sockd, socket, other);
+    socket->state = other ? SOCKET_CONNECTED : SOCKET_CLOSED;
+    if (old) {
+        if (other != old) {
+            object_wake(sockd, &socket->object, WAKE_WRITE);
+            datagram_disconnected(sockd, socket, old);
+        }
+        object_unref(sockd, &old->object);
+    }
+}
+
+static enum status datagram_connect(struct sockd *sockd, struct ipc_call *call, struct socket *socket,
+                                    const struct address *address)
+{
+    struct socket *other;
+    enum status status = destination_find(sockd, call, socket->type, address, &other);
+    if (status != ST_OK)
+        return status;
+    if (!datagram_may_send(socket, other))
+        return ST_PERM;
+    datagram_set_peer(sockd, socket, other);
+    return ST_OK;
+}
+
+/* AF_UNSPEC: disconnect (DGRAM only). */
+static bool address_unspecified(struct ipc_call *call, uint64_t length, enum status *status)
+{
+    uint8_t family[2] = {0, 0};
+    *status = length < 2 ? ST_INVAL : ipc_data_get(call, 0, family, sizeof(family));
+    return *status == ST_OK && (family[0] | family[1]) == LX_AF_UNSPEC;
+}
+
+enum status op_connect(void *state, struct ipc_call *call, const struct sock_connect_request *request)
+{
+    struct sockd *sockd = state;
+    struct socket *socket;
+    struct address address;
+    enum status status = socket_of_call(sockd, &socket);
+    if (status != ST_OK)
+        return status;
+    bool unspecified = address_unspecified(call, request->address_length, &status);
+    if (status != ST_OK)
+        return status;
+    if (unspecified && !socket_connection_based(socket)) {
+        datagram_set_peer(sockd, socket, NULL);
+        return ST_OK;
+    }
+    status = address_get(call, request->address_length, &address);
+    if (status != ST_OK)
+        return status;
+    if (socket->option_flags & OPTION_BIT(LX_SO_PASSCRED)) {
+        status = socket_autobind(sockd, socket);
+        if (status != ST_OK)
+            return status == ST_NOSPC ? ST_NOMEM : status;
+    }
+    if (socket_connection_based(socket))
+        return stream_connect(sockd, call, socket, &address);
+    return datagram_connect(sockd, call, socket, &address);
+}

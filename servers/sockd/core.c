@@ -1,0 +1,143 @@
+/*
+ * The core's entries: requests, closed gates, left-over work. SPDX-License-Identifier: MIT
+ */
+#include "core.h"
+#include <ipc/dispatch.h>
+#include <ipc/memory.h>
+#include <posix_abi.h>
+#include <proto/session.h>
+
+/* session.open, on the root gate. */
+static enum status handle_session_open(void *state, struct ipc_call *call)
+{
+    struct sockd *sockd = state;
+    struct session_object *object;
+    if (call->badge >= BADGE_OBJECTS)
+        return ST_BADF;
+    if (call->caps[0].kind != AR_RECEIVED_CAP || call->caps[0].type != AR_NOTIFICATION)
+        return ST_MESSAGE;
+    enum status status = object_create(sockd, OBJECT_SESSION, sizeof(*object), call->principal, &object);
+    if (status != ST_OK)
+        return ST_NOMEM;
+    object->thread = PRINCIPAL_THREAD(call->principal);
+    status = object_name_badge(sockd, &object->object);
+    if (status == ST_OK)
+        status = session_begin(&sockd->sessions, call->principal, call->caps[0].value, object->object.badge,
+                               sockd->effects);
+    if (status != ST_OK) {
+        object_discard(sockd, &object->object);
+        return status;
+    }
+    object_reply(sockd, call, &object->object);
+    return ST_OK;
+}
+
+static enum status handle_counts(void *state, struct ipc_call *call, struct sock_counts_reply *reply)
+{
+    const struct sockd *sockd = state;
+    (void)call;
+    reply->sockets = sockd->socket_count;
+    reply->queued = sockd->queued;
+    reply->in_flight = sockd->in_flight;
+    reply->sessions = sockd->sessions.count;
+    reply->heap = mem_in_use();
+    return ST_OK;
+}
+
+static const struct session_server session_operations = {.open = handle_session_open};
+
+/* What makes something new goes to the root gate; everything else to a description. stage and claim take any gate. */
+static const struct sock_server root_operations = {
+    .socket = op_socket,
+    .socket_pair = op_socket_pair,
+    .pipe = op_pipe,
+    .event = op_event,
+    .stage = op_stage,
+    .claim = op_claim,
+    .counts = handle_counts,
+};
+static const struct sock_server object_operations = {
+    .bind_prepare = op_bind_prepare,
+    .bind_commit = op_bind_commit,
+    .bind_abort = op_bind_abort,
+    .listen = op_listen,
+    .accept = op_accept,
+    .connect = op_connect,
+    .send = op_send,
+    .receive = op_receive,
+    .stage = op_stage,
+    .claim = op_claim,
+    .shutdown = op_shutdown,
+    .get_name = op_get_name,
+    .get_option = op_get_option,
+    .set_option = op_set_option,
+};
+
+struct sockd *sockd_create(const struct credentials *credentials, const struct sockd_limits *limits)
+{
+    struct sockd *sockd = mem_alloc(sizeof(*sockd));
+    if (!sockd)
+        return NULL;
+    sockd->credentials = credentials;
+    sockd->limits = *limits;
+    return sockd;
+}
+
+void sockd_handle(void *state, struct ipc_call *call)
+{
+    struct sockd *sockd = state;
+    sockd->effects = call->effects;
+    doomed_drain(sockd);
+    sockd->target = object_find(sockd, call->badge);
+    bool root = call->badge < BADGE_OBJECTS;
+    if (!(sock_dispatch(root ? &root_operations : &object_operations, sockd, call) ||
+          io_dispatch(&sockd_io, sockd, call) || session_dispatch(&session_operations, sockd, call)))
+        ipc_dispatch_finish(call, ST_MESSAGE);
+    objects_reap(sockd);
+}
+
+void sockd_closed(void *state, uint64_t badge, struct ipc_effects *effects)
+{
+    struct sockd *sockd = state;
+    sockd->effects = effects;
+    doomed_drain(sockd);
+    struct object *object = object_find(sockd, badge);
+    if (object) {
+        object->open = false;
+        if (object->kind == OBJECT_SOCKET)
+            sockd->reclaim_wanted = true;
+        object_settle(sockd, object);
+    }
+    objects_reap(sockd);
+}
+
+uint64_t sockd_deadline(void *state)
+{
+    const struct sockd *sockd = state;
+    return sockd->doomed ? 0 : AR_NO_DEADLINE;
+}
+
+void sockd_expired(void *state, uint64_t now_ns, struct ipc_effects *effects)
+{
+    struct sockd *sockd = state;
+    (void)now_ns;
+    sockd->effects = effects;
+    doomed_drain(sockd);
+}
+
+void sockd_destroy(struct sockd *sockd, struct ipc_effects *effects)
+{
+    sockd->effects = effects;
+    for (struct object *object = sockd->objects; object; object = object->next) {
+        object->open = false;
+        object_settle(sockd, object);
+    }
+    sockd->reclaim_wanted = true;
+    objects_reap(sockd);
+    while (sockd->doomed) {
+        effects->count = 0;
+        doomed_drain(sockd);
+    }
+    mem_free(sockd->handles);
+    mem_free(sockd);
+}

@@ -1,0 +1,402 @@
+/*
+ * The states of sockd's core and the relations between its queues. Read this first.
+ * SPDX-License-Identifier: MIT
+ *
+ * OBJECTS. Every badge names one `struct object`: a socket, a pipe end, an event counter, an epoll identity, a name or a
+ * session. An object is
+ *     held       while a copy of its gate exists outside (`open`), or a set of rights names it (`in_flight` > 0), or,
+ *                an embryo, while its listener's accept queue holds it;
+ *     released   from the moment nothing holds it: it has left every queue and told its peer; it can no more be found;
+ *     freed      when, besides, no other object or message points at it (`refs`).
+ * `open` is set when a reply carries the gate and cleared by the closed message; the kernel takes a gate off its closed
+ * queue when it is copied again, so both are true when they are handled. Objects to release are put on a list and
+ * released between requests, one after the other: no chain of descriptors in flight can recurse.
+ *
+ * SOCKETS. `state` is CLOSED (fresh; a disconnected or unconnected datagram socket), LISTENING or CONNECTED.
+ *     CLOSED --listen--> LISTENING          (STREAM, SEQPACKET, with a name)
+ *     CLOSED --connect--> CONNECTED         (its peer is an embryo, which is CONNECTED from birth)
+ *     embryo --accept--> descriptor         (it leaves the accept queue and gets a badge)
+ *     any --release--> `dead`
+ * For STREAM and SEQPACKET `peer` is mutual and, once set, stays set: a peer that died is `dead` but keeps its name.
+ * For DGRAM `peer` is one-sided: A.peer == B says nothing of B.peer; it is cleared when a send finds the peer dead.
+ * `shutdown` has SHUT_RECEIVE and SHUT_SEND; a STREAM or SEQPACKET peer always gets the mirrored bits, and both when this
+ * end dies. `error` is the pending error (ECONNRESET), reported once.
+ *
+ * QUEUES. A message stands in exactly one receive queue and is charged to its sender's `charged` until it is freed; it
+ * keeps its sender alive (as memory), whose name is reported at the time of reading. A LISTENING socket has an accept
+ * queue of embryos instead of messages; embryos already collect messages. `room` is the list of those who wait for
+ * room in a receive or accept queue that is limited by count; `object.waiters` is for everything else.
+ *
+ * RIGHTS. A `struct rights` is one set of descriptors: on a session's stage, in a message, or claimed by a session; shared
+ * (`refs`) between a message and a claim after MSG_PEEK. Own objects in it are counted in `in_flight`, other servers'
+ * gates are slots that it owns.
+ *
+ * NAMES. A name object is the gate that filed keeps in a socket's node: name->target is the bound socket, NULL when that
+ * died (connecting then is refused); the name lives as long as the node, the socket as long as its descriptors.
+ */
+#ifndef SOCKD_CORE_H
+#define SOCKD_CORE_H
+
+#include "linux_values.h"
+#include "sockd.h"
+#include <ipc/session.h>
+#include <proto/io.h>
+#include <proto/sock.h>
+
+enum object_kind { OBJECT_SOCKET, OBJECT_PIPE_END, OBJECT_EVENT, OBJECT_EPOLL, OBJECT_NAME, OBJECT_SESSION };
+
+/* What one real uid has here. Lives while `refs` (objects and rights of that user). */
+struct user {
+    struct user *next;
+    uint32_t uid;
+    unsigned refs, objects, in_flight; /* in_flight: descriptors, for ETOOMANYREFS */
+    uint64_t queued;                   /* bytes charged */
+};
+
+struct object {
+    enum object_kind kind;
+    bool open, queued_for_release, released;
+    bool orphan;  /* a socket that only rights hold: what a cycle is made of */
+    bool marked;  /* reclaim.c */
+    unsigned in_flight, refs;
+    uint64_t badge; /* 0: none yet (embryo) */
+    uint64_t ino, sequence;
+    uint32_t flags; /* O_* status flags and access mode */
+    uint32_t mode, uid, gid;
+    struct user *user;
+    struct waiters waiters;
+    struct object *next, *previous;        /* all objects */
+    struct object *release_next, *mark_next;
+};
+
+struct address {
+    uint16_t length; /* of struct sockaddr_un; 0: unnamed */
+    uint8_t bytes[LX_SUN_MAX + 1];
+};
+
+/* One capability in flight. */
+struct right {
+    struct object *object; /* own object, or NULL: then */
+    uint64_t slot;         /* another server's gate; 0 once it has been handed over */
+};
+
+struct rights {
+    unsigned refs, count;
+    struct user *user; /* charged */
+    struct rights *doomed_next;
+    struct right list[];
+};
+
+struct peer_credentials {
+    uint32_t pid, uid, gid, group_count;
+    uint32_t groups[CREDENTIALS_GROUPS];
+};
+
+struct message {
+    struct message *next;
+    struct socket *sender; /* a ref */
+    uint32_t length, consumed, charge;
+    bool peeked;
+    uint32_t pid, uid, gid; /* of SCM_CREDENTIALS: 0, 65534, 65534 when nobody asked for any at the time of sending */
+    struct rights *rights;
+    uint8_t data[];
+};
+
+enum socket_state { SOCKET_CLOSED, SOCKET_LISTENING, SOCKET_CONNECTED };
+enum { SHUT_RECEIVE = 1, SHUT_SEND = 2, SHUT_BOTH = 3 };
+
+/* Options that are a flag and nothing else: bit n of socket.option_flags is option n (all are below 64). */
+#define OPTION_BIT(option) (1ull << (option))
+
+struct socket {
+    struct object object;
+    int type;
+    enum socket_state state;
+    struct socket *peer; /* a ref */
+    unsigned shutdown;
+    bool dead;
+    enum status error;
+    /* name */
+    struct address address;
+    struct socket *abstract_next; /* chain of the registry, when `abstract` */
+    bool abstract;
+    struct name *name, *pending_name; /* not refs: the name clears them */
+    struct address pending_address;
+    /* receive queue */
+    struct message *first, *last;
+    unsigned message_count, rights_count; /* rights_count: messages that carry rights */
+    uint64_t unread; /* bytes */
+    /* accept queue */
+    struct socket *accept_first, *accept_last, *accept_next;
+    struct socket *listener; /* an embryo's; not a ref */
+    unsigned accept_count, backlog;
+    struct waiters room;
+    /* sending */
+    uint64_t charged; /* bytes of its messages in other queues, as Linux accounts them */
+    int sndbuf, rcvbuf;
+    /* options */
+    struct peer_credentials peer_credentials;
+    bool has_peer_credentials;
+    uint64_t option_flags;
+    int rcvlowat, peek_offset, priority, mark, linger_on, linger_seconds;
+    uint64_t rcvtimeo_us, sndtimeo_us; /* 0: none */
+};
+
+struct name {
+    struct object object;
+    struct socket *target; /* not a ref: the socket clears it */
+    bool committed;
+};
+
+struct session_object {
+    struct object object;
+    uint32_t thread;
+    struct rights *stage; /* room for SOCK_MAX_RIGHTS, made on first use */
+    struct rights *claim;
+    unsigned claim_next, claim_end;
+};
+
+#define PIPE_PAGES 16u
+struct pipe_page {
+    uint8_t *bytes;
+    uint32_t offset, length;
+    bool packet;
+};
+struct pipe {
+    struct pipe_end *reader, *writer; /* NULL once closed */
+    struct user *user;
+    unsigned first, count; /* of the ring */
+    struct pipe_page pages[PIPE_PAGES];
+};
+struct pipe_end {
+    struct object object;
+    struct pipe *pipe;
+    bool writes;
+};
+
+struct event {
+    struct object object;
+    uint64_t value;
+    bool semaphore;
+};
+
+/* badge -> object. A badge is free again when its object is released, which is after its closed message. */
+struct handle {
+    struct object *object;
+    uint32_t next_free; /* index + 1 */
+};
+
+#define ABSTRACT_BUCKETS 1024u
+struct sockd {
+    const struct credentials *credentials;
+    struct sockd_limits limits;
+    struct session_table sessions;
+    struct ipc_effects *effects; /* of the entry in progress; every entry sets it first */
+    struct object *target;       /* the object that this request's badge names, or NULL */
+    struct handle *handles; /* [badge - BADGE_OBJECTS] */
+    uint32_t handle_capacity, handle_free; /* handle_free: index + 1 of the first free one, 0: none */
+    struct object *objects, *release_first, *release_last;
+    unsigned object_count, socket_count, orphan_count;
+    bool reclaim_wanted;
+    uint64_t queued, in_flight, next_ino;
+    uint32_t next_autobind;
+    struct user *users;
+    struct rights *doomed; /* rights whose slots did not fit into the effects yet */
+    struct socket *abstract[ABSTRACT_BUCKETS];
+};
+
+/* ---- object.c: life and death ------------------------------------------------------------------- */
+
+/* A zeroed object of `size` bytes owned by the caller's user; ST_NFILE, ST_NOMEM. Not yet open, no badge. */
+enum status object_create(struct sockd *sockd, enum object_kind kind, size_t size, uint64_t principal, void *out);
+/* Undo object_create for one that nothing refers to yet. */
+void object_discard(struct sockd *sockd, struct object *object);
+/* Give it a badge (ST_NFILE, ST_NOMEM) / put its gate into the reply and mark it open. */
+enum status object_name_badge(struct sockd *sockd, struct object *object);
+void object_reply(struct sockd *sockd, struct ipc_call *call, struct object *object);
+struct object *object_find(const struct sockd *sockd, uint64_t badge);
+/* The socket that this request was sent to: ST_NOTSOCK, ST_BADF. */
+enum status socket_of_call(const struct sockd *sockd, struct socket **socket);
+void object_ref(struct object *object);
+void object_unref(struct sockd *sockd, struct object *object);
+void object_fly(struct sockd *sockd, struct object *object);
+void object_land(struct sockd *sockd, struct object *object);
+/* Put it on the release list if nothing holds it. */
+void object_settle(struct sockd *sockd, struct object *object);
+void object_release_later(struct sockd *sockd, struct object *object);
+/* Release everything that is due. Called at the end of every entry, never inside a handler. */
+void objects_reap(struct sockd *sockd);
+/* Readiness changed: wake waiters for these poll bits, count a new event. */
+void object_wake(struct sockd *sockd, struct object *object, uint32_t events);
+#define WAKE_ALL UINT32_MAX
+#define WAKE_READ (LX_POLLIN | LX_POLLRDNORM)
+#define WAKE_WRITE (LX_POLLOUT | LX_POLLWRNORM | LX_POLLWRBAND)
+/* Answer for a call that cannot go on: ST_AGAIN when it must not block, else arm and ST_WAIT (ST_SESSION, ST_NOMEM). */
+enum status object_wait(struct sockd *sockd, struct ipc_call *call, struct waiters *list, uint32_t events, bool nowait);
+
+struct user *user_get(struct sockd *sockd, uint32_t uid); /* a ref; NULL when out of memory */
+void user_put(struct sockd *sockd, struct user *user);
+/* Charge queued bytes; false when a limit is reached. */
+bool user_charge(struct sockd *sockd, struct user *user, uint64_t bytes);
+void user_uncharge(struct sockd *sockd, struct user *user, uint64_t bytes);
+const struct credentials *caller_credentials(const struct sockd *sockd, uint64_t principal); /* never NULL */
+
+/* ---- socket.c ---------------------------------------------------------------------------------------- */
+
+static inline struct socket *socket_of(struct object *object)
+{
+    return (struct socket *)object;
+}
+static inline bool socket_connection_based(const struct socket *socket)
+{
+    return socket->type != LX_SOCK_DGRAM;
+}
+static inline bool socket_nonblocking(const struct socket *socket)
+{
+    return socket->object.flags & LX_O_NONBLOCK;
+}
+/* Linux's rule for POLLOUT and for waking writers: at most a quarter of sndbuf is charged. */
+static inline bool socket_writable(const struct socket *socket)
+{
+    return socket->state != SOCKET_LISTENING && (socket->charged + 1) * 4 <= (uint64_t)socket->sndbuf;
+}
+enum status socket_create(struct sockd *sockd, int type, uint64_t principal, struct socket **out);
+void socket_connect_pair(struct socket *a, struct socket *b);
+void socket_take_peer_credentials(struct sockd *sockd, struct socket *socket, uint64_t principal);
+enum status socket_take_error(struct socket *socket);
+void socket_release(struct sockd *sockd, struct socket *socket);
+void socket_set_peer(struct sockd *sockd, struct socket *socket, struct socket *peer);
+
+/* ---- name.c ------------------------------------------------------------------------------------------ */
+
+/* The address at the start of the declared memory, checked as Linux does: ST_INVAL. A pathname is cut at its first NUL. */
+enum status address_get(struct ipc_call *call, uint64_t length, struct address *out);
+static inline bool address_abstract(const struct address *address)
+{
+    return address->length > LX_SUN_PATH && address->bytes[LX_SUN_PATH] == 0;
+}
+struct socket *abstract_find(struct sockd *sockd, int type, const struct address *address);
+void abstract_remove(struct sockd *sockd, struct socket *socket);
+enum status socket_autobind(struct sockd *sockd, struct socket *socket);
+/* Where a connect or send goes: abstract by registry, pathname by the name gate that came along. */
+enum status destination_find(struct sockd *sockd, struct ipc_call *call, int type, const struct address *address,
+                             struct socket **out);
+void name_release(struct sockd *sockd, struct name *name);
+/* getsockname's bytes: length 2 for an unnamed socket. */
+void address_out(const struct socket *socket, struct address *out);
+
+/* ---- message.c: queued data ------------------------------------------------------------------------ */
+
+/* What Linux 6.12 charges for one buffer: `head` bytes in its linear part and `paged` in pages. */
+uint32_t charge_for(uint32_t head, uint32_t paged);
+uint32_t charge_for_chunk(uint32_t length);    /* STREAM */
+uint32_t charge_for_datagram(uint32_t length); /* DGRAM, SEQPACKET */
+/* A message with `length` payload bytes read from the caller at `offset`: ST_NOBUFS, ST_FAULT. Not charged yet. */
+enum status message_create(struct ipc_call *call, uint64_t offset, uint32_t length, uint32_t charge,
+                           struct message **out);
+/* Queue it at `receiver`; takes over the message; charges the sender and wakes the receiver. */
+void message_queue(struct sockd *sockd, struct message *message, struct socket *sender, struct socket *receiver);
+/* Unlink the one after `previous` (NULL: the first). */
+void message_unlink(struct socket *socket, struct message *previous, struct message *message);
+/* Uncharge and free; the rights go as well. */
+void message_free(struct sockd *sockd, struct message *message);
+void messages_purge(struct sockd *sockd, struct socket *socket);
+static inline uint32_t message_unread(const struct message *message)
+{
+    return message->length - message->consumed;
+}
+
+/* ---- send and receive ---------------------------------------------------------------------------- */
+
+struct send {
+    struct ipc_call *call;
+    uint64_t principal, data_offset, length;
+    bool nowait, has_address, credentials;
+    struct address address;
+    uint32_t flags, pid, uid, gid;
+    struct rights *rights; /* taken from the stage, or NULL; send must leave it NULL when it used it */
+};
+struct receive {
+    struct ipc_call *call;
+    uint64_t length, address_offset;
+    bool nowait, want_address;
+    uint32_t flags;
+    /* out */
+    uint64_t count, full_length, message_flags;
+    struct socket *sender; /* borrowed */
+    bool credentials;
+    uint32_t pid, uid, gid;
+    struct rights *rights; /* a ref, or NULL */
+    uint16_t address_length;
+};
+enum status stream_send(struct sockd *sockd, struct socket *socket, struct send *send, uint64_t *count);
+enum status stream_receive(struct sockd *sockd, struct socket *socket, struct receive *receive);
+enum status datagram_send(struct sockd *sockd, struct socket *socket, struct send *send, uint64_t *count);
+enum status datagram_receive(struct sockd *sockd, struct socket *socket, struct receive *receive);
+enum status socket_send(struct sockd *sockd, struct socket *socket, struct send *send, uint64_t *count);
+enum status socket_receive(struct sockd *sockd, struct socket *socket, struct receive *receive);
+/* Credentials of a message: explicit ones, or implicit ones when either end asked for them. */
+void message_credentials(struct sockd *sockd, struct message *message, const struct send *send,
+                         const struct socket *socket, const struct socket *other);
+/* Put the sender's address into the address room, before anything is consumed. */
+enum status receive_address(struct receive *receive, const struct socket *sender);
+/* connect.c: a datagram socket lost or changed its peer: its own queue is purged. */
+void datagram_disconnected(struct sockd *sockd, struct socket *socket, struct socket *old_peer);
+bool datagram_may_send(const struct socket *socket, const struct socket *other);
+/* The count limit that keeps `socket` from queueing at `other`. */
+bool datagram_room(const struct socket *socket, const struct socket *other);
+
+/* ---- rights.c, reclaim.c ---------------------------------------------------------------------------- */
+
+struct session_object *session_object_find(struct sockd *sockd, uint64_t principal); /* NULL: none */
+/* Take the stage as the rights of one message: NULL when it is empty. ST_MESSAGE when it does not hold `expected`. */
+enum status stage_take(struct sockd *sockd, uint64_t principal, uint64_t expected, struct rights **out);
+void stage_give_back(struct sockd *sockd, uint64_t principal, struct rights *rights);
+void rights_unref(struct sockd *sockd, struct rights *rights);
+/* Reply with up to `room` of them: the first 8 now, the rest as the session's claim. Takes over the ref. Returns how many
+ * the caller gets in all. */
+unsigned rights_deliver(struct sockd *sockd, struct ipc_call *call, struct rights *rights, unsigned room);
+void session_object_release(struct sockd *sockd, struct session_object *session);
+/* Drop slots of doomed rights while the effects have room. */
+void doomed_drain(struct sockd *sockd);
+/* Find sockets that only each other's queues hold, and empty those queues. */
+void orphans_reclaim(struct sockd *sockd);
+
+/* ---- the other kinds ------------------------------------------------------------------------------- */
+
+uint32_t object_poll(const struct object *object, uint32_t events);
+enum status pipe_read(struct sockd *sockd, struct pipe_end *end, struct ipc_call *call, uint64_t length, bool nowait,
+                      uint64_t *count);
+enum status pipe_write(struct sockd *sockd, struct pipe_end *end, struct ipc_call *call, uint64_t length, bool nowait,
+                       uint64_t *count);
+uint64_t pipe_unread(const struct pipe *pipe);
+void pipe_end_release(struct sockd *sockd, struct pipe_end *end);
+enum status event_read(struct sockd *sockd, struct event *event, struct ipc_call *call, uint64_t length, bool nowait,
+                       uint64_t *count);
+enum status event_write(struct sockd *sockd, struct event *event, struct ipc_call *call, uint64_t length, bool nowait,
+                        uint64_t *count);
+
+/* ---- operations, for the tables in core.c and io.c ------------------------------------------------ */
+
+extern const struct io_server sockd_io;
+#define SOCKD_OP(name, ...) enum status op_##name(void *state, struct ipc_call *call, __VA_ARGS__)
+SOCKD_OP(socket, const struct sock_socket_request *);
+SOCKD_OP(socket_pair, const struct sock_socket_pair_request *);
+SOCKD_OP(pipe, const struct sock_pipe_request *);
+SOCKD_OP(event, const struct sock_event_request *);
+SOCKD_OP(bind_prepare, const struct sock_bind_prepare_request *, struct sock_bind_prepare_reply *);
+enum status op_bind_commit(void *state, struct ipc_call *call);
+enum status op_bind_abort(void *state, struct ipc_call *call);
+SOCKD_OP(listen, const struct sock_listen_request *);
+SOCKD_OP(accept, const struct sock_accept_request *, struct sock_accept_reply *);
+SOCKD_OP(connect, const struct sock_connect_request *);
+SOCKD_OP(send, const struct sock_send_request *, struct sock_send_reply *);
+SOCKD_OP(receive, const struct sock_receive_request *, struct sock_receive_reply *);
+SOCKD_OP(stage, const struct sock_stage_request *, struct sock_stage_reply *);
+SOCKD_OP(claim, const struct sock_claim_request *, struct sock_claim_reply *);
+SOCKD_OP(shutdown, const struct sock_shutdown_request *);
+SOCKD_OP(get_name, const struct sock_get_name_request *, struct sock_get_name_reply *);
+SOCKD_OP(get_option, const struct sock_get_option_request *, struct sock_get_option_reply *);
+SOCKD_OP(set_option, const struct sock_set_option_request *);
+
+#endif

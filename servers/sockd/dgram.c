@@ -1,0 +1,178 @@
+/*
+ * SOCK_DGRAM and SOCK_SEQPACKET: whole messages. SPDX-License-Identifier: MIT
+ */
+#include "core.h"
+#include <ipc/memory.h>
+
+bool datagram_may_send(const struct socket *socket, const struct socket *other)
+{
+    return !other->peer || other->peer == socket;
+}
+
+/* A queue is limited by count, but not between two that are connected to each other, nor to oneself. */
+bool datagram_room(const struct socket *socket, const struct socket *other)
+{
+    return other == socket || other->peer == socket || other->message_count <= LX_MAX_DGRAM_QLEN;
+}
+
+/* Copy the payload in and queue it. */
+static enum status datagram_queue(struct sockd *sockd, struct socket *socket, struct socket *other, struct send *send)
+{
+    struct message *message;
+    uint32_t length = (uint32_t)send->length, charge = charge_for_datagram(length);
+    if (!user_charge(sockd, socket->object.user, charge))
+        return ST_NOBUFS;
+    enum status status = message_create(send->call, send->data_offset, length, charge, &message);
+    if (status != ST_OK) {
+        user_uncharge(sockd, socket->object.user, charge);
+        return status;
+    }
+    message->rights = send->rights;
+    send->rights = NULL;
+    message_credentials(sockd, message, send, socket, other);
+    message_queue(sockd, message, socket, other);
+    return ST_OK;
+}
+
+/* The peer is gone: ECONNREFUSED this time, ENOTCONN the next. */
+static enum status datagram_peer_died(struct sockd *sockd, struct socket *socket)
+{
+    if (socket->type == LX_SOCK_SEQPACKET)
+        return ST_PIPE;
+    struct socket *old = socket->peer;
+    object_ref(&old->object);
+    socket_set_peer(sockd, socket, NULL);
+    socket->state = SOCKET_CLOSED;
+    object_wake(sockd, &socket->object, WAKE_WRITE);
+    datagram_disconnected(sockd, socket, old);
+    object_unref(sockd, &old->object);
+    return ST_CONNREFUSED;
+}
+
+/* The checks that Linux makes before it looks at the destination. */
+static enum status datagram_admit(struct sockd *sockd, struct socket *socket, struct send *send)
+{
+    if (send->flags & LX_MSG_OOB)
+        return ST_OPNOTSUPP;
+    if (!send->has_address && !socket->peer)
+        return ST_NOTCONN;
+    if ((socket->option_flags & OPTION_BIT(LX_SO_PASSCRED)) && !socket->address.length) {
+        enum status status = socket_autobind(sockd, socket);
+        if (status != ST_OK)
+            return status;
+    }
+    if (send->length > (uint64_t)socket->sndbuf - 32)
+        return ST_MSGSIZE;
+    enum status status = socket_take_error(socket);
+    if (status != ST_OK)
+        return status;
+    if (socket->shutdown & SHUT_SEND)
+        return ST_PIPE;
+    if (socket->charged >= (uint64_t)socket->sndbuf)
+        return object_wait(sockd, send->call, &socket->object.waiters, WAKE_WRITE, send->nowait);
+    return ST_OK;
+}
+
+enum status datagram_send(struct sockd *sockd, struct socket *socket, struct send *send, uint64_t *count)
+{
+    enum status status = ST_OK;
+    if (socket->type == LX_SOCK_SEQPACKET) {
+        status = socket_take_error(socket);
+        if (status != ST_OK)
+            return status;
+        if (socket->state != SOCKET_CONNECTED)
+            return ST_NOTCONN;
+        send->has_address = false;
+    }
+    status = datagram_admit(sockd, socket, send);
+    if (status != ST_OK)
+        return status;
+    struct socket *other = socket->peer;
+    if (send->has_address) {
+        status = destination_find(sockd, send->call, socket->type, &send->address, &other);
+        if (status != ST_OK)
+            return status;
+    }
+    if (other->dead)
+        return datagram_peer_died(sockd, socket);
+    if (!datagram_may_send(socket, other))
+        return ST_PERM;
+    if (other->shutdown & SHUT_RECEIVE)
+        return ST_PIPE;
+    if (!datagram_room(socket, other))
+        return object_wait(sockd, send->call, &other->room, WAKE_WRITE, send->nowait);
+    status = datagram_queue(sockd, socket, other, send);
+    if (status == ST_OK)
+        *count = send->length;
+    return status;
+}
+
+/* ---- receiving --------------------------------------------------------------------------------------- */
+
+static enum status datagram_nothing(struct sockd *sockd, struct socket *socket, struct receive *receive)
+{
+    /* End of file; a non-blocking DGRAM socket says EAGAIN all the same. */
+    if ((socket->shutdown & SHUT_RECEIVE) && (socket->type == LX_SOCK_SEQPACKET || !receive->nowait))
+        return ST_OK;
+    return object_wait(sockd, receive->call, &socket->object.waiters, WAKE_READ, receive->nowait);
+}
+
+/* The message to read: with SO_PEEK_OFF, peeking passes over `*skip` bytes. */
+static struct message *datagram_choose(const struct socket *socket, bool peek, uint64_t *skip)
+{
+    struct message *message = socket->first;
+    bool offset = peek && socket->peek_offset >= 0;
+    *skip = offset ? (uint64_t)socket->peek_offset : 0;
+    while (offset && message && *skip >= message->length && (*skip || message->peeked)) {
+        *skip -= message->length;
+        message = message->next;
+    }
+    return message;
+}
+
+enum status datagram_receive(struct sockd *sockd, struct socket *socket, struct receive *receive)
+{
+    if (socket->type == LX_SOCK_SEQPACKET && socket->state != SOCKET_CONNECTED)
+        return ST_NOTCONN;
+    if (receive->flags & LX_MSG_OOB)
+        return ST_OPNOTSUPP;
+    enum status status = socket_take_error(socket);
+    if (status != ST_OK)
+        return status;
+    bool peek = receive->flags & LX_MSG_PEEK;
+    uint64_t skip;
+    struct message *message = datagram_choose(socket, peek, &skip);
+    if (!message)
+        return datagram_nothing(sockd, socket, receive);
+    uint64_t have = message->length - skip, bytes = have < receive->length ? have : receive->length;
+    status = receive_address(receive, message->sender);
+    if (status == ST_OK)
+        status = ipc_data_put(receive->call, 0, &message->data[skip], bytes);
+    if (status != ST_OK)
+        return status;
+    receive->sender = message->sender;
+    receive->count = bytes;
+    receive->full_length = have;
+    if (bytes < have)
+        receive->message_flags |= LX_MSG_TRUNC;
+    receive->credentials = socket->option_flags & OPTION_BIT(LX_SO_PASSCRED);
+    receive->pid = message->pid;
+    receive->uid = message->uid;
+    receive->gid = message->gid;
+    receive->rights = message->rights;
+    if (peek) {
+        message->peeked = true;
+        if (receive->rights)
+            receive->rights->refs++;
+        if (socket->peek_offset >= 0)
+            socket->peek_offset += (int)bytes;
+        return ST_OK;
+    }
+    if (socket->peek_offset >= 0)
+        socket->peek_offset = socket->peek_offset > (int)message->length ? socket->peek_offset - (int)message->length : 0;
+    message_unlink(socket, NULL, message);
+    message->rights = NULL;
+    waiters_wake(&socket->room, WAKE_WRITE, sockd->effects);
+    message_free(sockd, message);
+    return ST_OK;
+}

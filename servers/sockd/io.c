@@ -1,0 +1,315 @@
+/*
+ * The io protocol on sockets, pipes, event counters and epoll identities. SPDX-License-Identifier: MIT
+ */
+#include "core.h"
+#include <string.h>
+
+/* The description that this request was sent to. */
+static enum status object_of_call(const struct sockd *sockd, struct object **object)
+{
+    *object = sockd->target;
+    if (!*object || (*object)->kind == OBJECT_NAME || (*object)->kind == OBJECT_SESSION)
+        return ST_BADF;
+    return ST_OK;
+}
+
+static bool call_nowait(const struct object *object, uint64_t flags)
+{
+    return (flags & IO_NOWAIT) || (object->flags & LX_O_NONBLOCK);
+}
+
+static enum status socket_read(struct sockd *sockd, struct socket *socket, struct ipc_call *call, uint64_t length,
+                               bool nowait, uint64_t *count)
+{
+    struct receive receive = {.call = call, .length = length, .nowait = nowait};
+    if (length == 0)
+        return ST_OK; /* Linux never gets to the socket */
+    enum status status = socket_receive(sockd, socket, &receive);
+    if (status != ST_OK)
+        return status;
+    if (receive.rights) /* read has nowhere to put descriptors: they are closed */
+        rights_unref(sockd, receive.rights);
+    *count = receive.count;
+    return ST_OK;
+}
+
+static enum status handle_read(void *state, struct ipc_call *call, const struct io_read_request *request,
+                           struct io_read_reply *reply)
+{
+    struct sockd *sockd = state;
+    struct object *object;
+    enum status status = object_of_call(sockd, &object);
+    if (status != ST_OK)
+        return status;
+    bool nowait = call_nowait(object, request->flags);
+    uint64_t length = request->length < INT32_MAX ? request->length : INT32_MAX;
+    if (request->offset != IO_CURRENT)
+        return ST_SPIPE;
+    switch (object->kind) {
+    case OBJECT_SOCKET: return socket_read(sockd, socket_of(object), call, length, nowait, &reply->count);
+    case OBJECT_PIPE_END:
+        return pipe_read(sockd, (struct pipe_end *)object, call, length, nowait, &reply->count);
+    case OBJECT_EVENT: return event_read(sockd, (struct event *)object, call, length, nowait, &reply->count);
+    default: return ST_INVAL;
+    }
+}
+
+static enum status handle_write(void *state, struct ipc_call *call, const struct io_write_request *request,
+                            struct io_write_reply *reply)
+{
+    struct sockd *sockd = state;
+    struct object *object;
+    enum status status = object_of_call(sockd, &object);
+    if (status != ST_OK)
+        return status;
+    bool nowait = call_nowait(object, request->flags);
+    uint64_t length = request->length < INT32_MAX ? request->length : INT32_MAX;
+    if (request->offset != IO_CURRENT)
+        return ST_SPIPE;
+    struct send send = {.call = call, .principal = call->principal, .length = length, .nowait = nowait};
+    switch (object->kind) {
+    case OBJECT_SOCKET: return socket_send(sockd, socket_of(object), &send, &reply->count);
+    case OBJECT_PIPE_END:
+        return pipe_write(sockd, (struct pipe_end *)object, call, length, nowait, &reply->count);
+    case OBJECT_EVENT: return event_write(sockd, (struct event *)object, call, length, nowait, &reply->count);
+    default: return ST_INVAL;
+    }
+}
+
+static enum status handle_seek(void *state, struct ipc_call *call, const struct io_seek_request *request,
+                           struct io_seek_reply *reply)
+{
+    struct object *object;
+    (void)call, (void)request, (void)reply;
+    enum status status = object_of_call(state, &object);
+    return status == ST_OK ? ST_SPIPE : status;
+}
+
+static uint64_t object_io_kind(const struct object *object)
+{
+    switch (object->kind) {
+    case OBJECT_PIPE_END: return IO_KIND_PIPE;
+    case OBJECT_EVENT: return IO_KIND_EVENT;
+    case OBJECT_EPOLL: return IO_KIND_EPOLL;
+    default: return IO_KIND_SOCKET;
+    }
+}
+
+static enum status handle_stat(void *state, struct ipc_call *call, struct io_stat_reply *reply)
+{
+    struct object *object;
+    (void)call;
+    enum status status = object_of_call(state, &object);
+    if (status != ST_OK)
+        return status;
+    /* sockfs, pipefs and the anonymous inodes are file systems of their own */
+    reply->kind = object_io_kind(object);
+    reply->dev = reply->kind == IO_KIND_SOCKET ? 8 : reply->kind == IO_KIND_PIPE ? 14 : 15;
+    reply->ino = object->ino;
+    reply->mode = object->mode;
+    reply->nlink = 1;
+    reply->uid = object->uid;
+    reply->gid = object->gid;
+    reply->blksize = LX_PAGE;
+    return ST_OK;
+}
+
+static enum status handle_get_flags(void *state, struct ipc_call *call, struct io_get_flags_reply *reply)
+{
+    struct object *object;
+    (void)call;
+    enum status status = object_of_call(state, &object);
+    if (status != ST_OK)
+        return status;
+    reply->flags = object->flags;
+    reply->kind = object_io_kind(object);
+    return ST_OK;
+}
+
+static enum status handle_set_flags(void *state, struct ipc_call *call, const struct io_set_flags_request *request)
+{
+    const uint32_t settable = LX_O_APPEND | LX_O_NONBLOCK | LX_O_ASYNC | LX_O_DIRECT;
+    struct object *object;
+    (void)call;
+    enum status status = object_of_call(state, &object);
+    if (status != ST_OK)
+        return status;
+    if ((request->flags & LX_O_DIRECT) && object->kind != OBJECT_PIPE_END)
+        return ST_INVAL;
+    object->flags = (object->flags & ~settable) | ((uint32_t)request->flags & settable);
+    return ST_OK;
+}
+
+static enum status handle_poll(void *state, struct ipc_call *call, const struct io_poll_request *request,
+                           struct io_poll_reply *reply)
+{
+    struct sockd *sockd = state;
+    struct object *object;
+    enum status status = object_of_call(sockd, &object);
+    if (status != ST_OK)
+        return status;
+    uint32_t events = (uint32_t)request->events;
+    reply->ready = object_poll(object, events);
+    reply->sequence = object->sequence;
+    if (reply->ready || !request->arm)
+        return ST_OK;
+    struct session *session = session_find(&sockd->sessions, call->principal);
+    status = waiters_arm(&object->waiters, session, events | LX_POLLERR | LX_POLLHUP | LX_POLLNVAL);
+    if (status != ST_OK || object->kind != OBJECT_SOCKET || !(events & WAKE_WRITE))
+        return status;
+    const struct socket *socket = socket_of(object);
+    if (socket->type == LX_SOCK_STREAM || !socket->peer || socket->peer->dead)
+        return ST_OK;
+    return waiters_arm(&socket->peer->room, session, WAKE_WRITE); /* its queue may be what keeps us from writing */
+}
+
+static enum status put_int(struct ipc_call *call, uint64_t number)
+{
+    int32_t value = (int32_t)number;
+    return ipc_data_put(call, 0, &value, sizeof(value));
+}
+
+static enum status flag_from_memory(struct ipc_call *call, struct object *object, uint32_t flag)
+{
+    int32_t value;
+    enum status status = ipc_data_get(call, 0, &value, sizeof(value));
+    if (status == ST_OK)
+        object->flags = value ? object->flags | flag : object->flags & ~flag;
+    return status;
+}
+
+/* SIOCINQ: all unread bytes of a connection, the first message of a datagram socket. */
+static enum status socket_unread(struct ipc_call *call, const struct socket *socket)
+{
+    if (socket->state == SOCKET_LISTENING)
+        return ST_INVAL;
+    if (socket_connection_based(socket))
+        return put_int(call, socket->unread);
+    return put_int(call, socket->first ? socket->first->length : 0);
+}
+
+static enum status handle_ioctl(void *state, struct ipc_call *call, const struct io_ioctl_request *request,
+                            struct io_ioctl_reply *reply)
+{
+    struct object *object;
+    (void)reply;
+    enum status status = object_of_call(state, &object);
+    if (status != ST_OK)
+        return status;
+    switch (request->request) {
+    case LX_FIONBIO: return flag_from_memory(call, object, LX_O_NONBLOCK);
+    case LX_FIOASYNC: return flag_from_memory(call, object, LX_O_ASYNC);
+    case LX_FIONREAD:
+        if (object->kind == OBJECT_SOCKET)
+            return socket_unread(call, socket_of(object));
+        if (object->kind == OBJECT_PIPE_END)
+            return put_int(call, pipe_unread(((struct pipe_end *)object)->pipe));
+        return ST_NOTTY;
+    case LX_TIOCOUTQ:
+        return object->kind == OBJECT_SOCKET ? put_int(call, socket_of(object)->charged) : ST_NOTTY;
+    default: return ST_NOTTY;
+    }
+}
+
+static enum status handle_truncate(void *state, struct ipc_call *call, const struct io_truncate_request *request)
+{
+    struct object *object;
+    (void)call, (void)request;
+    enum status status = object_of_call(state, &object);
+    return status == ST_OK ? ST_INVAL : status;
+}
+
+static enum status handle_read_directory(void *state, struct ipc_call *call,
+                                     const struct io_read_directory_request *request,
+                                     struct io_read_directory_reply *reply)
+{
+    struct object *object;
+    (void)call, (void)request, (void)reply;
+    enum status status = object_of_call(state, &object);
+    return status == ST_OK ? ST_NOTDIR : status;
+}
+
+/* fchmod before bind gives the node its mode (libposix reads it by io.stat), so it is kept. */
+static enum status handle_set_attributes(void *state, struct ipc_call *call,
+                                     const struct io_set_attributes_request *request)
+{
+    struct sockd *sockd = state;
+    struct object *object;
+    enum status status = object_of_call(sockd, &object);
+    if (status != ST_OK)
+        return status;
+    const struct credentials *caller = caller_credentials(sockd, call->principal);
+    if (caller->fsuid != 0 && caller->fsuid != object->uid)
+        return ST_PERM;
+    if (caller->fsuid != 0 && (((request->what & 2) && request->uid != object->uid) ||
+                               ((request->what & 4) && request->gid != object->gid)))
+        return ST_PERM;
+    if (request->what & 1)
+        object->mode = (object->mode & ~07777u) | ((uint32_t)request->mode & 07777u);
+    if (request->what & 2)
+        object->uid = (uint32_t)request->uid;
+    if (request->what & 4)
+        object->gid = (uint32_t)request->gid;
+    return ST_OK;
+}
+
+static enum status handle_sync(void *state, struct ipc_call *call)
+{
+    struct object *object;
+    (void)call;
+    enum status status = object_of_call(state, &object);
+    return status == ST_OK ? ST_INVAL : status;
+}
+
+/* What /proc/self/fd shows: socket:[7], pipe:[7], anon_inode:[eventfd]. */
+static enum status handle_path(void *state, struct ipc_call *call, struct io_path_reply *reply)
+{
+    struct object *object;
+    enum status status = object_of_call(state, &object);
+    if (status != ST_OK)
+        return status;
+    char text[48], digits[20];
+    const char *head = object->kind == OBJECT_SOCKET     ? "socket:["
+                       : object->kind == OBJECT_PIPE_END ? "pipe:["
+                       : object->kind == OBJECT_EVENT    ? "anon_inode:[eventfd]"
+                                                         : "anon_inode:[eventpoll]";
+    size_t length = strlen(head);
+    memcpy(text, head, length);
+    if (object->kind == OBJECT_SOCKET || object->kind == OBJECT_PIPE_END) {
+        unsigned count = 0;
+        for (uint64_t number = object->ino; number || count == 0; number /= 10)
+            digits[count++] = (char)('0' + number % 10);
+        while (count)
+            text[length++] = digits[--count];
+        text[length++] = ']';
+    }
+    reply->length = length;
+    return ipc_data_put(call, 0, text, length);
+}
+
+static enum status handle_allocate(void *state, struct ipc_call *call, const struct io_allocate_request *request)
+{
+    struct object *object;
+    (void)call, (void)request;
+    enum status status = object_of_call(state, &object);
+    if (status != ST_OK)
+        return status;
+    return object->kind == OBJECT_PIPE_END ? ST_SPIPE : ST_NODEV;
+}
+
+const struct io_server sockd_io = {
+    .read = handle_read,
+    .write = handle_write,
+    .seek = handle_seek,
+    .stat = handle_stat,
+    .get_flags = handle_get_flags,
+    .set_flags = handle_set_flags,
+    .poll = handle_poll,
+    .ioctl = handle_ioctl,
+    .truncate = handle_truncate,
+    .read_directory = handle_read_directory,
+    .set_attributes = handle_set_attributes,
+    .sync = handle_sync,
+    .path = handle_path,
+    .allocate = handle_allocate,
+};

@@ -1,0 +1,316 @@
+/*
+ * Objects: badges, what holds them, and their orderly release. The rules stand in core.h.
+ * SPDX-License-Identifier: MIT
+ */
+#include "core.h"
+#include <ipc/memory.h>
+#include <posix_abi.h>
+
+#define HANDLES_LEAST 64u
+
+/* ---- badges ------------------------------------------------------------------------------------------ */
+
+static bool handles_grow(struct sockd *sockd)
+{
+    uint32_t old = sockd->handle_capacity, capacity = old ? old * 2 : HANDLES_LEAST;
+    struct handle *handles = mem_resize(sockd->handles, capacity * sizeof(*handles));
+    if (!handles)
+        return false;
+    for (uint32_t i = capacity; i-- > old;) {
+        handles[i] = (struct handle){.next_free = sockd->handle_free};
+        sockd->handle_free = i + 1;
+    }
+    sockd->handles = handles;
+    sockd->handle_capacity = capacity;
+    return true;
+}
+
+enum status object_name_badge(struct sockd *sockd, struct object *object)
+{
+    if (!sockd->handle_free && !handles_grow(sockd))
+        return ST_NOMEM;
+    uint32_t index = sockd->handle_free - 1;
+    struct handle *handle = &sockd->handles[index];
+    sockd->handle_free = handle->next_free;
+    *handle = (struct handle){.object = object};
+    object->badge = BADGE_OBJECTS + index;
+    return ST_OK;
+}
+
+static void badge_free(struct sockd *sockd, struct object *object)
+{
+    if (!object->badge)
+        return;
+    uint32_t index = (uint32_t)(object->badge - BADGE_OBJECTS);
+    sockd->handles[index] = (struct handle){.next_free = sockd->handle_free};
+    sockd->handle_free = index + 1;
+    object->badge = 0;
+}
+
+struct object *object_find(const struct sockd *sockd, uint64_t badge)
+{
+    if (badge < BADGE_OBJECTS || badge - BADGE_OBJECTS >= sockd->handle_capacity)
+        return NULL;
+    return sockd->handles[badge - BADGE_OBJECTS].object;
+}
+
+enum status socket_of_call(const struct sockd *sockd, struct socket **socket)
+{
+    if (!sockd->target || sockd->target->kind == OBJECT_NAME || sockd->target->kind == OBJECT_SESSION)
+        return ST_BADF;
+    if (sockd->target->kind != OBJECT_SOCKET)
+        return ST_NOTSOCK;
+    *socket = socket_of(sockd->target);
+    return ST_OK;
+}
+
+/* ---- users ------------------------------------------------------------------------------------------- */
+
+const struct credentials *caller_credentials(const struct sockd *sockd, uint64_t principal)
+{
+    static const struct credentials nobody = {.ruid = LX_OVERFLOW_ID,
+                                              .euid = LX_OVERFLOW_ID,
+                                              .suid = LX_OVERFLOW_ID,
+                                              .fsuid = LX_OVERFLOW_ID,
+                                              .rgid = LX_OVERFLOW_ID,
+                                              .egid = LX_OVERFLOW_ID,
+                                              .sgid = LX_OVERFLOW_ID,
+                                              .fsgid = LX_OVERFLOW_ID};
+    uint32_t process = PRINCIPAL_PROCESS(principal);
+    return process < CREDENTIALS_MAX ? &sockd->credentials[process] : &nobody;
+}
+
+struct user *user_get(struct sockd *sockd, uint32_t uid)
+{
+    struct user *user = sockd->users;
+    while (user && user->uid != uid)
+        user = user->next;
+    if (!user) {
+        user = mem_alloc(sizeof(*user));
+        if (!user)
+            return NULL;
+        user->uid = uid;
+        user->next = sockd->users;
+        sockd->users = user;
+    }
+    user->refs++;
+    return user;
+}
+
+void user_put(struct sockd *sockd, struct user *user)
+{
+    if (--user->refs)
+        return;
+    struct user **link = &sockd->users;
+    while (*link != user)
+        link = &(*link)->next;
+    *link = user->next;
+    mem_free(user);
+}
+
+bool user_charge(struct sockd *sockd, struct user *user, uint64_t bytes)
+{
+    if (sockd->queued + bytes > sockd->limits.queued)
+        return false;
+    if (user->uid != 0 && user->queued + bytes > sockd->limits.queued_of_user)
+        return false;
+    user->queued += bytes;
+    sockd->queued += bytes;
+    return true;
+}
+
+void user_uncharge(struct sockd *sockd, struct user *user, uint64_t bytes)
+{
+    user->queued -= bytes;
+    sockd->queued -= bytes;
+}
+
+/* ---- life -------------------------------------------------------------------------------------------- */
+
+enum status object_create(struct sockd *sockd, enum object_kind kind, size_t size, uint64_t principal, void *out)
+{
+    const struct credentials *caller = caller_credentials(sockd, principal);
+    struct user *user = user_get(sockd, caller->ruid);
+    if (!user)
+        return ST_NOMEM;
+    struct object *object = NULL;
+    bool full = sockd->object_count >= sockd->limits.objects ||
+                (user->uid != 0 && user->objects >= sockd->limits.objects_of_user);
+    if (!full)
+        object = mem_alloc(size);
+    if (!object) {
+        user_put(sockd, user);
+        return full ? ST_NFILE : ST_NOMEM;
+    }
+    object->kind = kind;
+    object->refs = 1;
+    object->ino = ++sockd->next_ino;
+    object->uid = caller->fsuid;
+    object->gid = caller->fsgid;
+    object->user = user;
+    user->objects++;
+    object->next = sockd->objects;
+    if (object->next)
+        object->next->previous = object;
+    sockd->objects = object;
+    sockd->object_count++;
+    *(void **)out = object;
+    return ST_OK;
+}
+
+static void object_unlink(struct sockd *sockd, struct object *object)
+{
+    if (object->previous)
+        object->previous->next = object->next;
+    else
+        sockd->objects = object->next;
+    if (object->next)
+        object->next->previous = object->previous;
+    sockd->object_count--;
+    object->user->objects--;
+    badge_free(sockd, object);
+}
+
+void object_discard(struct sockd *sockd, struct object *object)
+{
+    object_unlink(sockd, object);
+    user_put(sockd, object->user);
+    mem_free(object);
+}
+
+void object_ref(struct object *object)
+{
+    object->refs++;
+}
+
+void object_unref(struct sockd *sockd, struct object *object)
+{
+    if (--object->refs)
+        return;
+    user_put(sockd, object->user);
+    mem_free(object);
+}
+
+/* ---- what holds it ----------------------------------------------------------------------------------- */
+
+/* Keep count of sockets that could be part of an unreachable cycle. */
+static void orphan_note(struct sockd *sockd, struct object *object)
+{
+    bool orphan = object->kind == OBJECT_SOCKET && !object->open && !object->released && object->in_flight > 0;
+    if (orphan == object->orphan)
+        return;
+    object->orphan = orphan;
+    if (orphan)
+        sockd->orphan_count++;
+    else
+        sockd->orphan_count--;
+}
+
+static bool object_held(const struct object *object)
+{
+    if (object->open || object->in_flight > 0)
+        return true;
+    return object->kind == OBJECT_SOCKET && ((const struct socket *)object)->listener;
+}
+
+void object_reply(struct sockd *sockd, struct ipc_call *call, struct object *object)
+{
+    object->open = true;
+    orphan_note(sockd, object);
+    ipc_reply_gate(call, object->badge);
+}
+
+void object_fly(struct sockd *sockd, struct object *object)
+{
+    object->in_flight++;
+    orphan_note(sockd, object);
+}
+
+void object_land(struct sockd *sockd, struct object *object)
+{
+    object->in_flight--;
+    orphan_note(sockd, object);
+    object_settle(sockd, object);
+}
+
+void object_release_later(struct sockd *sockd, struct object *object)
+{
+    if (object->released || object->queued_for_release)
+        return;
+    object->queued_for_release = true;
+    object->release_next = NULL;
+    if (sockd->release_last)
+        sockd->release_last->release_next = object;
+    else
+        sockd->release_first = object;
+    sockd->release_last = object;
+}
+
+void object_settle(struct sockd *sockd, struct object *object)
+{
+    orphan_note(sockd, object);
+    if (!object_held(object))
+        object_release_later(sockd, object);
+}
+
+static void object_release(struct sockd *sockd, struct object *object)
+{
+    object->released = true;
+    switch (object->kind) {
+    case OBJECT_SOCKET:
+        socket_release(sockd, socket_of(object));
+        break;
+    case OBJECT_PIPE_END:
+        pipe_end_release(sockd, (struct pipe_end *)object);
+        break;
+    case OBJECT_NAME:
+        name_release(sockd, (struct name *)object);
+        break;
+    case OBJECT_SESSION:
+        session_object_release(sockd, (struct session_object *)object);
+        break;
+    case OBJECT_EVENT:
+    case OBJECT_EPOLL:
+        break;
+    }
+    waiters_destroy(&object->waiters, sockd->effects);
+    object_unlink(sockd, object);
+    object_unref(sockd, object);
+}
+
+void objects_reap(struct sockd *sockd)
+{
+    for (;;) {
+        struct object *object = sockd->release_first;
+        if (object) {
+            sockd->release_first = object->release_next;
+            if (!sockd->release_first)
+                sockd->release_last = NULL;
+            object->queued_for_release = false;
+            if (!object_held(object)) /* it may have gone out again meanwhile */
+                object_release(sockd, object);
+            continue;
+        }
+        if (!sockd->reclaim_wanted)
+            return;
+        sockd->reclaim_wanted = false;
+        if (sockd->orphan_count)
+            orphans_reclaim(sockd);
+    }
+}
+
+/* ---- waiting ----------------------------------------------------------------------------------------- */
+
+void object_wake(struct sockd *sockd, struct object *object, uint32_t events)
+{
+    object->sequence++;
+    waiters_wake(&object->waiters, events, sockd->effects);
+}
+
+enum status object_wait(struct sockd *sockd, struct ipc_call *call, struct waiters *list, uint32_t events, bool nowait)
+{
+    if (nowait)
+        return ST_AGAIN;
+    enum status status = waiters_arm(list, session_find(&sockd->sessions, call->principal), events);
+    return status == ST_OK ? ST_WAIT : status;
+}

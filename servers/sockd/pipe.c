@@ -1,0 +1,205 @@
+/*
+ * Pipes: a ring of 16 pages, as Linux has it, so that capacity, partial writes and POLLOUT come out the same.
+ * SPDX-License-Identifier: MIT
+ *
+ * A write first tops up the last page if the odd bytes of its length fit there whole, then takes new pages. Up to PIPE_BUF
+ * (one page) it therefore goes in whole or not at all (POSIX write()). A longer blocking write takes what fits and
+ * returns the count; libposix asks again for the rest.
+ */
+#include "core.h"
+#include <ipc/memory.h>
+
+static void pipe_free(struct sockd *sockd, struct pipe *pipe)
+{
+    user_put(sockd, pipe->user);
+    mem_free(pipe);
+}
+
+static void page_release(struct sockd *sockd, struct pipe *pipe)
+{
+    struct pipe_page *page = &pipe->pages[pipe->first];
+    mem_free(page->bytes);
+    *page = (struct pipe_page){0};
+    pipe->first = (pipe->first + 1) % PIPE_PAGES;
+    pipe->count--;
+    user_uncharge(sockd, pipe->user, LX_PAGE);
+}
+
+static enum status pipe_end_create(struct sockd *sockd, struct pipe *pipe, uint64_t principal, bool writes,
+                                   struct pipe_end **out)
+{
+    struct pipe_end *end;
+    enum status status = object_create(sockd, OBJECT_PIPE_END, sizeof(*end), principal, &end);
+    if (status != ST_OK)
+        return status;
+    status = object_name_badge(sockd, &end->object);
+    if (status != ST_OK) {
+        object_discard(sockd, &end->object);
+        return status;
+    }
+    end->object.flags = writes ? LX_O_WRONLY : LX_O_RDONLY;
+    end->object.mode = LX_S_IFIFO | 0600;
+    end->pipe = pipe;
+    end->writes = writes;
+    *out = end;
+    return ST_OK;
+}
+
+enum status op_pipe(void *state, struct ipc_call *call, const struct sock_pipe_request *request)
+{
+    struct sockd *sockd = state;
+    if (request->flags & ~(uint64_t)(LX_O_NONBLOCK | LX_O_DIRECT | LX_O_CLOEXEC))
+        return ST_INVAL;
+    struct pipe *pipe = mem_alloc(sizeof(*pipe));
+    if (!pipe)
+        return ST_NOMEM;
+    pipe->user = user_get(sockd, caller_credentials(sockd, call->principal)->ruid);
+    if (!pipe->user) {
+        mem_free(pipe);
+        return ST_NOMEM;
+    }
+    enum status status = pipe_end_create(sockd, pipe, call->principal, false, &pipe->reader);
+    if (status == ST_OK) {
+        status = pipe_end_create(sockd, pipe, call->principal, true, &pipe->writer);
+        if (status != ST_OK)
+            object_discard(sockd, &pipe->reader->object);
+    }
+    if (status != ST_OK) {
+        pipe_free(sockd, pipe);
+        return status;
+    }
+    pipe->reader->object.flags |= request->flags & LX_O_NONBLOCK;
+    pipe->writer->object.flags |= request->flags & (LX_O_NONBLOCK | LX_O_DIRECT);
+    pipe->writer->object.ino = pipe->reader->object.ino;
+    sockd->socket_count++;
+    object_reply(sockd, call, &pipe->reader->object);
+    object_reply(sockd, call, &pipe->writer->object);
+    return ST_OK;
+}
+
+void pipe_end_release(struct sockd *sockd, struct pipe_end *end)
+{
+    struct pipe *pipe = end->pipe;
+    if (end->writes) {
+        pipe->writer = NULL;
+        if (pipe->reader)
+            object_wake(sockd, &pipe->reader->object, WAKE_ALL);
+    } else {
+        pipe->reader = NULL;
+        while (pipe->count)
+            page_release(sockd, pipe);
+        if (pipe->writer)
+            object_wake(sockd, &pipe->writer->object, WAKE_ALL);
+    }
+    if (!pipe->reader && !pipe->writer) {
+        sockd->socket_count--;
+        pipe_free(sockd, pipe);
+    }
+}
+
+uint64_t pipe_unread(const struct pipe *pipe)
+{
+    uint64_t bytes = 0;
+    for (unsigned i = 0; i < pipe->count; i++)
+        bytes += pipe->pages[(pipe->first + i) % PIPE_PAGES].length;
+    return bytes;
+}
+
+enum status pipe_read(struct sockd *sockd, struct pipe_end *end, struct ipc_call *call, uint64_t length, bool nowait,
+                      uint64_t *count)
+{
+    struct pipe *pipe = end->pipe;
+    uint64_t done = 0;
+    if (end->writes)
+        return ST_BADF;
+    if (length == 0)
+        return ST_OK;
+    while (pipe->count && done < length) {
+        struct pipe_page *page = &pipe->pages[pipe->first];
+        uint32_t bytes = page->length < length - done ? page->length : (uint32_t)(length - done);
+        enum status status = ipc_data_put(call, done, &page->bytes[page->offset], bytes);
+        if (status != ST_OK && done == 0)
+            return status;
+        if (status != ST_OK)
+            break;
+        done += bytes;
+        page->offset += bytes;
+        page->length -= bytes;
+        bool packet = page->packet; /* a packet is read whole; what has no room is lost */
+        if (page->length == 0 || packet)
+            page_release(sockd, pipe);
+        if (packet)
+            break;
+    }
+    if (done) {
+        *count = done;
+        if (pipe->writer)
+            object_wake(sockd, &pipe->writer->object, WAKE_WRITE);
+        return ST_OK;
+    }
+    if (!pipe->writer)
+        return ST_OK;
+    return object_wait(sockd, call, &end->object.waiters, WAKE_READ, nowait);
+}
+
+/* Top up the last page with the odd bytes, if they fit whole. */
+static enum status pipe_merge(struct pipe *pipe, struct ipc_call *call, uint64_t length, uint64_t *done)
+{
+    uint32_t odd = (uint32_t)(length % LX_PAGE);
+    if (!odd || !pipe->count)
+        return ST_OK;
+    struct pipe_page *page = &pipe->pages[(pipe->first + pipe->count - 1) % PIPE_PAGES];
+    uint32_t end = page->offset + page->length;
+    if (page->packet || end + odd > LX_PAGE)
+        return ST_OK;
+    enum status status = ipc_data_get(call, 0, &page->bytes[end], odd);
+    if (status != ST_OK)
+        return status;
+    page->length += odd;
+    *done = odd;
+    return ST_OK;
+}
+
+static enum status page_append(struct sockd *sockd, struct pipe *pipe, struct ipc_call *call, uint64_t offset,
+                               uint32_t bytes, bool packet)
+{
+    if (!user_charge(sockd, pipe->user, LX_PAGE))
+        return ST_NOMEM;
+    uint8_t *memory = mem_alloc(LX_PAGE);
+    enum status status = memory ? ipc_data_get(call, offset, memory, bytes) : ST_NOMEM;
+    if (status != ST_OK) {
+        mem_free(memory);
+        user_uncharge(sockd, pipe->user, LX_PAGE);
+        return status;
+    }
+    pipe->pages[(pipe->first + pipe->count++) % PIPE_PAGES] =
+        (struct pipe_page){.bytes = memory, .length = bytes, .packet = packet};
+    return ST_OK;
+}
+
+enum status pipe_write(struct sockd *sockd, struct pipe_end *end, struct ipc_call *call, uint64_t length, bool nowait,
+                       uint64_t *count)
+{
+    struct pipe *pipe = end->pipe;
+    uint64_t done = 0;
+    if (!end->writes)
+        return ST_BADF;
+    if (length == 0)
+        return ST_OK;
+    if (!pipe->reader)
+        return ST_PIPE;
+    bool packet = end->object.flags & LX_O_DIRECT;
+    enum status status = pipe_merge(pipe, call, length, &done);
+    while (status == ST_OK && done < length && pipe->count < PIPE_PAGES) {
+        uint32_t bytes = length - done < LX_PAGE ? (uint32_t)(length - done) : LX_PAGE;
+        status = page_append(sockd, pipe, call, done, bytes, packet);
+        if (status == ST_OK)
+            done += bytes;
+    }
+    if (done) {
+        *count = done;
+        object_wake(sockd, &pipe->reader->object, WAKE_READ);
+        return ST_OK;
+    }
+    return status != ST_OK ? status : object_wait(sockd, call, &end->object.waiters, WAKE_WRITE, nowait);
+}

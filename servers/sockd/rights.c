@@ -1,0 +1,247 @@
+/*
+ * Descriptors in flight: the stage, rights in messages, claims. SPDX-License-Identifier: MIT
+ *
+ * A set of rights is handed from the session's stage to a message, from there to the receiver's reply and, beyond 8, to
+ * its claim. It never exists apart from one of these, so descriptors cannot drift away from their bytes.
+ */
+#include "core.h"
+#include <ipc/memory.h>
+
+struct session_object *session_object_find(struct sockd *sockd, uint64_t principal)
+{
+    const struct session *session = session_find(&sockd->sessions, principal);
+    return session ? (struct session_object *)object_find(sockd, session->badge) : NULL;
+}
+
+/* ---- the end of rights ------------------------------------------------------------------------------- */
+
+/* Slots still to be dropped need one effect each; what does not fit waits for the next entry. */
+static bool slots_drop(struct sockd *sockd, struct rights *rights)
+{
+    while (rights->count) {
+        struct right *right = &rights->list[rights->count - 1];
+        if (!right->object && right->slot) {
+            if (sockd->effects->count >= IPC_EFFECTS_MAX / 2) /* the rest is for wake-ups */
+                return false;
+            ipc_drop(sockd->effects, right->slot);
+        }
+        rights->count--;
+    }
+    mem_free(rights);
+    return true;
+}
+
+void rights_unref(struct sockd *sockd, struct rights *rights)
+{
+    if (--rights->refs)
+        return;
+    sockd->in_flight -= rights->count;
+    rights->user->in_flight -= rights->count;
+    user_put(sockd, rights->user);
+    for (unsigned i = 0; i < rights->count; i++)
+        if (rights->list[i].object)
+            object_land(sockd, rights->list[i].object);
+    if (!slots_drop(sockd, rights)) {
+        rights->doomed_next = sockd->doomed;
+        sockd->doomed = rights;
+    }
+}
+
+void doomed_drain(struct sockd *sockd)
+{
+    struct rights *rights;
+    while ((rights = sockd->doomed)) {
+        struct rights *next = rights->doomed_next;
+        if (!slots_drop(sockd, rights))
+            return;
+        sockd->doomed = next;
+    }
+}
+
+/* ---- the stage --------------------------------------------------------------------------------------- */
+
+/* Descriptors are our own descriptions or gates of servers that init vouches for; anything else could pose as one. */
+static bool cap_is_descriptor(const struct sockd *sockd, const struct ipc_cap *cap)
+{
+    if (cap->kind == AR_RECEIVED_BADGE) {
+        const struct object *object = object_find(sockd, cap->value);
+        return object && object->kind != OBJECT_NAME && object->kind != OBJECT_SESSION;
+    }
+    return cap->type == AR_GATE &&
+           (cap->issuer == ISSUER_PROCD || cap->issuer == ISSUER_FILED || cap->issuer == ISSUER_CONSOLED);
+}
+
+static enum status stage_reserve(struct sockd *sockd, struct session_object *session, uint64_t principal,
+                                 unsigned more)
+{
+    struct rights *stage = session->stage;
+    unsigned count = stage ? stage->count : 0;
+    struct user *user = stage ? stage->user : user_get(sockd, caller_credentials(sockd, principal)->ruid);
+    if (!user)
+        return ST_NOMEM;
+    struct rights *bigger = mem_resize(stage, sizeof(*bigger) + (count + more) * sizeof(struct right));
+    if (!bigger) {
+        if (!stage)
+            user_put(sockd, user);
+        return ST_NOMEM;
+    }
+    if (!stage)
+        *bigger = (struct rights){.refs = 1, .user = user};
+    session->stage = bigger;
+    return ST_OK;
+}
+
+static void stage_reset(struct sockd *sockd, struct session_object *session)
+{
+    struct rights *stage = session->stage;
+    session->stage = NULL;
+    if (stage)
+        rights_unref(sockd, stage);
+}
+
+enum status op_stage(void *state, struct ipc_call *call, const struct sock_stage_request *request,
+                     struct sock_stage_reply *reply)
+{
+    struct sockd *sockd = state;
+    struct session_object *session = session_object_find(sockd, call->principal);
+    if (!session)
+        return ST_SESSION;
+    if (request->reset)
+        stage_reset(sockd, session);
+    unsigned before = session->stage ? session->stage->count : 0;
+    for (unsigned i = 0; i < call->cap_count; i++)
+        if (!cap_is_descriptor(sockd, &call->caps[i]))
+            return ST_BADF;
+    if (before + call->cap_count > SOCK_MAX_RIGHTS)
+        return ST_TOOMANYREFS;
+    if (call->cap_count) {
+        enum status status = stage_reserve(sockd, session, call->principal, call->cap_count);
+        if (status != ST_OK)
+            return status;
+    }
+    struct rights *stage = session->stage;
+    for (unsigned i = 0; i < call->cap_count; i++) {
+        struct right *right = &stage->list[stage->count++];
+        *right = (struct right){0};
+        if (call->caps[i].kind == AR_RECEIVED_BADGE) {
+            right->object = object_find(sockd, call->caps[i].value);
+            object_fly(sockd, right->object);
+        } else {
+            right->slot = call->caps[i].value;
+        }
+        sockd->in_flight++;
+        stage->user->in_flight++;
+    }
+    reply->staged = stage ? stage->count : 0;
+    return ST_OK;
+}
+
+enum status stage_take(struct sockd *sockd, uint64_t principal, uint64_t expected, struct rights **out)
+{
+    struct session_object *session = session_object_find(sockd, principal);
+    *out = NULL;
+    if (!session)
+        return expected ? ST_SESSION : ST_OK;
+    if (expected == 0 || !session->stage || session->stage->count != expected) {
+        stage_reset(sockd, session); /* left over from a call that a signal ended */
+        return expected ? ST_MESSAGE : ST_OK;
+    }
+    const struct credentials *caller = caller_credentials(sockd, principal);
+    /* Linux tests what is in flight before it adds these. */
+    if (caller->euid != 0 && session->stage->user->in_flight - expected > caller->nofile) {
+        stage_reset(sockd, session);
+        return ST_TOOMANYREFS;
+    }
+    *out = session->stage;
+    session->stage = NULL;
+    return ST_OK;
+}
+
+void stage_give_back(struct sockd *sockd, uint64_t principal, struct rights *rights)
+{
+    struct session_object *session = session_object_find(sockd, principal);
+    if (session && !session->stage)
+        session->stage = rights;
+    else
+        rights_unref(sockd, rights);
+}
+
+/* ---- delivery ---------------------------------------------------------------------------------------- */
+
+/* Entries [from, to) into the reply. Slots move out unless somebody else still needs them (MSG_PEEK). */
+static void rights_reply(struct sockd *sockd, struct ipc_call *call, struct rights *rights, unsigned from, unsigned to)
+{
+    for (unsigned i = from; i < to; i++) {
+        struct right *right = &rights->list[i];
+        if (right->object) {
+            object_reply(sockd, call, right->object);
+            continue;
+        }
+        bool move = rights->refs == 1;
+        ipc_reply_slot(call, right->slot, move);
+        if (move)
+            right->slot = 0;
+    }
+}
+
+static void claim_end(struct sockd *sockd, struct session_object *session)
+{
+    struct rights *claim = session->claim;
+    session->claim = NULL;
+    if (claim)
+        rights_unref(sockd, claim);
+}
+
+unsigned rights_deliver(struct sockd *sockd, struct ipc_call *call, struct rights *rights, unsigned room)
+{
+    struct session_object *session = session_object_find(sockd, call->principal);
+    if (session)
+        claim_end(sockd, session);
+    if (!rights)
+        return 0;
+    unsigned wanted = rights->count < room ? rights->count : room;
+    if (!session && wanted > AR_MSG_CAPS)
+        wanted = AR_MSG_CAPS;
+    unsigned now = wanted < AR_MSG_CAPS ? wanted : AR_MSG_CAPS;
+    rights_reply(sockd, call, rights, 0, now);
+    if (wanted == now) {
+        rights_unref(sockd, rights);
+        return wanted;
+    }
+    session->claim = rights;
+    session->claim_next = now;
+    session->claim_end = wanted;
+    return wanted;
+}
+
+enum status op_claim(void *state, struct ipc_call *call, const struct sock_claim_request *request,
+                     struct sock_claim_reply *reply)
+{
+    struct sockd *sockd = state;
+    struct session_object *session = session_object_find(sockd, call->principal);
+    if (!session)
+        return ST_SESSION;
+    if (!session->claim)
+        return ST_OK;
+    if (!request->drop) {
+        unsigned from = session->claim_next, to = from + AR_MSG_CAPS;
+        if (to > session->claim_end)
+            to = session->claim_end;
+        rights_reply(sockd, call, session->claim, from, to);
+        session->claim_next = to;
+        reply->left = session->claim_end - to;
+    }
+    if (reply->left == 0)
+        claim_end(sockd, session);
+    return ST_OK;
+}
+
+void session_object_release(struct sockd *sockd, struct session_object *session)
+{
+    stage_reset(sockd, session);
+    claim_end(sockd, session);
+    sockd->reclaim_wanted = true;
+    struct session *entry = session_find(&sockd->sessions, PRINCIPAL(0, session->thread));
+    if (entry && entry->badge == session->object.badge)
+        session_close(&sockd->sessions, entry, sockd->effects);
+}

@@ -1,0 +1,215 @@
+/*
+ * Sockets: socket(2), socketpair(2), shutdown(2), and the end of one. SPDX-License-Identifier: MIT
+ */
+#include "core.h"
+#include <ipc/memory.h>
+#include <string.h>
+
+enum status socket_create(struct sockd *sockd, int type, uint64_t principal, struct socket **out)
+{
+    struct socket *socket;
+    enum status status = object_create(sockd, OBJECT_SOCKET, sizeof(*socket), principal, &socket);
+    if (status != ST_OK)
+        return status;
+    socket->object.flags = LX_O_RDWR;
+    socket->object.mode = LX_S_IFSOCK | 0777;
+    socket->type = type;
+    socket->sndbuf = socket->rcvbuf = LX_MEM_MAX;
+    socket->rcvlowat = 1;
+    socket->peek_offset = -1;
+    sockd->socket_count++;
+    *out = socket;
+    return ST_OK;
+}
+
+static void socket_discard(struct sockd *sockd, struct socket *socket)
+{
+    sockd->socket_count--;
+    object_discard(sockd, &socket->object);
+}
+
+/* The checks of socket(2) in Linux's order; SOCK_RAW becomes SOCK_DGRAM. */
+static enum status type_check(uint64_t domain, uint64_t type_and_flags, uint64_t protocol, int *type)
+{
+    if ((uint32_t)type_and_flags & ~(uint32_t)(LX_SOCK_TYPE_MASK | LX_SOCK_NONBLOCK | LX_SOCK_CLOEXEC))
+        return ST_INVAL;
+    *type = (int)(type_and_flags & LX_SOCK_TYPE_MASK);
+    if ((int32_t)domain < 0 || (int32_t)domain >= 46)
+        return ST_AFNOSUPPORT;
+    if (*type >= LX_SOCK_TYPES)
+        return ST_INVAL;
+    if ((uint32_t)domain != LX_AF_UNIX)
+        return ST_AFNOSUPPORT;
+    if ((uint32_t)protocol != 0 && (uint32_t)protocol != LX_AF_UNIX)
+        return ST_PROTONOSUPPORT;
+    if (*type == LX_SOCK_RAW)
+        *type = LX_SOCK_DGRAM;
+    if (*type != LX_SOCK_STREAM && *type != LX_SOCK_DGRAM && *type != LX_SOCK_SEQPACKET)
+        return ST_SOCKTNOSUPPORT;
+    return ST_OK;
+}
+
+static enum status socket_create_open(struct sockd *sockd, int type, uint64_t flags, uint64_t principal,
+                                      struct socket **out)
+{
+    enum status status = socket_create(sockd, type, principal, out);
+    if (status != ST_OK)
+        return status;
+    status = object_name_badge(sockd, &(*out)->object);
+    if (status != ST_OK)
+        socket_discard(sockd, *out);
+    else if (flags & LX_SOCK_NONBLOCK)
+        (*out)->object.flags |= LX_O_NONBLOCK;
+    return status;
+}
+
+enum status op_socket(void *state, struct ipc_call *call, const struct sock_socket_request *request)
+{
+    struct sockd *sockd = state;
+    struct socket *socket;
+    int type;
+    enum status status = type_check(request->domain, request->type, request->protocol, &type);
+    if (status == ST_OK)
+        status = socket_create_open(sockd, type, request->type, call->principal, &socket);
+    if (status == ST_OK)
+        object_reply(sockd, call, &socket->object);
+    return status;
+}
+
+enum status op_socket_pair(void *state, struct ipc_call *call, const struct sock_socket_pair_request *request)
+{
+    struct sockd *sockd = state;
+    struct socket *first, *second;
+    int type;
+    enum status status = type_check(request->domain, request->type, request->protocol, &type);
+    if (status == ST_OK)
+        status = socket_create_open(sockd, type, request->type, call->principal, &first);
+    if (status != ST_OK)
+        return status;
+    status = socket_create_open(sockd, type, request->type, call->principal, &second);
+    if (status != ST_OK) {
+        socket_discard(sockd, first);
+        return status;
+    }
+    socket_connect_pair(first, second);
+    socket_take_peer_credentials(sockd, first, call->principal);
+    socket_take_peer_credentials(sockd, second, call->principal);
+    object_reply(sockd, call, &first->object);
+    object_reply(sockd, call, &second->object);
+    return ST_OK;
+}
+
+void socket_set_peer(struct sockd *sockd, struct socket *socket, struct socket *peer)
+{
+    struct socket *old = socket->peer;
+    if (peer)
+        object_ref(&peer->object);
+    socket->peer = peer;
+    if (old)
+        object_unref(sockd, &old->object);
+}
+
+/* Both are fresh. */
+void socket_connect_pair(struct socket *a, struct socket *b)
+{
+    object_ref(&a->object);
+    object_ref(&b->object);
+    a->peer = b;
+    b->peer = a;
+    a->state = b->state = SOCKET_CONNECTED;
+}
+
+/* SO_PEERCRED says effective ids, as they are now (unix(7)). */
+void socket_take_peer_credentials(struct sockd *sockd, struct socket *socket, uint64_t principal)
+{
+    const struct credentials *caller = caller_credentials(sockd, principal);
+    struct peer_credentials *out = &socket->peer_credentials;
+    out->pid = caller->pid;
+    out->uid = caller->euid;
+    out->gid = caller->egid;
+    out->group_count = caller->group_count < CREDENTIALS_GROUPS ? caller->group_count : CREDENTIALS_GROUPS;
+    memcpy(out->groups, caller->groups, out->group_count * sizeof(out->groups[0]));
+    socket->has_peer_credentials = true;
+}
+
+/* The pending error, which is thereby reported. */
+enum status socket_take_error(struct socket *socket)
+{
+    enum status error = socket->error;
+    socket->error = ST_OK;
+    return error;
+}
+
+enum status op_shutdown(void *state, struct ipc_call *call, const struct sock_shutdown_request *request)
+{
+    struct sockd *sockd = state;
+    struct socket *socket;
+    (void)call;
+    enum status status = socket_of_call(sockd, &socket);
+    if (status != ST_OK)
+        return status;
+    if (request->how > 2)
+        return ST_INVAL;
+    unsigned bits = (unsigned)request->how + 1; /* RD 0, WR 1, RDWR 2: the bits of enum SHUT_* */
+    socket->shutdown |= bits;
+    object_wake(sockd, &socket->object, WAKE_ALL);
+    if (bits & SHUT_RECEIVE) /* connects and senders that wait for room must see it */
+        waiters_wake(&socket->room, WAKE_ALL, sockd->effects);
+    struct socket *peer = socket->peer;
+    if (peer && !peer->dead && socket_connection_based(socket)) {
+        peer->shutdown |= (bits & SHUT_RECEIVE ? SHUT_SEND : 0) | (bits & SHUT_SEND ? SHUT_RECEIVE : 0);
+        object_wake(sockd, &peer->object, WAKE_ALL);
+    }
+    return ST_OK;
+}
+
+/* Tell the peer of a connection; `unread`: this end dies with data that the peer had sent. */
+static void peer_hang_up(struct sockd *sockd, struct socket *peer, bool unread)
+{
+    if (peer->dead)
+        return;
+    peer->shutdown = SHUT_BOTH;
+    if (unread)
+        peer->error = ST_CONNRESET;
+    object_wake(sockd, &peer->object, WAKE_ALL);
+}
+
+static void accept_queue_release(struct sockd *sockd, struct socket *socket)
+{
+    struct socket *embryo;
+    while ((embryo = socket->accept_first)) {
+        socket->accept_first = embryo->accept_next;
+        embryo->accept_next = NULL;
+        embryo->listener = NULL;
+        /* Its client was never served: it gets ECONNRESET whether it sent data or not. */
+        if (embryo->peer)
+            peer_hang_up(sockd, embryo->peer, true);
+        object_settle(sockd, &embryo->object);
+    }
+    socket->accept_last = NULL;
+    socket->accept_count = 0;
+}
+
+void socket_release(struct sockd *sockd, struct socket *socket)
+{
+    socket->dead = true;
+    socket->shutdown = SHUT_BOTH;
+    socket->state = SOCKET_CLOSED;
+    sockd->socket_count--;
+    sockd->reclaim_wanted = true;
+    if (socket->abstract)
+        abstract_remove(sockd, socket);
+    if (socket->name)
+        socket->name->target = NULL;
+    if (socket->pending_name)
+        socket->pending_name->target = NULL;
+    socket->name = socket->pending_name = NULL;
+    waiters_destroy(&socket->room, sockd->effects);
+    if (socket->peer) {
+        if (socket_connection_based(socket))
+            peer_hang_up(sockd, socket->peer, socket->first);
+        socket_set_peer(sockd, socket, NULL);
+    }
+    accept_queue_release(sockd, socket);
+    messages_purge(sockd, socket);
+}

@@ -1,0 +1,138 @@
+/*
+ * The send and receive operations: what the three types have in common. SPDX-License-Identifier: MIT
+ */
+#include "core.h"
+
+enum status socket_send(struct sockd *sockd, struct socket *socket, struct send *send, uint64_t *count)
+{
+    send->nowait = send->nowait || socket_nonblocking(socket);
+    return socket->type == LX_SOCK_STREAM ? stream_send(sockd, socket, send, count)
+                                          : datagram_send(sockd, socket, send, count);
+}
+
+enum status socket_receive(struct sockd *sockd, struct socket *socket, struct receive *receive)
+{
+    receive->nowait = receive->nowait || socket_nonblocking(socket);
+    return socket->type == LX_SOCK_STREAM ? stream_receive(sockd, socket, receive)
+                                          : datagram_receive(sockd, socket, receive);
+}
+
+static bool pid_exists(const struct sockd *sockd, uint64_t pid)
+{
+    if (pid == 0)
+        return false;
+    for (unsigned i = 0; i < CREDENTIALS_MAX; i++)
+        if (sockd->credentials[i].pid == pid)
+            return true;
+    return false;
+}
+
+/* Explicit credentials: one's own, or anybody's for root (unix(7)); the process must exist. */
+static enum status credentials_check(const struct sockd *sockd, const struct sock_send_request *request,
+                                     uint64_t principal)
+{
+    const struct credentials *caller = caller_credentials(sockd, principal);
+    uint64_t pid = request->pid, uid = request->uid, gid = request->gid;
+    if (uid >= UINT32_MAX || gid >= UINT32_MAX)
+        return ST_INVAL;
+    bool own = pid == caller->pid && (uid == caller->ruid || uid == caller->euid || uid == caller->suid) &&
+               (gid == caller->rgid || gid == caller->egid || gid == caller->sgid);
+    if (!own && caller->euid != 0)
+        return ST_PERM;
+    if (pid != caller->pid && !pid_exists(sockd, pid))
+        return ST_SRCH;
+    return ST_OK;
+}
+
+static enum status send_prepare(struct sockd *sockd, struct socket *socket, const struct sock_send_request *request,
+                                struct send *send)
+{
+    struct ipc_call *call = send->call;
+    if (request->credentials) {
+        enum status status = credentials_check(sockd, request, call->principal);
+        if (status != ST_OK)
+            return status;
+        send->credentials = true;
+        send->pid = (uint32_t)request->pid;
+        send->uid = (uint32_t)request->uid;
+        send->gid = (uint32_t)request->gid;
+    }
+    send->has_address = request->address_length != 0;
+    if (send->has_address && socket->type == LX_SOCK_DGRAM && !(request->flags & LX_MSG_OOB))
+        return address_get(call, request->address_length, &send->address);
+    return ST_OK; /* the others refuse or ignore the address unread */
+}
+
+enum status op_send(void *state, struct ipc_call *call, const struct sock_send_request *request,
+                    struct sock_send_reply *reply)
+{
+    struct sockd *sockd = state;
+    struct socket *socket;
+    struct send send = {
+        .call = call,
+        .principal = call->principal,
+        .data_offset = request->address_length,
+        .length = request->length < INT32_MAX ? request->length : INT32_MAX,
+        .nowait = request->flags & LX_MSG_DONTWAIT,
+        .flags = (uint32_t)request->flags,
+    };
+    enum status status = socket_of_call(sockd, &socket);
+    if (status != ST_OK)
+        return status;
+    if (call->cap_count && call->caps[0].kind != AR_RECEIVED_BADGE)
+        return ST_CONNREFUSED; /* no name of ours */
+    status = stage_take(sockd, call->principal, request->staged, &send.rights);
+    if (status != ST_OK)
+        return status;
+    status = send_prepare(sockd, socket, request, &send);
+    if (status == ST_OK)
+        status = socket_send(sockd, socket, &send, &reply->count);
+    if (send.rights && status == ST_WAIT)
+        stage_give_back(sockd, call->principal, send.rights);
+    else if (send.rights)
+        rights_unref(sockd, send.rights);
+    return status;
+}
+
+enum status receive_address(struct receive *receive, const struct socket *sender)
+{
+    if (!receive->want_address || !sender->address.length)
+        return ST_OK; /* an unnamed sender: length 0, as Linux leaves msg_namelen */
+    receive->address_length = sender->address.length;
+    return ipc_data_put(receive->call, receive->address_offset, sender->address.bytes, sender->address.length);
+}
+
+enum status op_receive(void *state, struct ipc_call *call, const struct sock_receive_request *request,
+                       struct sock_receive_reply *reply)
+{
+    struct sockd *sockd = state;
+    struct socket *socket;
+    struct receive receive = {
+        .call = call,
+        .length = request->length < INT32_MAX ? request->length : INT32_MAX,
+        .address_offset = request->length,
+        .nowait = request->flags & LX_MSG_DONTWAIT,
+        .want_address = request->address,
+        .flags = (uint32_t)request->flags,
+    };
+    enum status status = socket_of_call(sockd, &socket);
+    if (status == ST_OK)
+        status = socket_receive(sockd, socket, &receive);
+    if (status != ST_OK)
+        return status;
+    unsigned have = receive.rights ? receive.rights->count : 0;
+    reply->rights = rights_deliver(sockd, call, receive.rights, (unsigned)request->max_rights);
+    if (reply->rights < have)
+        receive.message_flags |= LX_MSG_CTRUNC;
+    reply->count = receive.count;
+    reply->full_length = socket->type == LX_SOCK_STREAM ? receive.count : receive.full_length;
+    reply->message_flags = receive.message_flags;
+    reply->address_length = receive.address_length;
+    if (receive.credentials) {
+        reply->credentials = 1;
+        reply->pid = receive.pid;
+        reply->uid = receive.uid;
+        reply->gid = receive.gid;
+    }
+    return ST_OK;
+}

@@ -1,0 +1,124 @@
+# The interactive shell, driven through a pseudo-terminal as a person would. SPDX-License-Identifier: MIT
+import os
+import pty
+import re
+import select
+import signal
+import sys
+import time
+
+import lib
+
+ESCAPES = re.compile(rb"\x1b\[[0-9;?]*[A-Za-z]")
+BACKSPACE, CTRL_C, CTRL_D, CTRL_U, CTRL_A = b"\x7f", b"\x03", b"\x04", b"\x15", b"\x01"
+
+
+class Terminal:
+    """A command on a pseudo-terminal of its own."""
+
+    def __init__(self, command):
+        self.seen = b""
+        self.pid, self.fd = pty.fork()
+        if self.pid == 0:
+            os.environ["TERM"] = "vt100"
+            os.execv(command[0], command)
+
+    def _pump(self, until):
+        ready, _, _ = select.select([self.fd], [], [], max(0, min(0.2, until - time.monotonic())))
+        if ready:
+            try:
+                data = os.read(self.fd, 4096)
+            except OSError:  # EIO: the other side is closed
+                data = b""
+            self.seen += data
+            return bool(data)
+        return True
+
+    def expect(self, pattern, what, seconds=20):
+        """Wait until the screen's text, escapes removed, matches; what was matched is used up."""
+        until = time.monotonic() + seconds
+        while True:
+            text = ESCAPES.sub(b"", self.seen).replace(b"\r", b"")
+            if match := re.search(pattern, text):
+                self.seen = text[match.end():]
+                return lib.require(True, what)
+            if time.monotonic() > until or not self._pump(until):
+                return lib.require(False, what, pattern, text[-1500:])
+
+    def type(self, keys):
+        for key in keys:  # one at a time, as from a keyboard
+            os.write(self.fd, bytes([key]))
+            time.sleep(0.01)
+
+    def end(self, seconds=20):
+        """The exit status; None when it had to be killed."""
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            pid, status = os.waitpid(self.pid, os.WNOHANG)
+            if pid:
+                return os.waitstatus_to_exitcode(status)
+            self._pump(time.monotonic() + 0.1)
+        os.kill(self.pid, signal.SIGTERM)
+        time.sleep(2)
+        if os.waitpid(self.pid, os.WNOHANG) == (0, 0):
+            os.kill(self.pid, signal.SIGKILL)
+            os.waitpid(self.pid, 0)
+        return None
+
+
+def shell_command():
+    if lib.NO_LOG:
+        return [str(lib.SOURCE / "tools/lib/linux-run"), "--no-install", "--tty", "--timeout", "120", "--", "/bin/sh", "-l"]
+    return [str(lib.SOURCE / "tools/run"), "--no-install", "--no-build", "--build-dir", str(lib.BUILD), "--timeout", "120"]
+
+
+def session():
+    t = Terminal(shell_command())
+    t.expect(rb"# $", "a prompt", 40)
+    t.type(b"echo hi\r")
+    t.expect(rb"echo hi\nhi\n.*# $", "echo hi: echoed once, answered once")
+    t.type(b"echo wrogn" + BACKSPACE * 2 + b"ng\r")
+    t.expect(rb"\nwrong\n", "backspace edits the line")
+    t.type(b"echo lost" + CTRL_U + b"echo kept\r")
+    t.expect(rb"\nkept\n", "^U kills the line")
+    t.type(b"sleep 100\r")
+    time.sleep(1.0)
+    start = time.monotonic()
+    t.type(CTRL_C)
+    t.expect(rb"# $", "^C ends sleep 100")
+    lib.require(time.monotonic() - start < 10, "^C works at once", "under 10 s", time.monotonic() - start)
+    t.type(b"echo status $?\r")
+    t.expect(rb"\nstatus 130\n", "sleep ended by SIGINT")
+    t.type(b"echo abc" + CTRL_C)
+    t.expect(rb"# $", "^C at the prompt drops the line")
+    t.type(b"cat\r")
+    time.sleep(0.5)
+    t.type(b"a line" + BACKSPACE * 5 + b"nother" + b"\r")
+    t.expect(rb"\nanother\n", "the terminal edits lines for cat")
+    t.type(CTRL_D)
+    t.expect(rb"# $", "^D ends cat's input")
+    t.type(b"stty -a | head -n 1\r")
+    t.expect(rb"speed.*\n", "stty speaks to the terminal")
+    t.type(b"[ -t 0 ] && [ -t 1 ] && echo a terminal\r")
+    t.expect(rb"\na terminal\n", "the shell has a terminal")
+    t.type(b"tty; ls /bin/busybox | cat\r")
+    t.expect(rb"\n/bin/busybox\n", "a pipe from the terminal's shell")
+    t.type(b"exit 7\r")
+    lib.require_equal("exit 7: the tool's status", 7, t.end())
+
+
+def leave_by_escape():
+    """Ctrl-A x ends the machine even when nothing reads the keys."""
+    t = Terminal(shell_command())
+    t.expect(rb"# $", "a prompt, again", 40)
+    t.type(b"sleep 1000\r")
+    time.sleep(0.5)
+    t.type(CTRL_A + b"x")
+    lib.require(t.end() is not None, "Ctrl-A x leaves")
+
+
+if lib.ON_HOST:
+    sys.exit("test_terminal.py needs a machine: ARAMID_TEST_ON=linux or Aramid")
+session()
+leave_by_escape()
+lib.finish()

@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: MIT
+"""The Debian packages that Aramid is built and tested with, and their installation."""
+import hashlib
+import os
+import subprocess
+from pathlib import Path
+
+from aramid_tools import common
+from aramid_tools.common import ToolError, say
+
+# The one list. What each is for:
+PACKAGES = {
+    "meson": "build", "ninja-build": "build", "nasm": "build: assembly", "gcc": "build: compiler",
+    "libc6-dev": "unit tests, programs linked with glibc", "libcmocka-dev": "unit tests",
+    "uthash-dev": "hash tables of the servers", "musl-dev": "C library headers of the guest",
+    "musl-tools": "musl-gcc for test programs", "qemu-system-x86": "the machine",
+    "busybox-static": "the guest's shell and tools", "dpkg-dev": "sources of test programs", "xz-utils": "same",
+    "cpio": "tests of the archive writer", "python3": "these tools", "ca-certificates": "fetching the Linux peer",
+}
+
+
+def _missing():
+    query = subprocess.run(["dpkg-query", "-W", "-f", "${Package} ${db:Status-Status}\n", *PACKAGES],
+                           capture_output=True, text=True, check=False)
+    installed = {line.split()[0] for line in query.stdout.splitlines() if line.endswith(" installed")}
+    return [name for name in PACKAGES if name not in installed]
+
+
+def _apt(*arguments):
+    command = ["apt-get", *arguments]
+    if os.geteuid() != 0:
+        command = ["sudo", *command]
+    environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
+    try:
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=2, env=environment, check=False)
+    except FileNotFoundError as error:
+        raise ToolError(f"'{error.filename}' is not on this machine: expected Debian 12 with apt-get"
+                        + ("" if os.geteuid() == 0 else ", and sudo or root")) from error
+    return done.returncode == 0
+
+
+def ensure(allow=True):
+    """Install what is missing; with allow=False only say what it would be. A stamp makes the usual case free."""
+    stamp = common.BUILD / ".packages"
+    key = hashlib.sha256("\n".join(PACKAGES).encode()).hexdigest()
+    database = Path("/var/lib/dpkg/status")
+    try:
+        if stamp.read_text() == key and stamp.stat().st_mtime >= database.stat().st_mtime:
+            return
+    except OSError:
+        pass
+    try:
+        missing = _missing()
+    except FileNotFoundError as error:
+        raise ToolError("dpkg-query is not on this machine: expected Debian 12") from error
+    if missing:
+        if not allow:
+            raise ToolError(f"--no-install was given and these packages are missing: {' '.join(missing)} "
+                            f"(apt-get install {' '.join(missing)})")
+        say(f"installing with apt-get: {' '.join(missing)}")
+        install = ("install", "-y", "-q", "--no-install-recommends", *missing)
+        # Lists may be absent (a fresh image) or stale (a file named in them is gone): refresh once.
+        if not (any(Path("/var/lib/apt/lists").glob("*_Packages*")) and _apt(*install)):
+            if not _apt("update", "-q") or not _apt(*install):
+                raise ToolError(f"apt-get could not install: {' '.join(missing)} (its own message is above)")
+    common.BUILD.mkdir(exist_ok=True)
+    stamp.write_text(key)

@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: MIT
+"""tools/run: boot Aramid in QEMU, to a shell or for one program."""
+import os
+import signal
+import sys
+from pathlib import Path
+
+from aramid_tools import build, common, guest, packages
+from aramid_tools.common import EXIT_SYSTEM, ToolError, say
+from aramid_tools.machine import Log, Machine, qemu_command, verdict
+
+USAGE = "tools/run [options] [-- PROGRAM [ARG…]]"
+STATUSES = """\
+Without PROGRAM: a shell on your terminal; Ctrl-A x leaves. With PROGRAM: it is the first user program, its output comes
+on stdout, your stdin goes to it, and its exit status is the tool's (128+N: killed by signal N; 126, 127: could not be
+executed, not found). 124: time-out. 125: the system or the tool failed; stderr then has a line 'aramid: …'."""
+GREETING = """\
+Aramid is starting. Three things to try at its prompt:
+  ps                                  every process here is procd's, every file filed's
+  echo hello | tr a-z A-Z             a pipe is half a socket, served by sockd
+  ls -l /dev; cat /proc/self/stat     devices and processes are files
+To leave: type exit, or Ctrl-A x (press Ctrl and A, let go, press x).
+"""
+
+
+def parse(argv):
+    parser = guest.Parser(prog="tools/run", usage=USAGE, description="Boot Aramid in QEMU.", epilog=STATUSES)
+    guest.add_options(parser)
+    parser.add_argument("--tty", action="store_true", help="give PROGRAM a terminal, not a pair of pipes")
+    parser.add_argument("--gdb", action="store_true", help="wait for gdb on port 1234 before the first instruction")
+    parser.add_argument("--trace", metavar="FILE", help="not yet")
+    parser.add_argument("--no-build", action="store_true", help="boot what is in build/")
+    parser.add_argument("--build-dir", metavar="DIR", help="the build to use (default: build/)")
+    parser.add_argument("--boot", action="append", default=[], metavar="K=V",
+                        help="a word for init's command line (servers/init/command.c): leakcheck=1, capdump=1")
+    options, program = guest.split_program(argv)
+    arguments = parser.parse_args(options)
+    if program == []:
+        parser.error("a program is missing after '--'")
+    if arguments.build_dir:
+        common.BUILD = Path(arguments.build_dir).resolve()
+    if arguments.trace:
+        raise ToolError("--trace: not yet", EXIT_SYSTEM)
+    return parser, arguments, program
+
+
+def boot(arguments, text, merged, terminal, log, on_first_byte=None, stdout=1, stdin=0):
+    """Run one machine to its end; (status, complaint)."""
+    with guest.work_directory(arguments.keep) as work:
+        bundle, append = guest.write_bundle(work, merged, text)
+        command = qemu_command(common.BUILD / build.KERNEL, bundle, append, arguments.cpu, arguments.mem, arguments.icount,
+                               arguments.gdb)
+        if arguments.gdb:
+            say(f"waiting for gdb: gdb {os.path.relpath(common.BUILD / build.KERNEL)} -ex 'set architecture i386:x86-64' "
+                "-ex 'target remote :1234'")
+        with guest.raw_terminal(terminal):
+            machine = Machine(command, log, terminal, None if arguments.gdb else arguments.timeout, stdin, stdout,
+                              on_first_byte=on_first_byte)
+            code = machine.run()
+        return verdict(machine, code)
+
+
+def prepare(arguments):
+    packages.ensure(not arguments.no_install)
+    if arguments.no_build:
+        build.check_built()
+    else:
+        build.build_system()
+
+
+def main(argv):
+    parser, arguments, program = parse(argv)
+    variables = guest.environment(parser, arguments.env)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    terminal = arguments.tty or program is None
+    merged_early = [path for path in arguments.rootfs if not os.path.isdir(path)]
+    if merged_early: # before a long build
+        raise ToolError(f"--rootfs {merged_early[0]}: no such directory")
+    prepare(arguments)
+    merged = guest.tree(arguments.rootfs)
+    if terminal:
+        if not arguments.env and os.environ.get("TERM"):
+            variables = [item for item in variables if not item.startswith("TERM=")] + [f"TERM={os.environ['TERM']}"]
+    if program is None:
+        sys.stderr.write(GREETING)
+        argv = ["/bin/sh", "-l"]
+    else:
+        argv = [guest.rootfs.find_program(merged, program[0]), *program[1:]]
+    text = guest.command_text("shell" if terminal else "run", argv, variables, arguments.boot)
+    raw = terminal and os.isatty(0)
+    log_file = open(arguments.log, "wb") if arguments.log else None # pylint: disable=consider-using-with
+    log = Log(arguments.verbose, log_file, "\r\n" if raw else "\n")
+    status, complaint = boot(arguments, text, merged, terminal, log)
+    if complaint:
+        say(complaint)
+    return status
