@@ -40,8 +40,9 @@ void job_leave(struct job *job)
 static uint64_t account_committed(struct procd *procd)
 {
     uint64_t total = 0;
-    for (unsigned i = 0; i < PROCESS_MAX; i++) {
+    for (unsigned i = 0, left = procd->process_count; i < PROCESS_MAX && left; i++) {
         const struct process *process = procd->processes[i];
+        left -= process != NULL;
         if (process && process->state != PROCESS_ZOMBIE)
             total += process->space.charged + ACCOUNT_ENTRY_PAGES;
     }

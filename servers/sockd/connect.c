@@ -1,8 +1,9 @@
 /*
  * listen(2), accept(2), connect(2). SPDX-License-Identifier: MIT
  *
- * connect makes the server's end at once: an embryo in the listener's accept queue, already connected, so data may flow
- * before accept. The embryo is nobody's descriptor until accept gives it a badge.
+ * connect makes the server's end at once: an embryo in the listener's accept queue, already
+ * connected, so data may flow before accept. The embryo is nobody's descriptor until accept gives
+ * it a badge.
  */
 #include "core.h"
 #include <string.h>
@@ -49,21 +50,24 @@ enum status op_accept(void *state, struct ipc_call *call, const struct sock_acce
     if (!embryo) {
         if ((socket->shutdown & SHUT_RECEIVE) && !socket_nonblocking(socket))
             return ST_INVAL;
-        return object_wait(sockd, call, &socket->object.waiters, WAKE_READ, socket_nonblocking(socket));
+        return object_wait(sockd, call, &socket->object.waiters, WAKE_READ,
+                           socket_nonblocking(socket));
     }
     status = object_name_badge(sockd, &embryo->object);
     if (status != ST_OK)
         return status;
     address_out(embryo->peer, &address);
     reply->address_length = address.length;
-    (void)ipc_data_put(call, 0, address.bytes, address.length); /* no memory declared: nobody wants it */
+    (void)ipc_data_put(call, 0, address.bytes,
+                       address.length); /* no memory declared: nobody wants it */
     socket->accept_first = embryo->accept_next;
     if (!socket->accept_first)
         socket->accept_last = NULL;
     socket->accept_count--;
     embryo->accept_next = NULL;
     embryo->listener = NULL;
-    embryo->option_flags |= socket->option_flags & (OPTION_BIT(LX_SO_PASSCRED) | OPTION_BIT(LX_SO_PASSSEC));
+    embryo->option_flags |=
+        socket->option_flags & (OPTION_BIT(LX_SO_PASSCRED) | OPTION_BIT(LX_SO_PASSSEC));
     const struct credentials *caller = caller_credentials(sockd, call->principal);
     embryo->object.uid = caller->fsuid;
     embryo->object.gid = caller->fsgid;
@@ -74,8 +78,8 @@ enum status op_accept(void *state, struct ipc_call *call, const struct sock_acce
     return ST_OK;
 }
 
-static enum status connection_make(struct sockd *sockd, struct ipc_call *call, struct socket *socket,
-                                   struct socket *listener)
+static enum status connection_make(struct sockd *sockd, struct ipc_call *call,
+                                   struct socket *socket, struct socket *listener)
 {
     struct socket *embryo;
     enum status status = socket_create(sockd, socket->type, call->principal, &embryo);
@@ -143,8 +147,8 @@ static void datagram_set_peer(struct sockd *sockd, struct socket *socket, struct
     }
 }
 
-static enum status datagram_connect(struct sockd *sockd, struct ipc_call *call, struct socket *socket,
-                                    const struct address *address)
+static enum status datagram_connect(struct sockd *sockd, struct ipc_call *call,
+                                    struct socket *socket, const struct address *address)
 {
     struct socket *other;
     enum status status = destination_find(sockd, call, socket->type, address, &other);
@@ -164,7 +168,8 @@ static bool address_unspecified(struct ipc_call *call, uint64_t length, enum sta
     return *status == ST_OK && (family[0] | family[1]) == LX_AF_UNSPEC;
 }
 
-enum status op_connect(void *state, struct ipc_call *call, const struct sock_connect_request *request)
+enum status op_connect(void *state, struct ipc_call *call,
+                       const struct sock_connect_request *request)
 {
     struct sockd *sockd = state;
     struct socket *socket;
@@ -172,6 +177,8 @@ enum status op_connect(void *state, struct ipc_call *call, const struct sock_con
     enum status status = socket_of_call(sockd, &socket);
     if (status != ST_OK)
         return status;
+    if (call->cap_count && call->caps[0].kind != AR_RECEIVED_BADGE)
+        return ST_CONNREFUSED; /* no name of ours; the dispatcher drops it */
     bool unspecified = address_unspecified(call, request->address_length, &status);
     if (status != ST_OK)
         return status;

@@ -16,14 +16,15 @@ static enum status handle_session_open(void *state, struct ipc_call *call)
         return ST_BADF;
     if (call->caps[0].kind != AR_RECEIVED_CAP || call->caps[0].type != AR_NOTIFICATION)
         return ST_MESSAGE;
-    enum status status = object_create(sockd, OBJECT_SESSION, sizeof(*object), call->principal, &object);
+    enum status status =
+        object_create(sockd, OBJECT_SESSION, sizeof(*object), call->principal, &object);
     if (status != ST_OK)
         return ST_NOMEM;
     object->thread = PRINCIPAL_THREAD(call->principal);
     status = object_name_badge(sockd, &object->object);
     if (status == ST_OK)
-        status = session_begin(&sockd->sessions, call->principal, call->caps[0].value, object->object.badge,
-                               sockd->effects);
+        status = session_begin(&sockd->sessions, call->principal, call->caps[0].value,
+                               object->object.badge, sockd->effects);
     if (status != ST_OK) {
         object_discard(sockd, &object->object);
         return status;
@@ -32,7 +33,8 @@ static enum status handle_session_open(void *state, struct ipc_call *call)
     return ST_OK;
 }
 
-static enum status handle_counts(void *state, struct ipc_call *call, struct sock_counts_reply *reply)
+static enum status handle_counts(void *state, struct ipc_call *call,
+                                 struct sock_counts_reply *reply)
 {
     const struct sockd *sockd = state;
     (void)call;
@@ -46,7 +48,8 @@ static enum status handle_counts(void *state, struct ipc_call *call, struct sock
 
 static const struct session_server session_operations = {.open = handle_session_open};
 
-/* What makes something new goes to the root gate; everything else to a description. stage and claim take any gate. */
+/* What makes something new goes to the root gate; everything else to a description. stage and claim
+ * take any gate. */
 static const struct sock_server root_operations = {
     .socket = op_socket,
     .socket_pair = op_socket_pair,
@@ -91,7 +94,8 @@ void sockd_handle(void *state, struct ipc_call *call)
     sockd->target = object_find(sockd, call->badge);
     bool root = call->badge < BADGE_OBJECTS;
     if (!(sock_dispatch(root ? &root_operations : &object_operations, sockd, call) ||
-          io_dispatch(&sockd_io, sockd, call) || session_dispatch(&session_operations, sockd, call)))
+          io_dispatch(&sockd_io, sockd, call) ||
+          session_dispatch(&session_operations, sockd, call)))
         ipc_dispatch_finish(call, ST_MESSAGE);
     objects_reap(sockd);
 }

@@ -2,37 +2,42 @@
  * The states of sockd's core and the relations between its queues. Read this first.
  * SPDX-License-Identifier: MIT
  *
- * OBJECTS. Every badge names one `struct object`: a socket, a pipe end, an event counter, an epoll identity, a name or a
- * session. An object is
- *     held       while a copy of its gate exists outside (`open`), or a set of rights names it (`in_flight` > 0), or,
- *                an embryo, while its listener's accept queue holds it;
- *     released   from the moment nothing holds it: it has left every queue and told its peer; it can no more be found;
- *     freed      when, besides, no other object or message points at it (`refs`).
- * `open` is set when a reply carries the gate and cleared by the closed message; the kernel takes a gate off its closed
- * queue when it is copied again, so both are true when they are handled. Objects to release are put on a list and
- * released between requests, one after the other: no chain of descriptors in flight can recurse.
+ * OBJECTS. Every badge names one `struct object`: a socket, a pipe end, an event counter, an epoll
+ * identity, a name or a session. An object is
+ *   held      while a copy of its gate exists outside (`open`), or a set of rights names it
+ *             (`in_flight` > 0), or, an embryo, while its listener's accept queue holds it;
+ *   released  from the moment nothing holds it: it has left every queue and told its peer, and can
+ *             no more be found;
+ *   freed     when, besides, no other object or message points at it (`refs`).
+ * `open` is set when a reply carries the gate and cleared by the closed message; the kernel takes a
+ * gate off its closed queue when it is copied again, so both are true when they are handled. Objects
+ * to release are put on a list and released between requests, one after the other: no chain of
+ * descriptors in flight can recurse.
  *
- * SOCKETS. `state` is CLOSED (fresh; a disconnected or unconnected datagram socket), LISTENING or CONNECTED.
- *     CLOSED --listen--> LISTENING          (STREAM, SEQPACKET, with a name)
- *     CLOSED --connect--> CONNECTED         (its peer is an embryo, which is CONNECTED from birth)
- *     embryo --accept--> descriptor         (it leaves the accept queue and gets a badge)
- *     any --release--> `dead`
- * For STREAM and SEQPACKET `peer` is mutual and, once set, stays set: a peer that died is `dead` but keeps its name.
- * For DGRAM `peer` is one-sided: A.peer == B says nothing of B.peer; it is cleared when a send finds the peer dead.
- * `shutdown` has SHUT_RECEIVE and SHUT_SEND; a STREAM or SEQPACKET peer always gets the mirrored bits, and both when this
- * end dies. `error` is the pending error (ECONNRESET), reported once.
+ * SOCKETS. `state` is CLOSED (fresh; an unconnected datagram socket), LISTENING or CONNECTED.
+ *   CLOSED --listen--> LISTENING     STREAM, SEQPACKET, with a name
+ *   CLOSED --connect--> CONNECTED    its peer is an embryo, which is CONNECTED from birth
+ *   embryo --accept--> descriptor    it leaves the accept queue and gets a badge
+ *   any --release--> `dead`
+ * For STREAM and SEQPACKET `peer` is mutual and, once set, stays set: a peer that died is `dead` but
+ * keeps its name. For DGRAM `peer` is one-sided: A.peer == B says nothing of B.peer; it is cleared
+ * when a send finds the peer dead. `shutdown` has SHUT_RECEIVE and SHUT_SEND; a STREAM or SEQPACKET
+ * peer always gets the mirrored bits, and both when this end dies. `error` is the pending error
+ * (ECONNRESET), reported once.
  *
- * QUEUES. A message stands in exactly one receive queue and is charged to its sender's `charged` until it is freed; it
- * keeps its sender alive (as memory), whose name is reported at the time of reading. A LISTENING socket has an accept
- * queue of embryos instead of messages; embryos already collect messages. `room` is the list of those who wait for
- * room in a receive or accept queue that is limited by count; `object.waiters` is for everything else.
+ * QUEUES. A message stands in exactly one receive queue and is charged to its sender's `charged`
+ * until it is freed; it keeps its sender alive (as memory), whose name is reported at the time of
+ * reading. A LISTENING socket has an accept queue of embryos instead of messages; embryos already
+ * collect messages. `room` is the list of those who wait for room in a receive or accept queue that
+ * is limited by count; `object.waiters` is for everything else.
  *
- * RIGHTS. A `struct rights` is one set of descriptors: on a session's stage, in a message, or claimed by a session; shared
- * (`refs`) between a message and a claim after MSG_PEEK. Own objects in it are counted in `in_flight`, other servers'
- * gates are slots that it owns.
+ * RIGHTS. A `struct rights` is one set of descriptors: on a session's stage, in a message, or claimed
+ * by a session; shared (`refs`) between a message and a claim after MSG_PEEK. Own objects in it are
+ * counted in `in_flight`, other servers' gates are slots that it owns.
  *
- * NAMES. A name object is the gate that filed keeps in a socket's node: name->target is the bound socket, NULL when that
- * died (connecting then is refused); the name lives as long as the node, the socket as long as its descriptors.
+ * NAMES. A name object is the gate that filed keeps in a socket's node: name->target is the bound
+ * socket, NULL when that died (connecting then is refused); the name lives as long as the node, the
+ * socket as long as its descriptors.
  */
 #ifndef SOCKD_CORE_H
 #define SOCKD_CORE_H
@@ -43,7 +48,14 @@
 #include <proto/io.h>
 #include <proto/sock.h>
 
-enum object_kind { OBJECT_SOCKET, OBJECT_PIPE_END, OBJECT_EVENT, OBJECT_EPOLL, OBJECT_NAME, OBJECT_SESSION };
+enum object_kind {
+    OBJECT_SOCKET,
+    OBJECT_PIPE_END,
+    OBJECT_EVENT,
+    OBJECT_EPOLL,
+    OBJECT_NAME,
+    OBJECT_SESSION
+};
 
 /* What one real uid has here. Lives while `refs` (objects and rights of that user). */
 struct user {
@@ -56,8 +68,8 @@ struct user {
 struct object {
     enum object_kind kind;
     bool open, queued_for_release, released;
-    bool orphan;  /* a socket that only rights hold: what a cycle is made of */
-    bool marked;  /* reclaim.c */
+    bool orphan; /* a socket that only rights hold: what a cycle is made of */
+    bool marked; /* reclaim.c */
     unsigned in_flight, refs;
     uint64_t badge; /* 0: none yet (embryo) */
     uint64_t ino, sequence;
@@ -65,7 +77,7 @@ struct object {
     uint32_t mode, uid, gid;
     struct user *user;
     struct waiters waiters;
-    struct object *next, *previous;        /* all objects */
+    struct object *next, *previous; /* all objects */
     struct object *release_next, *mark_next;
 };
 
@@ -97,7 +109,8 @@ struct message {
     struct socket *sender; /* a ref */
     uint32_t length, consumed, charge;
     bool peeked;
-    uint32_t pid, uid, gid; /* of SCM_CREDENTIALS: 0, 65534, 65534 when nobody asked for any at the time of sending */
+    uint32_t pid, uid, gid; /* of SCM_CREDENTIALS: 0, 65534, 65534 when nobody asked for any at the
+                               time of sending */
     struct rights *rights;
     uint8_t data[];
 };
@@ -105,7 +118,8 @@ struct message {
 enum socket_state { SOCKET_CLOSED, SOCKET_LISTENING, SOCKET_CONNECTED };
 enum { SHUT_RECEIVE = 1, SHUT_SEND = 2, SHUT_BOTH = 3 };
 
-/* Options that are a flag and nothing else: bit n of socket.option_flags is option n (all are below 64). */
+/* Options that are a flag and nothing else: bit n of socket.option_flags is option n (all are below
+ * 64). */
 #define OPTION_BIT(option) (1ull << (option))
 
 struct socket {
@@ -125,7 +139,7 @@ struct socket {
     /* receive queue */
     struct message *first, *last;
     unsigned message_count, rights_count; /* rights_count: messages that carry rights */
-    uint64_t unread; /* bytes */
+    uint64_t unread;                      /* bytes */
     /* accept queue */
     struct socket *accept_first, *accept_last, *accept_next;
     struct socket *listener; /* an embryo's; not a ref */
@@ -180,7 +194,8 @@ struct event {
     bool semaphore;
 };
 
-/* badge -> object. A badge is free again when its object is released, which is after its closed message. */
+/* badge -> object. A badge is free again when its object is released, which is after its closed
+ * message. */
 struct handle {
     struct object *object;
     uint32_t next_free; /* index + 1 */
@@ -193,8 +208,9 @@ struct sockd {
     struct session_table sessions;
     struct ipc_effects *effects; /* of the entry in progress; every entry sets it first */
     struct object *target;       /* the object that this request's badge names, or NULL */
-    struct handle *handles; /* [badge - BADGE_OBJECTS] */
-    uint32_t handle_capacity, handle_free; /* handle_free: index + 1 of the first free one, 0: none */
+    struct handle *handles;      /* [badge - BADGE_OBJECTS] */
+    uint32_t handle_capacity,
+        handle_free; /* handle_free: index + 1 of the first free one, 0: none */
     struct object *objects, *release_first, *release_last;
     unsigned object_count, socket_count, orphan_count;
     bool reclaim_wanted;
@@ -205,10 +221,13 @@ struct sockd {
     struct socket *abstract[ABSTRACT_BUCKETS];
 };
 
-/* ---- object.c: life and death ------------------------------------------------------------------- */
+/* ---- object.c: life and death -------------------------------------------------------------------
+ */
 
-/* A zeroed object of `size` bytes owned by the caller's user; ST_NFILE, ST_NOMEM. Not yet open, no badge. */
-enum status object_create(struct sockd *sockd, enum object_kind kind, size_t size, uint64_t principal, void *out);
+/* A zeroed object of `size` bytes owned by the caller's user; ST_NFILE, ST_NOMEM. Not yet open, no
+ * badge. */
+enum status object_create(struct sockd *sockd, enum object_kind kind, size_t size,
+                          uint64_t principal, void *out);
 /* Undo object_create for one that nothing refers to yet. */
 void object_discard(struct sockd *sockd, struct object *object);
 /* Give it a badge (ST_NFILE, ST_NOMEM) / put its gate into the reply and mark it open. */
@@ -231,17 +250,21 @@ void object_wake(struct sockd *sockd, struct object *object, uint32_t events);
 #define WAKE_ALL UINT32_MAX
 #define WAKE_READ (LX_POLLIN | LX_POLLRDNORM)
 #define WAKE_WRITE (LX_POLLOUT | LX_POLLWRNORM | LX_POLLWRBAND)
-/* Answer for a call that cannot go on: ST_AGAIN when it must not block, else arm and ST_WAIT (ST_SESSION, ST_NOMEM). */
-enum status object_wait(struct sockd *sockd, struct ipc_call *call, struct waiters *list, uint32_t events, bool nowait);
+/* Answer for a call that cannot go on: ST_AGAIN when it must not block, else arm and ST_WAIT
+ * (ST_SESSION, ST_NOMEM). */
+enum status object_wait(struct sockd *sockd, struct ipc_call *call, struct waiters *list,
+                        uint32_t events, bool nowait);
 
 struct user *user_get(struct sockd *sockd, uint32_t uid); /* a ref; NULL when out of memory */
 void user_put(struct sockd *sockd, struct user *user);
 /* Charge queued bytes; false when a limit is reached. */
 bool user_charge(struct sockd *sockd, struct user *user, uint64_t bytes);
 void user_uncharge(struct sockd *sockd, struct user *user, uint64_t bytes);
-const struct credentials *caller_credentials(const struct sockd *sockd, uint64_t principal); /* never NULL */
+const struct credentials *caller_credentials(const struct sockd *sockd,
+                                             uint64_t principal); /* never NULL */
 
-/* ---- socket.c ---------------------------------------------------------------------------------------- */
+/* ---- socket.c
+ * ---------------------------------------------------------------------------------------- */
 
 static inline struct socket *socket_of(struct object *object)
 {
@@ -258,7 +281,8 @@ static inline bool socket_nonblocking(const struct socket *socket)
 /* Linux's rule for POLLOUT and for waking writers: at most a quarter of sndbuf is charged. */
 static inline bool socket_writable(const struct socket *socket)
 {
-    return socket->state != SOCKET_LISTENING && (socket->charged + 1) * 4 <= (uint64_t)socket->sndbuf;
+    return socket->state != SOCKET_LISTENING &&
+           (socket->charged + 1) * 4 <= (uint64_t)socket->sndbuf;
 }
 enum status socket_create(struct sockd *sockd, int type, uint64_t principal, struct socket **out);
 void socket_connect_pair(struct socket *a, struct socket *b);
@@ -267,9 +291,11 @@ enum status socket_take_error(struct socket *socket);
 void socket_release(struct sockd *sockd, struct socket *socket);
 void socket_set_peer(struct sockd *sockd, struct socket *socket, struct socket *peer);
 
-/* ---- name.c ------------------------------------------------------------------------------------------ */
+/* ---- name.c
+ * ------------------------------------------------------------------------------------------ */
 
-/* The address at the start of the declared memory, checked as Linux does: ST_INVAL. A pathname is cut at its first NUL. */
+/* The address at the start of the declared memory, checked as Linux does: ST_INVAL. A pathname is
+ * cut at its first NUL. */
 enum status address_get(struct ipc_call *call, uint64_t length, struct address *out);
 static inline bool address_abstract(const struct address *address)
 {
@@ -279,23 +305,26 @@ struct socket *abstract_find(struct sockd *sockd, int type, const struct address
 void abstract_remove(struct sockd *sockd, struct socket *socket);
 enum status socket_autobind(struct sockd *sockd, struct socket *socket);
 /* Where a connect or send goes: abstract by registry, pathname by the name gate that came along. */
-enum status destination_find(struct sockd *sockd, struct ipc_call *call, int type, const struct address *address,
-                             struct socket **out);
+enum status destination_find(struct sockd *sockd, struct ipc_call *call, int type,
+                             const struct address *address, struct socket **out);
 void name_release(struct sockd *sockd, struct name *name);
 /* getsockname's bytes: length 2 for an unnamed socket. */
 void address_out(const struct socket *socket, struct address *out);
 
-/* ---- message.c: queued data ------------------------------------------------------------------------ */
+/* ---- message.c: queued data
+ * ------------------------------------------------------------------------ */
 
 /* What Linux 6.12 charges for one buffer: `head` bytes in its linear part and `paged` in pages. */
 uint32_t charge_for(uint32_t head, uint32_t paged);
 uint32_t charge_for_chunk(uint32_t length);    /* STREAM */
 uint32_t charge_for_datagram(uint32_t length); /* DGRAM, SEQPACKET */
-/* A message with `length` payload bytes read from the caller at `offset`: ST_NOBUFS, ST_FAULT. Not charged yet. */
+/* A message with `length` payload bytes read from the caller at `offset`: ST_NOBUFS, ST_FAULT. Not
+ * charged yet. */
 enum status message_create(struct ipc_call *call, uint64_t offset, uint32_t length, uint32_t charge,
                            struct message **out);
 /* Queue it at `receiver`; takes over the message; charges the sender and wakes the receiver. */
-void message_queue(struct sockd *sockd, struct message *message, struct socket *sender, struct socket *receiver);
+void message_queue(struct sockd *sockd, struct message *message, struct socket *sender,
+                   struct socket *receiver);
 /* Unlink the one after `previous` (NULL: the first). */
 void message_unlink(struct socket *socket, struct message *previous, struct message *message);
 /* Uncharge and free; the rights go as well. */
@@ -306,7 +335,8 @@ static inline uint32_t message_unread(const struct message *message)
     return message->length - message->consumed;
 }
 
-/* ---- send and receive ---------------------------------------------------------------------------- */
+/* ---- send and receive
+ * ---------------------------------------------------------------------------- */
 
 struct send {
     struct ipc_call *call;
@@ -314,7 +344,8 @@ struct send {
     bool nowait, has_address, credentials;
     struct address address;
     uint32_t flags, pid, uid, gid;
-    struct rights *rights; /* taken from the stage, or NULL; send must leave it NULL when it used it */
+    struct rights
+        *rights; /* taken from the stage, or NULL; send must leave it NULL when it used it */
 };
 struct receive {
     struct ipc_call *call;
@@ -329,11 +360,14 @@ struct receive {
     struct rights *rights; /* a ref, or NULL */
     uint16_t address_length;
 };
-enum status stream_send(struct sockd *sockd, struct socket *socket, struct send *send, uint64_t *count);
+enum status stream_send(struct sockd *sockd, struct socket *socket, struct send *send,
+                        uint64_t *count);
 enum status stream_receive(struct sockd *sockd, struct socket *socket, struct receive *receive);
-enum status datagram_send(struct sockd *sockd, struct socket *socket, struct send *send, uint64_t *count);
+enum status datagram_send(struct sockd *sockd, struct socket *socket, struct send *send,
+                          uint64_t *count);
 enum status datagram_receive(struct sockd *sockd, struct socket *socket, struct receive *receive);
-enum status socket_send(struct sockd *sockd, struct socket *socket, struct send *send, uint64_t *count);
+enum status socket_send(struct sockd *sockd, struct socket *socket, struct send *send,
+                        uint64_t *count);
 enum status socket_receive(struct sockd *sockd, struct socket *socket, struct receive *receive);
 /* Credentials of a message: explicit ones, or implicit ones when either end asked for them. */
 void message_credentials(struct sockd *sockd, struct message *message, const struct send *send,
@@ -346,37 +380,44 @@ bool datagram_may_send(const struct socket *socket, const struct socket *other);
 /* The count limit that keeps `socket` from queueing at `other`. */
 bool datagram_room(const struct socket *socket, const struct socket *other);
 
-/* ---- rights.c, reclaim.c ---------------------------------------------------------------------------- */
+/* ---- rights.c, reclaim.c
+ * ---------------------------------------------------------------------------- */
 
-struct session_object *session_object_find(struct sockd *sockd, uint64_t principal); /* NULL: none */
-/* Take the stage as the rights of one message: NULL when it is empty. ST_MESSAGE when it does not hold `expected`. */
-enum status stage_take(struct sockd *sockd, uint64_t principal, uint64_t expected, struct rights **out);
+struct session_object *session_object_find(struct sockd *sockd,
+                                           uint64_t principal); /* NULL: none */
+/* Take the stage as the rights of one message: NULL when it is empty. ST_MESSAGE when it does not
+ * hold `expected`. */
+enum status stage_take(struct sockd *sockd, uint64_t principal, uint64_t expected,
+                       struct rights **out);
 void stage_give_back(struct sockd *sockd, uint64_t principal, struct rights *rights);
 void rights_unref(struct sockd *sockd, struct rights *rights);
-/* Reply with up to `room` of them: the first 8 now, the rest as the session's claim. Takes over the ref. Returns how many
- * the caller gets in all. */
-unsigned rights_deliver(struct sockd *sockd, struct ipc_call *call, struct rights *rights, unsigned room);
+/* Reply with up to `room` of them: the first 8 now, the rest as the session's claim. Takes over the
+ * ref. Returns how many the caller gets in all. */
+unsigned rights_deliver(struct sockd *sockd, struct ipc_call *call, struct rights *rights,
+                        unsigned room);
 void session_object_release(struct sockd *sockd, struct session_object *session);
 /* Drop slots of doomed rights while the effects have room. */
 void doomed_drain(struct sockd *sockd);
 /* Find sockets that only each other's queues hold, and empty those queues. */
 void orphans_reclaim(struct sockd *sockd);
 
-/* ---- the other kinds ------------------------------------------------------------------------------- */
+/* ---- the other kinds
+ * ------------------------------------------------------------------------------- */
 
 uint32_t object_poll(const struct object *object, uint32_t events);
-enum status pipe_read(struct sockd *sockd, struct pipe_end *end, struct ipc_call *call, uint64_t length, bool nowait,
-                      uint64_t *count);
-enum status pipe_write(struct sockd *sockd, struct pipe_end *end, struct ipc_call *call, uint64_t length, bool nowait,
-                       uint64_t *count);
+enum status pipe_read(struct sockd *sockd, struct pipe_end *end, struct ipc_call *call,
+                      uint64_t length, bool nowait, uint64_t *count);
+enum status pipe_write(struct sockd *sockd, struct pipe_end *end, struct ipc_call *call,
+                       uint64_t length, bool nowait, uint64_t *count);
 uint64_t pipe_unread(const struct pipe *pipe);
 void pipe_end_release(struct sockd *sockd, struct pipe_end *end);
-enum status event_read(struct sockd *sockd, struct event *event, struct ipc_call *call, uint64_t length, bool nowait,
-                       uint64_t *count);
-enum status event_write(struct sockd *sockd, struct event *event, struct ipc_call *call, uint64_t length, bool nowait,
-                        uint64_t *count);
+enum status event_read(struct sockd *sockd, struct event *event, struct ipc_call *call,
+                       uint64_t length, bool nowait, uint64_t *count);
+enum status event_write(struct sockd *sockd, struct event *event, struct ipc_call *call,
+                        uint64_t length, bool nowait, uint64_t *count);
 
-/* ---- operations, for the tables in core.c and io.c ------------------------------------------------ */
+/* ---- operations, for the tables in core.c and io.c
+ * ------------------------------------------------ */
 
 extern const struct io_server sockd_io;
 #define SOCKD_OP(name, ...) enum status op_##name(void *state, struct ipc_call *call, __VA_ARGS__)

@@ -9,14 +9,16 @@ bool datagram_may_send(const struct socket *socket, const struct socket *other)
     return !other->peer || other->peer == socket;
 }
 
-/* A queue is limited by count, but not between two that are connected to each other, nor to oneself. */
+/* A queue is limited by count, but not between two that are connected to each other, nor to
+ * oneself. */
 bool datagram_room(const struct socket *socket, const struct socket *other)
 {
     return other == socket || other->peer == socket || other->message_count <= LX_MAX_DGRAM_QLEN;
 }
 
 /* Copy the payload in and queue it. */
-static enum status datagram_queue(struct sockd *sockd, struct socket *socket, struct socket *other, struct send *send)
+static enum status datagram_queue(struct sockd *sockd, struct socket *socket, struct socket *other,
+                                  struct send *send)
 {
     struct message *message;
     uint32_t length = (uint32_t)send->length, charge = charge_for_datagram(length);
@@ -73,7 +75,8 @@ static enum status datagram_admit(struct sockd *sockd, struct socket *socket, st
     return ST_OK;
 }
 
-enum status datagram_send(struct sockd *sockd, struct socket *socket, struct send *send, uint64_t *count)
+enum status datagram_send(struct sockd *sockd, struct socket *socket, struct send *send,
+                          uint64_t *count)
 {
     enum status status = ST_OK;
     if (socket->type == LX_SOCK_SEQPACKET) {
@@ -107,12 +110,15 @@ enum status datagram_send(struct sockd *sockd, struct socket *socket, struct sen
     return status;
 }
 
-/* ---- receiving --------------------------------------------------------------------------------------- */
+/* ---- receiving
+ * --------------------------------------------------------------------------------------- */
 
-static enum status datagram_nothing(struct sockd *sockd, struct socket *socket, struct receive *receive)
+static enum status datagram_nothing(struct sockd *sockd, struct socket *socket,
+                                    struct receive *receive)
 {
     /* End of file; a non-blocking DGRAM socket says EAGAIN all the same. */
-    if ((socket->shutdown & SHUT_RECEIVE) && (socket->type == LX_SOCK_SEQPACKET || !receive->nowait))
+    if ((socket->shutdown & SHUT_RECEIVE) &&
+        (socket->type == LX_SOCK_SEQPACKET || !receive->nowait))
         return ST_OK;
     return object_wait(sockd, receive->call, &socket->object.waiters, WAKE_READ, receive->nowait);
 }
@@ -169,7 +175,9 @@ enum status datagram_receive(struct sockd *sockd, struct socket *socket, struct 
         return ST_OK;
     }
     if (socket->peek_offset >= 0)
-        socket->peek_offset = socket->peek_offset > (int)message->length ? socket->peek_offset - (int)message->length : 0;
+        socket->peek_offset = socket->peek_offset > (int)message->length
+                                  ? socket->peek_offset - (int)message->length
+                                  : 0;
     message_unlink(socket, NULL, message);
     message->rights = NULL;
     waiters_wake(&socket->room, WAKE_WRITE, sockd->effects);

@@ -1,5 +1,6 @@
 /*
- * eventfd(2), and the identity of an epoll instance (its set is in libposix). SPDX-License-Identifier: MIT
+ * eventfd(2), and the identity of an epoll instance (its set is in libposix).
+ * SPDX-License-Identifier: MIT
  */
 #include "core.h"
 
@@ -11,8 +12,8 @@ enum status op_event(void *state, struct ipc_call *call, const struct sock_event
     uint64_t known = epoll ? LX_O_CLOEXEC : LX_EFD_SEMAPHORE | LX_EFD_NONBLOCK | LX_EFD_CLOEXEC;
     if (request->flags & ~known)
         return ST_INVAL;
-    enum status status =
-        object_create(sockd, epoll ? OBJECT_EPOLL : OBJECT_EVENT, sizeof(*event), call->principal, &event);
+    enum status status = object_create(sockd, epoll ? OBJECT_EPOLL : OBJECT_EVENT, sizeof(*event),
+                                       call->principal, &event);
     if (status != ST_OK)
         return status;
     status = object_name_badge(sockd, &event->object);
@@ -28,8 +29,8 @@ enum status op_event(void *state, struct ipc_call *call, const struct sock_event
     return ST_OK;
 }
 
-enum status event_read(struct sockd *sockd, struct event *event, struct ipc_call *call, uint64_t length, bool nowait,
-                       uint64_t *count)
+enum status event_read(struct sockd *sockd, struct event *event, struct ipc_call *call,
+                       uint64_t length, bool nowait, uint64_t *count)
 {
     uint64_t value = event->semaphore ? 1 : event->value;
     if (length < sizeof(value))
@@ -45,8 +46,8 @@ enum status event_read(struct sockd *sockd, struct event *event, struct ipc_call
     return ST_OK;
 }
 
-enum status event_write(struct sockd *sockd, struct event *event, struct ipc_call *call, uint64_t length, bool nowait,
-                        uint64_t *count)
+enum status event_write(struct sockd *sockd, struct event *event, struct ipc_call *call,
+                        uint64_t length, bool nowait, uint64_t *count)
 {
     uint64_t value;
     if (length < sizeof(value))

@@ -1,5 +1,6 @@
 /*
- * The io protocol on sockets, pipes, event counters and epoll identities. SPDX-License-Identifier: MIT
+ * The io protocol on sockets, pipes, event counters and epoll identities. SPDX-License-Identifier:
+ * MIT
  */
 #include "core.h"
 #include <string.h>
@@ -18,8 +19,8 @@ static bool call_nowait(const struct object *object, uint64_t flags)
     return (flags & IO_NOWAIT) || (object->flags & LX_O_NONBLOCK);
 }
 
-static enum status socket_read(struct sockd *sockd, struct socket *socket, struct ipc_call *call, uint64_t length,
-                               bool nowait, uint64_t *count)
+static enum status socket_read(struct sockd *sockd, struct socket *socket, struct ipc_call *call,
+                               uint64_t length, bool nowait, uint64_t *count)
 {
     struct receive receive = {.call = call, .length = length, .nowait = nowait};
     if (length == 0)
@@ -33,8 +34,8 @@ static enum status socket_read(struct sockd *sockd, struct socket *socket, struc
     return ST_OK;
 }
 
-static enum status handle_read(void *state, struct ipc_call *call, const struct io_read_request *request,
-                           struct io_read_reply *reply)
+static enum status handle_read(void *state, struct ipc_call *call,
+                               const struct io_read_request *request, struct io_read_reply *reply)
 {
     struct sockd *sockd = state;
     struct object *object;
@@ -46,16 +47,19 @@ static enum status handle_read(void *state, struct ipc_call *call, const struct 
     if (request->offset != IO_CURRENT)
         return ST_SPIPE;
     switch (object->kind) {
-    case OBJECT_SOCKET: return socket_read(sockd, socket_of(object), call, length, nowait, &reply->count);
+    case OBJECT_SOCKET:
+        return socket_read(sockd, socket_of(object), call, length, nowait, &reply->count);
     case OBJECT_PIPE_END:
         return pipe_read(sockd, (struct pipe_end *)object, call, length, nowait, &reply->count);
-    case OBJECT_EVENT: return event_read(sockd, (struct event *)object, call, length, nowait, &reply->count);
+    case OBJECT_EVENT:
+        return event_read(sockd, (struct event *)object, call, length, nowait, &reply->count);
     default: return ST_INVAL;
     }
 }
 
-static enum status handle_write(void *state, struct ipc_call *call, const struct io_write_request *request,
-                            struct io_write_reply *reply)
+static enum status handle_write(void *state, struct ipc_call *call,
+                                const struct io_write_request *request,
+                                struct io_write_reply *reply)
 {
     struct sockd *sockd = state;
     struct object *object;
@@ -66,18 +70,20 @@ static enum status handle_write(void *state, struct ipc_call *call, const struct
     uint64_t length = request->length < INT32_MAX ? request->length : INT32_MAX;
     if (request->offset != IO_CURRENT)
         return ST_SPIPE;
-    struct send send = {.call = call, .principal = call->principal, .length = length, .nowait = nowait};
+    struct send send = {
+        .call = call, .principal = call->principal, .length = length, .nowait = nowait};
     switch (object->kind) {
     case OBJECT_SOCKET: return socket_send(sockd, socket_of(object), &send, &reply->count);
     case OBJECT_PIPE_END:
         return pipe_write(sockd, (struct pipe_end *)object, call, length, nowait, &reply->count);
-    case OBJECT_EVENT: return event_write(sockd, (struct event *)object, call, length, nowait, &reply->count);
+    case OBJECT_EVENT:
+        return event_write(sockd, (struct event *)object, call, length, nowait, &reply->count);
     default: return ST_INVAL;
     }
 }
 
-static enum status handle_seek(void *state, struct ipc_call *call, const struct io_seek_request *request,
-                           struct io_seek_reply *reply)
+static enum status handle_seek(void *state, struct ipc_call *call,
+                               const struct io_seek_request *request, struct io_seek_reply *reply)
 {
     struct object *object;
     (void)call, (void)request, (void)reply;
@@ -114,7 +120,8 @@ static enum status handle_stat(void *state, struct ipc_call *call, struct io_sta
     return ST_OK;
 }
 
-static enum status handle_get_flags(void *state, struct ipc_call *call, struct io_get_flags_reply *reply)
+static enum status handle_get_flags(void *state, struct ipc_call *call,
+                                    struct io_get_flags_reply *reply)
 {
     struct object *object;
     (void)call;
@@ -126,7 +133,8 @@ static enum status handle_get_flags(void *state, struct ipc_call *call, struct i
     return ST_OK;
 }
 
-static enum status handle_set_flags(void *state, struct ipc_call *call, const struct io_set_flags_request *request)
+static enum status handle_set_flags(void *state, struct ipc_call *call,
+                                    const struct io_set_flags_request *request)
 {
     const uint32_t settable = LX_O_APPEND | LX_O_NONBLOCK | LX_O_ASYNC | LX_O_DIRECT;
     struct object *object;
@@ -140,8 +148,8 @@ static enum status handle_set_flags(void *state, struct ipc_call *call, const st
     return ST_OK;
 }
 
-static enum status handle_poll(void *state, struct ipc_call *call, const struct io_poll_request *request,
-                           struct io_poll_reply *reply)
+static enum status handle_poll(void *state, struct ipc_call *call,
+                               const struct io_poll_request *request, struct io_poll_reply *reply)
 {
     struct sockd *sockd = state;
     struct object *object;
@@ -160,7 +168,8 @@ static enum status handle_poll(void *state, struct ipc_call *call, const struct 
     const struct socket *socket = socket_of(object);
     if (socket->type == LX_SOCK_STREAM || !socket->peer || socket->peer->dead)
         return ST_OK;
-    return waiters_arm(&socket->peer->room, session, WAKE_WRITE); /* its queue may be what keeps us from writing */
+    return waiters_arm(&socket->peer->room, session,
+                       WAKE_WRITE); /* its queue may be what keeps us from writing */
 }
 
 static enum status put_int(struct ipc_call *call, uint64_t number)
@@ -188,8 +197,9 @@ static enum status socket_unread(struct ipc_call *call, const struct socket *soc
     return put_int(call, socket->first ? socket->first->length : 0);
 }
 
-static enum status handle_ioctl(void *state, struct ipc_call *call, const struct io_ioctl_request *request,
-                            struct io_ioctl_reply *reply)
+static enum status handle_ioctl(void *state, struct ipc_call *call,
+                                const struct io_ioctl_request *request,
+                                struct io_ioctl_reply *reply)
 {
     struct object *object;
     (void)reply;
@@ -211,7 +221,8 @@ static enum status handle_ioctl(void *state, struct ipc_call *call, const struct
     }
 }
 
-static enum status handle_truncate(void *state, struct ipc_call *call, const struct io_truncate_request *request)
+static enum status handle_truncate(void *state, struct ipc_call *call,
+                                   const struct io_truncate_request *request)
 {
     struct object *object;
     (void)call, (void)request;
@@ -220,8 +231,8 @@ static enum status handle_truncate(void *state, struct ipc_call *call, const str
 }
 
 static enum status handle_read_directory(void *state, struct ipc_call *call,
-                                     const struct io_read_directory_request *request,
-                                     struct io_read_directory_reply *reply)
+                                         const struct io_read_directory_request *request,
+                                         struct io_read_directory_reply *reply)
 {
     struct object *object;
     (void)call, (void)request, (void)reply;
@@ -231,7 +242,7 @@ static enum status handle_read_directory(void *state, struct ipc_call *call,
 
 /* fchmod before bind gives the node its mode (libposix reads it by io.stat), so it is kept. */
 static enum status handle_set_attributes(void *state, struct ipc_call *call,
-                                     const struct io_set_attributes_request *request)
+                                         const struct io_set_attributes_request *request)
 {
     struct sockd *sockd = state;
     struct object *object;
@@ -287,7 +298,8 @@ static enum status handle_path(void *state, struct ipc_call *call, struct io_pat
     return ipc_data_put(call, 0, text, length);
 }
 
-static enum status handle_allocate(void *state, struct ipc_call *call, const struct io_allocate_request *request)
+static enum status handle_allocate(void *state, struct ipc_call *call,
+                                   const struct io_allocate_request *request)
 {
     struct object *object;
     (void)call, (void)request;

@@ -1,11 +1,12 @@
 /*
  * Queued data and what it costs its sender. SPDX-License-Identifier: MIT
  *
- * The charge is Linux 6.12's on x86_64, because EAGAIN, partial writes and POLLOUT show it to programs: a buffer's linear
- * part is rounded up to 64 bytes, gets 320 bytes of shared information and is then rounded up to a kmalloc size; 256 more
- * are for its descriptor; the paged part counts whole pages. One byte costs 768, a thousand 2,304, a full STREAM chunk
- * of 36,544 costs 37,120: 278, 93 and 6 of them fit into the default 212,992 (a send is admitted while less than sndbuf
- * is charged).
+ * The charge is Linux 6.12's on x86_64, because EAGAIN, partial writes and POLLOUT show it to
+ * programs: a buffer's linear part is rounded up to 64 bytes, gets 320 bytes of shared information
+ * and is then rounded up to a kmalloc size; 256 more are for its descriptor; the paged part counts
+ * whole pages. One byte costs 768, a thousand 2,304, a full STREAM chunk of 36,544 costs 37,120:
+ * 278, 93 and 6 of them fit into the default 212,992 (a send is admitted while less than sndbuf is
+ * charged).
  */
 #include "core.h"
 #include <ipc/memory.h>
@@ -72,7 +73,8 @@ void message_credentials(struct sockd *sockd, struct message *message, const str
         message->pid = send->pid;
         message->uid = send->uid;
         message->gid = send->gid;
-    } else if (((socket->option_flags | other->option_flags) & OPTION_BIT(LX_SO_PASSCRED)) || other->listener) {
+    } else if (((socket->option_flags | other->option_flags) & OPTION_BIT(LX_SO_PASSCRED)) ||
+               other->listener) {
         const struct credentials *caller = caller_credentials(sockd, send->principal);
         message->pid = caller->pid;
         message->uid = caller->ruid;
@@ -80,7 +82,8 @@ void message_credentials(struct sockd *sockd, struct message *message, const str
     }
 }
 
-void message_queue(struct sockd *sockd, struct message *message, struct socket *sender, struct socket *receiver)
+void message_queue(struct sockd *sockd, struct message *message, struct socket *sender,
+                   struct socket *receiver)
 {
     message->sender = sender;
     object_ref(&sender->object);

@@ -1,12 +1,13 @@
 /*
- * Names: bind(2), autobind, the registry of abstract names, name gates for pathnames, getsockname(2), getpeername(2).
- * SPDX-License-Identifier: MIT
+ * Names: bind(2), autobind, the registry of abstract names, name gates for pathnames,
+ * getsockname(2), getpeername(2). SPDX-License-Identifier: MIT
  */
 #include "core.h"
 #include <ipc/memory.h>
 #include <string.h>
 
-/* Each type has an abstract namespace of its own (unix(7) says so only by EADDRINUSE not being given). */
+/* Each type has an abstract namespace of its own (unix(7) says so only by EADDRINUSE not being
+ * given). */
 static unsigned abstract_bucket(int type, const struct address *address)
 {
     uint32_t hash = 2166136261u ^ (uint32_t)type;
@@ -57,7 +58,8 @@ enum status address_get(struct ipc_call *call, uint64_t length, struct address *
     if ((out->bytes[0] | out->bytes[1] << 8) != LX_AF_UNIX)
         return ST_INVAL;
     out->length = (uint16_t)length;
-    if (!address_abstract(out)) { /* a pathname ends at its NUL, which counts; there is room for one byte more */
+    if (!address_abstract(
+            out)) { /* a pathname ends at its NUL, which counts; there is room for one byte more */
         unsigned end = LX_SUN_PATH;
         while (end < length && out->bytes[end])
             end++;
@@ -109,7 +111,8 @@ static enum status name_prepare(struct sockd *sockd, struct ipc_call *call, stru
     return ST_OK;
 }
 
-enum status op_bind_prepare(void *state, struct ipc_call *call, const struct sock_bind_prepare_request *request,
+enum status op_bind_prepare(void *state, struct ipc_call *call,
+                            const struct sock_bind_prepare_request *request,
                             struct sock_bind_prepare_reply *reply)
 {
     struct sockd *sockd = state;
@@ -123,7 +126,8 @@ enum status op_bind_prepare(void *state, struct ipc_call *call, const struct soc
         status = ipc_data_get(call, 0, family, sizeof(family));
         if (status != ST_OK)
             return status;
-        return (family[0] | family[1] << 8) == LX_AF_UNIX ? socket_autobind(sockd, socket) : ST_INVAL;
+        return (family[0] | family[1] << 8) == LX_AF_UNIX ? socket_autobind(sockd, socket)
+                                                          : ST_INVAL;
     }
     status = address_get(call, request->address_length, &address);
     if (status != ST_OK)
@@ -185,8 +189,8 @@ void name_release(struct sockd *sockd, struct name *name)
     name->target = NULL;
 }
 
-enum status destination_find(struct sockd *sockd, struct ipc_call *call, int type, const struct address *address,
-                             struct socket **out)
+enum status destination_find(struct sockd *sockd, struct ipc_call *call, int type,
+                             const struct address *address, struct socket **out)
 {
     if (address_abstract(address)) {
         *out = abstract_find(sockd, type, address);
@@ -214,7 +218,8 @@ void address_out(const struct socket *socket, struct address *out)
     }
 }
 
-enum status op_get_name(void *state, struct ipc_call *call, const struct sock_get_name_request *request,
+enum status op_get_name(void *state, struct ipc_call *call,
+                        const struct sock_get_name_request *request,
                         struct sock_get_name_reply *reply)
 {
     struct sockd *sockd = state;

@@ -8,7 +8,8 @@
 
 #define HANDLES_LEAST 64u
 
-/* ---- badges ------------------------------------------------------------------------------------------ */
+/* ---- badges
+ * ------------------------------------------------------------------------------------------ */
 
 static bool handles_grow(struct sockd *sockd)
 {
@@ -56,7 +57,8 @@ struct object *object_find(const struct sockd *sockd, uint64_t badge)
 
 enum status socket_of_call(const struct sockd *sockd, struct socket **socket)
 {
-    if (!sockd->target || sockd->target->kind == OBJECT_NAME || sockd->target->kind == OBJECT_SESSION)
+    if (!sockd->target || sockd->target->kind == OBJECT_NAME ||
+        sockd->target->kind == OBJECT_SESSION)
         return ST_BADF;
     if (sockd->target->kind != OBJECT_SOCKET)
         return ST_NOTSOCK;
@@ -64,7 +66,8 @@ enum status socket_of_call(const struct sockd *sockd, struct socket **socket)
     return ST_OK;
 }
 
-/* ---- users ------------------------------------------------------------------------------------------- */
+/* ---- users
+ * ------------------------------------------------------------------------------------------- */
 
 const struct credentials *caller_credentials(const struct sockd *sockd, uint64_t principal)
 {
@@ -125,9 +128,11 @@ void user_uncharge(struct sockd *sockd, struct user *user, uint64_t bytes)
     sockd->queued -= bytes;
 }
 
-/* ---- life -------------------------------------------------------------------------------------------- */
+/* ---- life
+ * -------------------------------------------------------------------------------------------- */
 
-enum status object_create(struct sockd *sockd, enum object_kind kind, size_t size, uint64_t principal, void *out)
+enum status object_create(struct sockd *sockd, enum object_kind kind, size_t size,
+                          uint64_t principal, void *out)
 {
     const struct credentials *caller = caller_credentials(sockd, principal);
     struct user *user = user_get(sockd, caller->ruid);
@@ -191,12 +196,14 @@ void object_unref(struct sockd *sockd, struct object *object)
     mem_free(object);
 }
 
-/* ---- what holds it ----------------------------------------------------------------------------------- */
+/* ---- what holds it
+ * ----------------------------------------------------------------------------------- */
 
 /* Keep count of sockets that could be part of an unreachable cycle. */
 static void orphan_note(struct sockd *sockd, struct object *object)
 {
-    bool orphan = object->kind == OBJECT_SOCKET && !object->open && !object->released && object->in_flight > 0;
+    bool orphan = object->kind == OBJECT_SOCKET && !object->open && !object->released &&
+                  object->in_flight > 0;
     if (orphan == object->orphan)
         return;
     object->orphan = orphan;
@@ -257,21 +264,12 @@ static void object_release(struct sockd *sockd, struct object *object)
 {
     object->released = true;
     switch (object->kind) {
-    case OBJECT_SOCKET:
-        socket_release(sockd, socket_of(object));
-        break;
-    case OBJECT_PIPE_END:
-        pipe_end_release(sockd, (struct pipe_end *)object);
-        break;
-    case OBJECT_NAME:
-        name_release(sockd, (struct name *)object);
-        break;
-    case OBJECT_SESSION:
-        session_object_release(sockd, (struct session_object *)object);
-        break;
+    case OBJECT_SOCKET: socket_release(sockd, socket_of(object)); break;
+    case OBJECT_PIPE_END: pipe_end_release(sockd, (struct pipe_end *)object); break;
+    case OBJECT_NAME: name_release(sockd, (struct name *)object); break;
+    case OBJECT_SESSION: session_object_release(sockd, (struct session_object *)object); break;
     case OBJECT_EVENT:
-    case OBJECT_EPOLL:
-        break;
+    case OBJECT_EPOLL: break;
     }
     waiters_destroy(&object->waiters, sockd->effects);
     object_unlink(sockd, object);
@@ -299,7 +297,8 @@ void objects_reap(struct sockd *sockd)
     }
 }
 
-/* ---- waiting ----------------------------------------------------------------------------------------- */
+/* ---- waiting
+ * ----------------------------------------------------------------------------------------- */
 
 void object_wake(struct sockd *sockd, struct object *object, uint32_t events)
 {
@@ -307,7 +306,8 @@ void object_wake(struct sockd *sockd, struct object *object, uint32_t events)
     waiters_wake(&object->waiters, events, sockd->effects);
 }
 
-enum status object_wait(struct sockd *sockd, struct ipc_call *call, struct waiters *list, uint32_t events, bool nowait)
+enum status object_wait(struct sockd *sockd, struct ipc_call *call, struct waiters *list,
+                        uint32_t events, bool nowait)
 {
     if (nowait)
         return ST_AGAIN;

@@ -1,16 +1,18 @@
 /*
- * getsockopt(2), setsockopt(2) at SOL_SOCKET, with socket(7)'s bounds and Linux's answers. SPDX-License-Identifier: MIT
+ * getsockopt(2), setsockopt(2) at SOL_SOCKET, with socket(7)'s bounds and Linux's answers.
+ * SPDX-License-Identifier: MIT
  *
  * SO_RCVTIMEO and SO_SNDTIMEO are only kept: libposix asks for them and waits with a deadline.
  */
 #include "core.h"
 #include <string.h>
 
-/* Options that are kept as a flag and read back. Those that Linux acts on and sockd does not are named in README.md. */
-#define FLAG_OPTIONS                                                                                          \
-    (OPTION_BIT(LX_SO_DEBUG) | OPTION_BIT(LX_SO_REUSEADDR) | OPTION_BIT(LX_SO_DONTROUTE) |                     \
-     OPTION_BIT(LX_SO_BROADCAST) | OPTION_BIT(LX_SO_KEEPALIVE) | OPTION_BIT(LX_SO_OOBINLINE) |                 \
-     OPTION_BIT(LX_SO_NO_CHECK) | OPTION_BIT(LX_SO_PASSCRED) | OPTION_BIT(LX_SO_TIMESTAMP) |                   \
+/* Options that are kept as a flag and read back. Those that Linux acts on and sockd does not are
+ * named in README.md. */
+#define FLAG_OPTIONS                                                                               \
+    (OPTION_BIT(LX_SO_DEBUG) | OPTION_BIT(LX_SO_REUSEADDR) | OPTION_BIT(LX_SO_DONTROUTE) |         \
+     OPTION_BIT(LX_SO_BROADCAST) | OPTION_BIT(LX_SO_KEEPALIVE) | OPTION_BIT(LX_SO_OOBINLINE) |     \
+     OPTION_BIT(LX_SO_NO_CHECK) | OPTION_BIT(LX_SO_PASSCRED) | OPTION_BIT(LX_SO_TIMESTAMP) |       \
      OPTION_BIT(LX_SO_PASSSEC) | OPTION_BIT(LX_SO_TIMESTAMPNS) | OPTION_BIT(LX_SO_RXQ_OVFL))
 
 static bool option_is_flag(int64_t option)
@@ -56,13 +58,14 @@ static void value_peer_credentials(struct value *value, const struct socket *soc
     value->ids[2] = known ? peer->gid : UINT32_MAX;
 }
 
-static enum status value_peer_groups(struct value *value, const struct socket *socket, uint64_t room)
+static enum status value_peer_groups(struct value *value, const struct socket *socket,
+                                     uint64_t room)
 {
     if (!socket->has_peer_credentials)
         return ST_NODATA;
     value->length = socket->peer_credentials.group_count * 4;
     memcpy(value->groups, socket->peer_credentials.groups, value->length);
-    return room < value->length ? ST_RANGE : ST_OK; /* libposix: the needed length is group count * 4 */
+    return room < value->length ? ST_RANGE : ST_OK;
 }
 
 static enum status value_peer_name(struct value *value, const struct socket *socket, uint64_t room)
@@ -78,7 +81,8 @@ static enum status value_peer_name(struct value *value, const struct socket *soc
     return ST_OK;
 }
 
-static enum status option_value(struct socket *socket, int64_t option, uint64_t room, struct value *value)
+static enum status option_value(struct socket *socket, int64_t option, uint64_t room,
+                                struct value *value)
 {
     if (option_is_flag(option)) {
         value_number(value, (socket->option_flags & OPTION_BIT(option)) != 0);
@@ -122,7 +126,8 @@ static enum status option_value(struct socket *socket, int64_t option, uint64_t 
     return ST_OK;
 }
 
-enum status op_get_option(void *state, struct ipc_call *call, const struct sock_get_option_request *request,
+enum status op_get_option(void *state, struct ipc_call *call,
+                          const struct sock_get_option_request *request,
                           struct sock_get_option_reply *reply)
 {
     struct sockd *sockd = state;
@@ -146,11 +151,13 @@ enum status op_get_option(void *state, struct ipc_call *call, const struct sock_
     return status;
 }
 
-/* ---- setting ----------------------------------------------------------------------------------------- */
+/* ---- setting
+ * ----------------------------------------------------------------------------------------- */
 
 static int32_t buffer_size(int32_t asked, bool force, int32_t least)
 {
-    int64_t size = force ? (asked < 0 ? 0 : asked) : ((uint32_t)asked < LX_MEM_MAX ? asked : LX_MEM_MAX);
+    int64_t size =
+        force ? (asked < 0 ? 0 : asked) : ((uint32_t)asked < LX_MEM_MAX ? asked : LX_MEM_MAX);
     if (size > INT32_MAX / 2)
         size = INT32_MAX / 2;
     return size * 2 < least ? least : (int32_t)(size * 2);
@@ -180,7 +187,8 @@ static enum status timeout_set(const int64_t timeval[2], uint64_t *out)
     return ST_OK;
 }
 
-static enum status number_set(struct sockd *sockd, struct socket *socket, int64_t option, int32_t number, bool root)
+static enum status number_set(struct sockd *sockd, struct socket *socket, int64_t option,
+                              int32_t number, bool root)
 {
     switch (option) {
     case LX_SO_SNDBUF: sndbuf_set(sockd, socket, number, false); return ST_OK;
@@ -205,7 +213,9 @@ static enum status number_set(struct sockd *sockd, struct socket *socket, int64_
             return ST_PERM;
         socket->mark = number;
         return ST_OK;
-    case LX_SO_RCVLOWAT: socket->rcvlowat = number < 0 ? INT32_MAX : number ? number : 1; return ST_OK;
+    case LX_SO_RCVLOWAT:
+        socket->rcvlowat = number < 0 ? INT32_MAX : number ? number : 1;
+        return ST_OK;
     case LX_SO_PEEK_OFF: socket->peek_offset = number; return ST_OK;
     case LX_SO_REUSEPORT: return number ? ST_OPNOTSUPP : ST_OK;
     case LX_SO_ZEROCOPY: return ST_OPNOTSUPP;
@@ -221,7 +231,8 @@ static enum status linger_set(struct socket *socket, const int32_t linger[2])
     return ST_OK;
 }
 
-enum status op_set_option(void *state, struct ipc_call *call, const struct sock_set_option_request *request)
+enum status op_set_option(void *state, struct ipc_call *call,
+                          const struct sock_set_option_request *request)
 {
     struct sockd *sockd = state;
     struct socket *socket;
@@ -241,18 +252,22 @@ enum status op_set_option(void *state, struct ipc_call *call, const struct sock_
     if (status != ST_OK)
         return status;
     switch (request->option) {
-    case LX_SO_LINGER: return length < sizeof(value.pair) ? ST_INVAL : linger_set(socket, value.pair);
+    case LX_SO_LINGER:
+        return length < sizeof(value.pair) ? ST_INVAL : linger_set(socket, value.pair);
     case LX_SO_RCVTIMEO:
     case LX_SO_RCVTIMEO_NEW:
-        return length < sizeof(value.wide) ? ST_INVAL : timeout_set(value.wide, &socket->rcvtimeo_us);
+        return length < sizeof(value.wide) ? ST_INVAL
+                                           : timeout_set(value.wide, &socket->rcvtimeo_us);
     case LX_SO_SNDTIMEO:
     case LX_SO_SNDTIMEO_NEW:
-        return length < sizeof(value.wide) ? ST_INVAL : timeout_set(value.wide, &socket->sndtimeo_us);
+        return length < sizeof(value.wide) ? ST_INVAL
+                                           : timeout_set(value.wide, &socket->sndtimeo_us);
     default: break;
     }
     if (option_is_flag(request->option)) {
         uint64_t bit = OPTION_BIT(request->option);
-        socket->option_flags = value.number ? socket->option_flags | bit : socket->option_flags & ~bit;
+        socket->option_flags =
+            value.number ? socket->option_flags | bit : socket->option_flags & ~bit;
         return ST_OK;
     }
     bool root = caller_credentials(sockd, call->principal)->euid == 0;

@@ -1,10 +1,10 @@
 /*
- * Pipes: a ring of 16 pages, as Linux has it, so that capacity, partial writes and POLLOUT come out the same.
- * SPDX-License-Identifier: MIT
+ * Pipes: a ring of 16 pages, as Linux has it, so that capacity, partial writes and POLLOUT come out
+ * the same. SPDX-License-Identifier: MIT
  *
- * A write first tops up the last page if the odd bytes of its length fit there whole, then takes new pages. Up to PIPE_BUF
- * (one page) it therefore goes in whole or not at all (POSIX write()). A longer blocking write takes what fits and
- * returns the count; libposix asks again for the rest.
+ * A write first tops up the last page if the odd bytes of its length fit there whole, then takes
+ * new pages. Up to PIPE_BUF (one page) it therefore goes in whole or not at all (POSIX write()). A
+ * longer blocking write takes what fits and returns the count; libposix asks again for the rest.
  */
 #include "core.h"
 #include <ipc/memory.h>
@@ -25,8 +25,8 @@ static void page_release(struct sockd *sockd, struct pipe *pipe)
     user_uncharge(sockd, pipe->user, LX_PAGE);
 }
 
-static enum status pipe_end_create(struct sockd *sockd, struct pipe *pipe, uint64_t principal, bool writes,
-                                   struct pipe_end **out)
+static enum status pipe_end_create(struct sockd *sockd, struct pipe *pipe, uint64_t principal,
+                                   bool writes, struct pipe_end **out)
 {
     struct pipe_end *end;
     enum status status = object_create(sockd, OBJECT_PIPE_END, sizeof(*end), principal, &end);
@@ -105,8 +105,8 @@ uint64_t pipe_unread(const struct pipe *pipe)
     return bytes;
 }
 
-enum status pipe_read(struct sockd *sockd, struct pipe_end *end, struct ipc_call *call, uint64_t length, bool nowait,
-                      uint64_t *count)
+enum status pipe_read(struct sockd *sockd, struct pipe_end *end, struct ipc_call *call,
+                      uint64_t length, bool nowait, uint64_t *count)
 {
     struct pipe *pipe = end->pipe;
     uint64_t done = 0;
@@ -143,7 +143,8 @@ enum status pipe_read(struct sockd *sockd, struct pipe_end *end, struct ipc_call
 }
 
 /* Top up the last page with the odd bytes, if they fit whole. */
-static enum status pipe_merge(struct pipe *pipe, struct ipc_call *call, uint64_t length, uint64_t *done)
+static enum status pipe_merge(struct pipe *pipe, struct ipc_call *call, uint64_t length,
+                              uint64_t *done)
 {
     uint32_t odd = (uint32_t)(length % LX_PAGE);
     if (!odd || !pipe->count)
@@ -160,8 +161,8 @@ static enum status pipe_merge(struct pipe *pipe, struct ipc_call *call, uint64_t
     return ST_OK;
 }
 
-static enum status page_append(struct sockd *sockd, struct pipe *pipe, struct ipc_call *call, uint64_t offset,
-                               uint32_t bytes, bool packet)
+static enum status page_append(struct sockd *sockd, struct pipe *pipe, struct ipc_call *call,
+                               uint64_t offset, uint32_t bytes, bool packet)
 {
     if (!user_charge(sockd, pipe->user, LX_PAGE))
         return ST_NOMEM;
@@ -177,8 +178,8 @@ static enum status page_append(struct sockd *sockd, struct pipe *pipe, struct ip
     return ST_OK;
 }
 
-enum status pipe_write(struct sockd *sockd, struct pipe_end *end, struct ipc_call *call, uint64_t length, bool nowait,
-                       uint64_t *count)
+enum status pipe_write(struct sockd *sockd, struct pipe_end *end, struct ipc_call *call,
+                       uint64_t length, bool nowait, uint64_t *count)
 {
     struct pipe *pipe = end->pipe;
     uint64_t done = 0;
@@ -201,5 +202,6 @@ enum status pipe_write(struct sockd *sockd, struct pipe_end *end, struct ipc_cal
         object_wake(sockd, &pipe->reader->object, WAKE_READ);
         return ST_OK;
     }
-    return status != ST_OK ? status : object_wait(sockd, call, &end->object.waiters, WAKE_WRITE, nowait);
+    return status != ST_OK ? status
+                           : object_wait(sockd, call, &end->object.waiters, WAKE_WRITE, nowait);
 }

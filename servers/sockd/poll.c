@@ -1,5 +1,6 @@
 /*
- * Readiness: the exact masks that Linux's poll(2) gives, state by state. SPDX-License-Identifier: MIT
+ * Readiness: the exact masks that Linux's poll(2) gives, state by state. SPDX-License-Identifier:
+ * MIT
  */
 #include "core.h"
 
@@ -27,7 +28,8 @@ static uint32_t pipe_end_poll(const struct pipe_end *end)
 {
     const struct pipe *pipe = end->pipe;
     if (end->writes)
-        return (pipe->count < PIPE_PAGES ? LX_POLLOUT | LX_POLLWRNORM : 0) | (pipe->reader ? 0 : LX_POLLERR);
+        return (pipe->count < PIPE_PAGES ? LX_POLLOUT | LX_POLLWRNORM : 0) |
+               (pipe->reader ? 0 : LX_POLLERR);
     return (pipe->count ? WAKE_READ : 0) | (pipe->writer ? 0 : LX_POLLHUP);
 }
 
@@ -41,19 +43,12 @@ uint32_t object_poll(const struct object *object, uint32_t events)
 {
     uint32_t mask = 0;
     switch (object->kind) {
-    case OBJECT_SOCKET:
-        mask = socket_poll((const struct socket *)object);
-        break;
-    case OBJECT_PIPE_END:
-        mask = pipe_end_poll((const struct pipe_end *)object);
-        break;
-    case OBJECT_EVENT:
-        mask = event_poll((const struct event *)object);
-        break;
+    case OBJECT_SOCKET: mask = socket_poll((const struct socket *)object); break;
+    case OBJECT_PIPE_END: mask = pipe_end_poll((const struct pipe_end *)object); break;
+    case OBJECT_EVENT: mask = event_poll((const struct event *)object); break;
     case OBJECT_EPOLL: /* libposix knows */
     case OBJECT_NAME:
-    case OBJECT_SESSION:
-        break;
+    case OBJECT_SESSION: break;
     }
     return mask & (events | LX_POLLERR | LX_POLLHUP | LX_POLLNVAL);
 }

@@ -1,10 +1,12 @@
 /*
- * Sockets that hold each other in flight and that nobody else can reach any more. SPDX-License-Identifier: MIT
+ * Sockets that hold each other in flight and that nobody else can reach any more.
+ * SPDX-License-Identifier: MIT
  *
- * Mark from what is open (descriptions that somebody has, sessions with their stage and claim) along receive and accept
- * queues; an unmarked socket's queue can never be read, so the messages in it that carry descriptors go, and with them
- * what holds the cycle together. As in Linux this happens when some socket closes, here only if an orphan (a socket that
- * only rights hold) exists. The cost is one pass over all objects and over the queues that carry descriptors. No recursion:
+ * Mark from what is open (descriptions that somebody has, sessions with their stage and claim)
+ * along receive and accept queues; an unmarked socket's queue can never be read, so the messages in
+ * it that carry descriptors go, and with them what holds the cycle together. As in Linux this
+ * happens when some socket closes, here only if an orphan (a socket that only rights hold) exists.
+ * The cost is one pass over all objects and over the queues that carry descriptors. No recursion:
  * marked objects are chained through mark_next.
  */
 #include "core.h"

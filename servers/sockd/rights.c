@@ -1,8 +1,9 @@
 /*
  * Descriptors in flight: the stage, rights in messages, claims. SPDX-License-Identifier: MIT
  *
- * A set of rights is handed from the session's stage to a message, from there to the receiver's reply and, beyond 8, to
- * its claim. It never exists apart from one of these, so descriptors cannot drift away from their bytes.
+ * A set of rights is handed from the session's stage to a message, from there to the receiver's
+ * reply and, beyond 8, to its claim. It never exists apart from one of these, so descriptors cannot
+ * drift away from their bytes.
  */
 #include "core.h"
 #include <ipc/memory.h>
@@ -13,7 +14,8 @@ struct session_object *session_object_find(struct sockd *sockd, uint64_t princip
     return session ? (struct session_object *)object_find(sockd, session->badge) : NULL;
 }
 
-/* ---- the end of rights ------------------------------------------------------------------------------- */
+/* ---- the end of rights
+ * ------------------------------------------------------------------------------- */
 
 /* Slots still to be dropped need one effect each; what does not fit waits for the next entry. */
 static bool slots_drop(struct sockd *sockd, struct rights *rights)
@@ -58,28 +60,32 @@ void doomed_drain(struct sockd *sockd)
     }
 }
 
-/* ---- the stage --------------------------------------------------------------------------------------- */
+/* ---- the stage
+ * --------------------------------------------------------------------------------------- */
 
-/* Descriptors are our own descriptions or gates of servers that init vouches for; anything else could pose as one. */
+/* Descriptors are our own descriptions or gates of servers that init vouches for; anything else
+ * could pose as one. */
 static bool cap_is_descriptor(const struct sockd *sockd, const struct ipc_cap *cap)
 {
     if (cap->kind == AR_RECEIVED_BADGE) {
         const struct object *object = object_find(sockd, cap->value);
         return object && object->kind != OBJECT_NAME && object->kind != OBJECT_SESSION;
     }
-    return cap->type == AR_GATE &&
-           (cap->issuer == ISSUER_PROCD || cap->issuer == ISSUER_FILED || cap->issuer == ISSUER_CONSOLED);
+    return cap->type == AR_GATE && (cap->issuer == ISSUER_PROCD || cap->issuer == ISSUER_FILED ||
+                                    cap->issuer == ISSUER_CONSOLED);
 }
 
-static enum status stage_reserve(struct sockd *sockd, struct session_object *session, uint64_t principal,
-                                 unsigned more)
+static enum status stage_reserve(struct sockd *sockd, struct session_object *session,
+                                 uint64_t principal, unsigned more)
 {
     struct rights *stage = session->stage;
     unsigned count = stage ? stage->count : 0;
-    struct user *user = stage ? stage->user : user_get(sockd, caller_credentials(sockd, principal)->ruid);
+    struct user *user =
+        stage ? stage->user : user_get(sockd, caller_credentials(sockd, principal)->ruid);
     if (!user)
         return ST_NOMEM;
-    struct rights *bigger = mem_resize(stage, sizeof(*bigger) + (count + more) * sizeof(struct right));
+    struct rights *bigger =
+        mem_resize(stage, sizeof(*bigger) + (count + more) * sizeof(struct right));
     if (!bigger) {
         if (!stage)
             user_put(sockd, user);
@@ -136,7 +142,8 @@ enum status op_stage(void *state, struct ipc_call *call, const struct sock_stage
     return ST_OK;
 }
 
-enum status stage_take(struct sockd *sockd, uint64_t principal, uint64_t expected, struct rights **out)
+enum status stage_take(struct sockd *sockd, uint64_t principal, uint64_t expected,
+                       struct rights **out)
 {
     struct session_object *session = session_object_find(sockd, principal);
     *out = NULL;
@@ -166,10 +173,13 @@ void stage_give_back(struct sockd *sockd, uint64_t principal, struct rights *rig
         rights_unref(sockd, rights);
 }
 
-/* ---- delivery ---------------------------------------------------------------------------------------- */
+/* ---- delivery
+ * ---------------------------------------------------------------------------------------- */
 
-/* Entries [from, to) into the reply. Slots move out unless somebody else still needs them (MSG_PEEK). */
-static void rights_reply(struct sockd *sockd, struct ipc_call *call, struct rights *rights, unsigned from, unsigned to)
+/* Entries [from, to) into the reply. Slots move out unless somebody else still needs them
+ * (MSG_PEEK). */
+static void rights_reply(struct sockd *sockd, struct ipc_call *call, struct rights *rights,
+                         unsigned from, unsigned to)
 {
     for (unsigned i = from; i < to; i++) {
         struct right *right = &rights->list[i];
@@ -192,7 +202,8 @@ static void claim_end(struct sockd *sockd, struct session_object *session)
         rights_unref(sockd, claim);
 }
 
-unsigned rights_deliver(struct sockd *sockd, struct ipc_call *call, struct rights *rights, unsigned room)
+unsigned rights_deliver(struct sockd *sockd, struct ipc_call *call, struct rights *rights,
+                        unsigned room)
 {
     struct session_object *session = session_object_find(sockd, call->principal);
     if (session)

@@ -1,8 +1,9 @@
 /*
- * sockd's core, as its shell and the tests see it: one state, one entry for requests, one for gates that closed.
- * SPDX-License-Identifier: MIT
+ * sockd's core, as its shell and the tests see it: one state, one entry for requests, one for gates
+ * that closed. SPDX-License-Identifier: MIT
  *
- * Pure: it calls ipc/memory.h, ipc/session.h, the generated dispatchers and mem*, nothing else. Single-threaded.
+ * Pure: it calls ipc/memory.h, ipc/session.h, the generated dispatchers and mem*, nothing else.
+ * Single-threaded.
  */
 #ifndef SOCKD_H
 #define SOCKD_H
@@ -14,23 +15,27 @@
 struct sockd_limits {
     unsigned objects;         /* descriptions, names and sessions, of everybody: ST_NFILE above */
     unsigned objects_of_user; /* of one real uid other than root: so that root can always go on */
-    uint64_t queued;          /* bytes of queued data as charged to senders, of everybody: ST_NOBUFS above */
-    uint64_t queued_of_user;  /* of one real uid other than root */
+    uint64_t queued; /* bytes of queued data as charged to senders, of everybody: ST_NOBUFS above */
+    uint64_t queued_of_user; /* of one real uid other than root */
 };
 
 struct sockd;
 
-/* `credentials`: CREDENTIALS_MAX entries, indexed by PRINCIPAL_PROCESS; borrowed for ever. NULL when out of memory. */
-struct sockd *sockd_create(const struct credentials *credentials, const struct sockd_limits *limits);
+/* `credentials`: CREDENTIALS_MAX entries, indexed by PRINCIPAL_PROCESS; borrowed for ever. NULL
+ * when out of memory. */
+struct sockd *sockd_create(const struct credentials *credentials,
+                           const struct sockd_limits *limits);
 
-/* Tests only: end every session and description as if their last copies went, and free everything. */
+/* Tests only: end every session and description as if their last copies went, and free everything.
+ */
 void sockd_destroy(struct sockd *sockd, struct ipc_effects *effects);
 
 /* The entries of struct server (ipc/server.h); `state` is the struct sockd. */
 void sockd_handle(void *state, struct ipc_call *call);
 void sockd_closed(void *state, uint64_t badge, struct ipc_effects *effects);
 
-/* Capabilities that still have to be dropped because one request's effects were full: 0 = poll again, at once. */
+/* Capabilities that still have to be dropped because one request's effects were full: 0 = poll
+ * again, at once. */
 uint64_t sockd_deadline(void *state);
 void sockd_expired(void *state, uint64_t now_ns, struct ipc_effects *effects);
 

@@ -29,9 +29,11 @@ static void socket_discard(struct sockd *sockd, struct socket *socket)
 }
 
 /* The checks of socket(2) in Linux's order; SOCK_RAW becomes SOCK_DGRAM. */
-static enum status type_check(uint64_t domain, uint64_t type_and_flags, uint64_t protocol, int *type)
+static enum status type_check(uint64_t domain, uint64_t type_and_flags, uint64_t protocol,
+                              int *type)
 {
-    if ((uint32_t)type_and_flags & ~(uint32_t)(LX_SOCK_TYPE_MASK | LX_SOCK_NONBLOCK | LX_SOCK_CLOEXEC))
+    if ((uint32_t)type_and_flags &
+        ~(uint32_t)(LX_SOCK_TYPE_MASK | LX_SOCK_NONBLOCK | LX_SOCK_CLOEXEC))
         return ST_INVAL;
     *type = (int)(type_and_flags & LX_SOCK_TYPE_MASK);
     if ((int32_t)domain < 0 || (int32_t)domain >= 46)
@@ -49,8 +51,8 @@ static enum status type_check(uint64_t domain, uint64_t type_and_flags, uint64_t
     return ST_OK;
 }
 
-static enum status socket_create_open(struct sockd *sockd, int type, uint64_t flags, uint64_t principal,
-                                      struct socket **out)
+static enum status socket_create_open(struct sockd *sockd, int type, uint64_t flags,
+                                      uint64_t principal, struct socket **out)
 {
     enum status status = socket_create(sockd, type, principal, out);
     if (status != ST_OK)
@@ -76,7 +78,8 @@ enum status op_socket(void *state, struct ipc_call *call, const struct sock_sock
     return status;
 }
 
-enum status op_socket_pair(void *state, struct ipc_call *call, const struct sock_socket_pair_request *request)
+enum status op_socket_pair(void *state, struct ipc_call *call,
+                           const struct sock_socket_pair_request *request)
 {
     struct sockd *sockd = state;
     struct socket *first, *second;
@@ -127,7 +130,8 @@ void socket_take_peer_credentials(struct sockd *sockd, struct socket *socket, ui
     out->pid = caller->pid;
     out->uid = caller->euid;
     out->gid = caller->egid;
-    out->group_count = caller->group_count < CREDENTIALS_GROUPS ? caller->group_count : CREDENTIALS_GROUPS;
+    out->group_count =
+        caller->group_count < CREDENTIALS_GROUPS ? caller->group_count : CREDENTIALS_GROUPS;
     memcpy(out->groups, caller->groups, out->group_count * sizeof(out->groups[0]));
     socket->has_peer_credentials = true;
 }
@@ -140,7 +144,8 @@ enum status socket_take_error(struct socket *socket)
     return error;
 }
 
-enum status op_shutdown(void *state, struct ipc_call *call, const struct sock_shutdown_request *request)
+enum status op_shutdown(void *state, struct ipc_call *call,
+                        const struct sock_shutdown_request *request)
 {
     struct sockd *sockd = state;
     struct socket *socket;
@@ -157,7 +162,8 @@ enum status op_shutdown(void *state, struct ipc_call *call, const struct sock_sh
         waiters_wake(&socket->room, WAKE_ALL, sockd->effects);
     struct socket *peer = socket->peer;
     if (peer && !peer->dead && socket_connection_based(socket)) {
-        peer->shutdown |= (bits & SHUT_RECEIVE ? SHUT_SEND : 0) | (bits & SHUT_SEND ? SHUT_RECEIVE : 0);
+        peer->shutdown |=
+            (bits & SHUT_RECEIVE ? SHUT_SEND : 0) | (bits & SHUT_SEND ? SHUT_RECEIVE : 0);
         object_wake(sockd, &peer->object, WAKE_ALL);
     }
     return ST_OK;

@@ -1,9 +1,10 @@
 /*
  * SOCK_STREAM: chunks in, bytes out. SPDX-License-Identifier: MIT
  *
- * A send is cut into chunks that each stay one message, as in Linux: descriptors travel with the first one and a read
- * stops behind the chunk that carried some. A send takes what fits and returns the count, even on a blocking socket:
- * libposix asks again for the rest, so that no reply is ever held. MSG_WAITALL is libposix's in the same way.
+ * A send is cut into chunks that each stay one message, as in Linux: descriptors travel with the
+ * first one and a read stops behind the chunk that carried some. A send takes what fits and returns
+ * the count, even on a blocking socket: libposix asks again for the rest, so that no reply is ever
+ * held. MSG_WAITALL is libposix's in the same way.
  */
 #include "core.h"
 #include <ipc/memory.h>
@@ -18,7 +19,8 @@ static uint32_t chunk_size(const struct socket *socket, uint64_t left)
     return left < most ? (uint32_t)left : most;
 }
 
-static enum status chunk_send(struct sockd *sockd, struct socket *socket, struct send *send, uint64_t sent)
+static enum status chunk_send(struct sockd *sockd, struct socket *socket, struct send *send,
+                              uint64_t sent)
 {
     struct socket *other = socket->peer;
     struct message *message;
@@ -28,7 +30,9 @@ static enum status chunk_send(struct sockd *sockd, struct socket *socket, struct
     if (socket->shutdown & SHUT_SEND)
         return ST_PIPE;
     if (socket->charged >= (uint64_t)socket->sndbuf)
-        return sent ? ST_AGAIN : object_wait(sockd, send->call, &socket->object.waiters, WAKE_WRITE, send->nowait);
+        return sent ? ST_AGAIN
+                    : object_wait(sockd, send->call, &socket->object.waiters, WAKE_WRITE,
+                                  send->nowait);
     uint32_t size = chunk_size(socket, send->length - sent), charge = charge_for_chunk(size);
     if (!user_charge(sockd, socket->object.user, charge))
         return ST_NOBUFS;
@@ -48,7 +52,8 @@ static enum status chunk_send(struct sockd *sockd, struct socket *socket, struct
     return ST_OK;
 }
 
-enum status stream_send(struct sockd *sockd, struct socket *socket, struct send *send, uint64_t *count)
+enum status stream_send(struct sockd *sockd, struct socket *socket, struct send *send,
+                        uint64_t *count)
 {
     if (send->flags & LX_MSG_OOB)
         return ST_OPNOTSUPP;
@@ -73,18 +78,21 @@ enum status stream_send(struct sockd *sockd, struct socket *socket, struct send 
     return ST_OK;
 }
 
-/* ---- receiving --------------------------------------------------------------------------------------- */
+/* ---- receiving
+ * --------------------------------------------------------------------------------------- */
 
 /* Fewer bytes than SO_RCVLOWAT asks for, and more may come: the sender has room. */
 static bool below_low_water(const struct socket *socket, const struct receive *receive)
 {
-    uint64_t target = (uint64_t)socket->rcvlowat < receive->length ? (uint64_t)socket->rcvlowat : receive->length;
+    uint64_t target =
+        (uint64_t)socket->rcvlowat < receive->length ? (uint64_t)socket->rcvlowat : receive->length;
     return !receive->nowait && socket->unread < target && socket->error == ST_OK &&
            !(socket->shutdown & SHUT_RECEIVE) && socket->rights_count == 0 && socket->peer &&
            socket->peer->charged < (uint64_t)socket->peer->sndbuf;
 }
 
-static enum status stream_nothing(struct sockd *sockd, struct socket *socket, struct receive *receive)
+static enum status stream_nothing(struct sockd *sockd, struct socket *socket,
+                                  struct receive *receive)
 {
     enum status status = socket_take_error(socket);
     if (status != ST_OK || (socket->shutdown & SHUT_RECEIVE))
@@ -94,11 +102,13 @@ static enum status stream_nothing(struct sockd *sockd, struct socket *socket, st
 
 static bool same_writer(const struct receive *receive, const struct message *message)
 {
-    return receive->pid == message->pid && receive->uid == message->uid && receive->gid == message->gid;
+    return receive->pid == message->pid && receive->uid == message->uid &&
+           receive->gid == message->gid;
 }
 
 /* What comes with the first chunk alone. */
-static enum status stream_begin(struct socket *socket, struct receive *receive, const struct message *message)
+static enum status stream_begin(struct socket *socket, struct receive *receive,
+                                const struct message *message)
 {
     receive->sender = message->sender;
     if (socket->option_flags & OPTION_BIT(LX_SO_PASSCRED)) {
@@ -111,12 +121,13 @@ static enum status stream_begin(struct socket *socket, struct receive *receive, 
 }
 
 /* After `bytes` of `message` went out. true: the read ends here. */
-static bool chunk_consume(struct sockd *sockd, struct socket *socket, struct receive *receive, struct message *message,
-                          uint32_t bytes)
+static bool chunk_consume(struct sockd *sockd, struct socket *socket, struct receive *receive,
+                          struct message *message, uint32_t bytes)
 {
     struct rights *rights = message->rights;
     if (socket->peek_offset >= 0)
-        socket->peek_offset = (uint32_t)socket->peek_offset > bytes ? socket->peek_offset - (int)bytes : 0;
+        socket->peek_offset =
+            (uint32_t)socket->peek_offset > bytes ? socket->peek_offset - (int)bytes : 0;
     message->consumed += bytes;
     socket->unread -= bytes;
     if (rights) {
@@ -142,11 +153,13 @@ static enum status stream_take(struct sockd *sockd, struct socket *socket, struc
             return status;
         uint64_t left = receive->length - receive->count;
         uint32_t bytes = message_unread(message) < left ? message_unread(message) : (uint32_t)left;
-        status = ipc_data_put(receive->call, receive->count, &message->data[message->consumed], bytes);
+        status =
+            ipc_data_put(receive->call, receive->count, &message->data[message->consumed], bytes);
         if (status != ST_OK)
             return receive->count ? ST_OK : status;
         receive->count += bytes;
-        if (chunk_consume(sockd, socket, receive, message, bytes) || receive->count == receive->length)
+        if (chunk_consume(sockd, socket, receive, message, bytes) ||
+            receive->count == receive->length)
             break;
     }
     return ST_OK;
@@ -167,7 +180,8 @@ static enum status stream_peek(struct sockd *sockd, struct socket *socket, struc
             return status;
         uint64_t left = receive->length - receive->count, have = message_unread(message) - skip;
         uint64_t bytes = have < left ? have : left;
-        status = ipc_data_put(receive->call, receive->count, &message->data[message->consumed + skip], bytes);
+        status = ipc_data_put(receive->call, receive->count,
+                              &message->data[message->consumed + skip], bytes);
         if (status != ST_OK)
             return receive->count ? ST_OK : status;
         receive->count += bytes;

@@ -1,9 +1,11 @@
 /*
- * The send and receive operations: what the three types have in common. SPDX-License-Identifier: MIT
+ * The send and receive operations: what the three types have in common. SPDX-License-Identifier:
+ * MIT
  */
 #include "core.h"
 
-enum status socket_send(struct sockd *sockd, struct socket *socket, struct send *send, uint64_t *count)
+enum status socket_send(struct sockd *sockd, struct socket *socket, struct send *send,
+                        uint64_t *count)
 {
     send->nowait = send->nowait || socket_nonblocking(socket);
     return socket->type == LX_SOCK_STREAM ? stream_send(sockd, socket, send, count)
@@ -28,14 +30,15 @@ static bool pid_exists(const struct sockd *sockd, uint64_t pid)
 }
 
 /* Explicit credentials: one's own, or anybody's for root (unix(7)); the process must exist. */
-static enum status credentials_check(const struct sockd *sockd, const struct sock_send_request *request,
-                                     uint64_t principal)
+static enum status credentials_check(const struct sockd *sockd,
+                                     const struct sock_send_request *request, uint64_t principal)
 {
     const struct credentials *caller = caller_credentials(sockd, principal);
     uint64_t pid = request->pid, uid = request->uid, gid = request->gid;
     if (uid >= UINT32_MAX || gid >= UINT32_MAX)
         return ST_INVAL;
-    bool own = pid == caller->pid && (uid == caller->ruid || uid == caller->euid || uid == caller->suid) &&
+    bool own = pid == caller->pid &&
+               (uid == caller->ruid || uid == caller->euid || uid == caller->suid) &&
                (gid == caller->rgid || gid == caller->egid || gid == caller->sgid);
     if (!own && caller->euid != 0)
         return ST_PERM;
@@ -44,8 +47,8 @@ static enum status credentials_check(const struct sockd *sockd, const struct soc
     return ST_OK;
 }
 
-static enum status send_prepare(struct sockd *sockd, struct socket *socket, const struct sock_send_request *request,
-                                struct send *send)
+static enum status send_prepare(struct sockd *sockd, struct socket *socket,
+                                const struct sock_send_request *request, struct send *send)
 {
     struct ipc_call *call = send->call;
     if (request->credentials) {
@@ -99,11 +102,12 @@ enum status receive_address(struct receive *receive, const struct socket *sender
     if (!receive->want_address || !sender->address.length)
         return ST_OK; /* an unnamed sender: length 0, as Linux leaves msg_namelen */
     receive->address_length = sender->address.length;
-    return ipc_data_put(receive->call, receive->address_offset, sender->address.bytes, sender->address.length);
+    return ipc_data_put(receive->call, receive->address_offset, sender->address.bytes,
+                        sender->address.length);
 }
 
-enum status op_receive(void *state, struct ipc_call *call, const struct sock_receive_request *request,
-                       struct sock_receive_reply *reply)
+enum status op_receive(void *state, struct ipc_call *call,
+                       const struct sock_receive_request *request, struct sock_receive_reply *reply)
 {
     struct sockd *sockd = state;
     struct socket *socket;

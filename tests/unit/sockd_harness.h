@@ -1,9 +1,10 @@
 /*
- * A client of sockd's core for unit tests: plays the kernel (copies of gates, the caller's memory) and the shell.
- * SPDX-License-Identifier: MIT
+ * A client of sockd's core for unit tests: plays the kernel (copies of gates, the caller's memory)
+ * and the shell. SPDX-License-Identifier: MIT
  *
- * Calls answer as system calls do: a value from 0 up, or -(enum status). `W.as` chooses who calls. The fixture checks
- * after each test that the core freed everything once the last copies of all gates are gone.
+ * Calls answer as system calls do: a value from 0 up, or -(enum status). `W.as` chooses who calls.
+ * The fixture checks after each test that the core freed everything once the last copies of all
+ * gates are gone.
  */
 #ifndef SOCKD_HARNESS_H
 #define SOCKD_HARNESS_H
@@ -41,18 +42,18 @@ struct world {
     struct credentials table[CREDENTIALS_MAX];
     struct sockd *sockd;
     size_t heap_before;
-    uint64_t as;                    /* principal */
-    unsigned copies[BADGES_MAX];    /* of gates, outside */
-    bool slot_used[SLOTS_MAX];      /* capabilities that sockd owns */
-    unsigned wakes[200];            /* per notification slot */
-    uint64_t session_badge[8];      /* per thread */
+    uint64_t as;                 /* principal */
+    unsigned copies[BADGES_MAX]; /* of gates, outside */
+    bool slot_used[SLOTS_MAX];   /* capabilities that sockd owns */
+    unsigned wakes[200];         /* per notification slot */
+    uint64_t session_badge[8];   /* per thread */
     uint64_t next_slot;
     struct ipc_effects effects;
     /* one call */
     struct ipc_call call;
     uint8_t in[MEMORY_MAX], out[MEMORY_MAX];
-    size_t in_size, out_size;       /* declared */
-    size_t in_bad, out_bad;         /* a byte at or behind this offset is not there; SIZE_MAX: none */
+    size_t in_size, out_size; /* declared */
+    size_t in_bad, out_bad;   /* a byte at or behind this offset is not there; SIZE_MAX: none */
     struct ipc_cap caps[8];
     unsigned cap_count;
     struct ipc_reply_cap got[8];
@@ -97,8 +98,13 @@ static void effects_apply(void)
 static enum status ask(uint64_t badge, uint32_t label, const void *words, unsigned word_count)
 {
     static const struct ipc_data_ops ops = {world_get, world_put};
-    W.call = (struct ipc_call){.label = label, .badge = badge, .principal = W.as, .word_count = word_count,
-                               .cap_count = W.cap_count, .effects = &W.effects, .data = &ops};
+    W.call = (struct ipc_call){.label = label,
+                               .badge = badge,
+                               .principal = W.as,
+                               .word_count = word_count,
+                               .cap_count = W.cap_count,
+                               .effects = &W.effects,
+                               .data = &ops};
     if (word_count)
         memcpy(W.call.words, words, word_count * 8);
     for (unsigned i = 0; i < W.cap_count; i++) {
@@ -125,10 +131,10 @@ static enum status ask(uint64_t badge, uint32_t label, const void *words, unsign
     return W.call.status;
 }
 
-#define ASK(badge, label, ...)                                                                                 \
-    ({                                                                                                         \
-        const uint64_t ask_words[] = {__VA_ARGS__};                                                            \
-        ask(badge, label, ask_words, sizeof(ask_words) / 8);                                                   \
+#define ASK(badge, label, ...)                                                                     \
+    ({                                                                                             \
+        const uint64_t ask_words[] = {__VA_ARGS__};                                                \
+        ask(badge, label, ask_words, sizeof(ask_words) / 8);                                       \
     })
 #define ASK0(badge, label) ask(badge, label, NULL, 0)
 #define REPLY(n) (W.call.reply_words[n])
@@ -145,14 +151,15 @@ static void fd_close(uint64_t badge)
 
 static void cap_own(uint64_t badge)
 {
-    W.caps[W.cap_count++] =
-        (struct ipc_cap){.kind = AR_RECEIVED_BADGE, .type = AR_GATE, .value = badge, .issuer = ISSUER_SOCKD};
+    W.caps[W.cap_count++] = (struct ipc_cap){
+        .kind = AR_RECEIVED_BADGE, .type = AR_GATE, .value = badge, .issuer = ISSUER_SOCKD};
 }
 
 static uint64_t cap_foreign(enum ar_type type, uint64_t issuer)
 {
     uint64_t slot = W.next_slot++;
-    W.caps[W.cap_count++] = (struct ipc_cap){.kind = AR_RECEIVED_CAP, .type = type, .value = slot, .issuer = issuer};
+    W.caps[W.cap_count++] =
+        (struct ipc_cap){.kind = AR_RECEIVED_CAP, .type = type, .value = slot, .issuer = issuer};
     return slot;
 }
 
@@ -167,14 +174,16 @@ static void session_make(uint64_t principal)
     uint32_t thread = PRINCIPAL_THREAD(principal);
     uint64_t before = W.as;
     W.as = principal;
-    W.caps[0] = (struct ipc_cap){.kind = AR_RECEIVED_CAP, .type = AR_NOTIFICATION, .value = NOTIFICATION_OF(thread)};
+    W.caps[0] = (struct ipc_cap){
+        .kind = AR_RECEIVED_CAP, .type = AR_NOTIFICATION, .value = NOTIFICATION_OF(thread)};
     W.cap_count = 1;
     assert_int_equal(ASK0(BADGE_ROOT, SESSION_OPEN), ST_OK);
     W.session_badge[thread] = W.got[0].value;
     W.as = before;
 }
 
-/* ---- calls as a program makes them ------------------------------------------------------------------------------- */
+/* ---- calls as a program makes them
+ * ------------------------------------------------------------------------------- */
 
 static long sk(int type)
 {
@@ -189,7 +198,8 @@ static void pair_make(int type, long fd[2])
     fd[1] = (long)W.got[1].value;
 }
 
-/* A sockaddr_un at the start of the input memory; a leading '@' stands for NUL. Returns its length. */
+/* A sockaddr_un at the start of the input memory; a leading '@' stands for NUL. Returns its length.
+ */
 static uint64_t address_put(const char *name)
 {
     size_t length = strlen(name);
@@ -245,7 +255,8 @@ struct send_extra {
     uint64_t gate, staged, credentials, pid, uid, gid;
 };
 
-static long sk_send_extra(long fd, const void *data, size_t length, uint64_t flags, struct send_extra extra)
+static long sk_send_extra(long fd, const void *data, size_t length, uint64_t flags,
+                          struct send_extra extra)
 {
     memory_reset();
     uint64_t address = extra.to ? address_put(extra.to) : 0;
@@ -254,8 +265,8 @@ static long sk_send_extra(long fd, const void *data, size_t length, uint64_t fla
     W.in_size = address + length;
     if (extra.gate)
         cap_own(extra.gate);
-    enum status status = ASK((uint64_t)fd, SOCK_SEND, flags, length, address, extra.staged, extra.credentials,
-                             extra.pid, extra.uid, extra.gid);
+    enum status status = ASK((uint64_t)fd, SOCK_SEND, flags, length, address, extra.staged,
+                             extra.credentials, extra.pid, extra.uid, extra.gid);
     return status == ST_OK ? (long)REPLY(0) : -(long)status;
 }
 
@@ -390,16 +401,26 @@ static struct counts counts_get(void)
     return counts;
 }
 
-/* ---- fixture ------------------------------------------------------------------------------------------------------- */
+/* ---- fixture
+ * -------------------------------------------------------------------------------------------------------
+ */
 
 static void credentials_set(unsigned process, uint32_t pid, uint32_t uid)
 {
-    W.table[process] = (struct credentials){.pid = pid, .ruid = uid, .euid = uid, .suid = uid, .fsuid = uid,
-                                            .rgid = uid, .egid = uid, .sgid = uid, .fsgid = uid, .nofile = 1024};
+    W.table[process] = (struct credentials){.pid = pid,
+                                            .ruid = uid,
+                                            .euid = uid,
+                                            .suid = uid,
+                                            .fsuid = uid,
+                                            .rgid = uid,
+                                            .egid = uid,
+                                            .sgid = uid,
+                                            .fsgid = uid,
+                                            .nofile = 1024};
 }
 
-static const struct sockd_limits default_limits = {.objects = 8000, .objects_of_user = 7000, .queued = 64u << 20,
-                                                   .queued_of_user = 32u << 20};
+static const struct sockd_limits default_limits = {
+    .objects = 8000, .objects_of_user = 7000, .queued = 64u << 20, .queued_of_user = 32u << 20};
 
 static void world_begin(const struct sockd_limits *limits)
 {
@@ -457,7 +478,8 @@ static int teardown(void **state)
 /* Not every file needs everything. */
 static inline void harness_unused(void)
 {
-    (void)sk, (void)pair_make, (void)sk_bind, (void)sk_connect, (void)sk_listen, (void)sk_accept, (void)sk_send;
+    (void)sk, (void)pair_make, (void)sk_bind, (void)sk_connect, (void)sk_listen, (void)sk_accept,
+        (void)sk_send;
     (void)sk_send_size, (void)sk_recv, (void)fd_poll, (void)fd_read, (void)fd_write, (void)fd_ioctl;
     (void)sk_shutdown, (void)sk_get, (void)sk_set, (void)fd_nonblock, (void)stage_own, (void)woken;
     (void)cap_foreign, (void)setup, (void)teardown, (void)last_name_gate, (void)fd_poll_arm;

@@ -100,7 +100,8 @@ static void c3_blocked_connect_goes_on_after_accept(void **state)
 static void c4_closing_a_listener(void **state)
 {
     (void)state;
-    long server = listener_make(LX_SOCK_STREAM, "@s", 0), waiting = sk(LX_SOCK_STREAM), blocked = sk(LX_SOCK_STREAM);
+    long server = listener_make(LX_SOCK_STREAM, "@s", 0), waiting = sk(LX_SOCK_STREAM),
+         blocked = sk(LX_SOCK_STREAM);
     assert_int_equal(sk_connect(waiting, "@s", 0), 0);
     assert_int_equal(sk_connect(blocked, "@s", 0), -ST_WAIT);
     fd_close(server);
@@ -137,7 +138,8 @@ static void c5_states(void **state)
     long server = listener_make(LX_SOCK_STREAM, "@s", 5), client = sk(LX_SOCK_STREAM);
     assert_int_equal(sk_recv(client, 1, 0), -ST_INVAL);
     assert_int_equal(sk_send(client, "x", 1, 0), -ST_NOTCONN);
-    assert_int_equal(sk_send_extra(client, "x", 1, 0, (struct send_extra){.to = "@s"}), -ST_OPNOTSUPP);
+    assert_int_equal(sk_send_extra(client, "x", 1, 0, (struct send_extra){.to = "@s"}),
+                     -ST_OPNOTSUPP);
     assert_int_equal(sk_connect(client, "@s", 0), 0);
     assert_int_equal(sk_connect(client, "@s", 0), -ST_ISCONN);
     assert_int_equal(sk_connect(client, "@missing", 0), -ST_CONNREFUSED);

@@ -1,4 +1,5 @@
-/* sockd: SOCK_DGRAM and SOCK_SEQPACKET, checklist C6, S2 to S6 (shared/AF_UNIX.md). SPDX-License-Identifier: MIT */
+/* sockd: SOCK_DGRAM and SOCK_SEQPACKET, checklist C6, S2 to S6 (shared/AF_UNIX.md).
+ * SPDX-License-Identifier: MIT */
 #include "sockd_harness.h"
 
 static long bound(const char *name)

@@ -1,4 +1,5 @@
-/* sockd: SOCK_STREAM data, checklist S1 to S5, S9 (shared/AF_UNIX.md). SPDX-License-Identifier: MIT */
+/* sockd: SOCK_STREAM data, checklist S1 to S5, S9 (shared/AF_UNIX.md). SPDX-License-Identifier: MIT
+ */
 #include "sockd_harness.h"
 
 static void s1_send_is_cut_into_chunks_of_36544(void **state)
@@ -79,7 +80,8 @@ static void s2_blocking_send_waits_when_nothing_fits(void **state)
     (void)state;
     long fd[2];
     pair_make(LX_SOCK_STREAM, fd);
-    assert_int_equal(sk_send_size(fd[0], 1 << 20, 0), 219264); /* the count, even blocking: libposix goes on */
+    assert_int_equal(sk_send_size(fd[0], 1 << 20, 0),
+                     219264); /* the count, even blocking: libposix goes on */
     assert_int_equal(sk_send_size(fd[0], 1000, 0), -ST_WAIT);
     assert_int_equal(woken(USER), 0);
     W.as = OTHER;
