@@ -9,9 +9,6 @@
 #ifndef LIBPOSIX_INTERNAL_H
 #define LIBPOSIX_INTERNAL_H
 
-/* Every declaration too, so that no access goes through a table of addresses. */
-#pragma GCC visibility push(hidden)
-
 #include <aramid/abi.h>
 #include <ipc/client.h>
 #include <ipc/message.h>
@@ -35,7 +32,7 @@ size_t strnlen(const char *s, size_t n);
 int strcmp(const char *a, const char *b);
 int strncmp(const char *a, const char *b, size_t n);
 char *strchr(const char *s, int c);
-/* printf-like, into `buffer`, always terminated: %s %d %u %x %ld %lu %lx %c %%. Returns the length written. */
+/* format.c: printf-like, into `buffer`, always terminated: %s %d %u %x %ld %lu %lx %c %%. Returns the length written. */
 size_t format_text(char *buffer, size_t size, const char *format, ...) __attribute__((format(printf, 3, 4)));
 /* One line into the system log (proc.log), same formats. Does not block for long. */
 void posix_log(const char *format, ...) __attribute__((format(printf, 1, 2)));

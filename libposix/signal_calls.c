@@ -193,16 +193,14 @@ long sys_tgkill(const uint64_t a[6])
     return send((int)a[0], (uint32_t)a[1], (int)a[2], LINUX_SI_TKILL, 0);
 }
 
+/* One of our own threads, else the first thread of another process. */
 long sys_tkill(const uint64_t a[6])
 {
-    struct proc_ids_reply ids;
+    uint32_t tid = (uint32_t)a[0];
     if ((int)a[0] <= 0)
         return -LINUX_EINVAL;
-    uint32_t tid = (uint32_t)a[0];
-    /* Our own threads' ids, else the main thread of that process. */
-    if (process.threads > 1 && proc_ids(POSIX_SLOT_PROCD, tid, &ids) != ST_OK)
-        return send(process.pid, tid, (int)a[1], LINUX_SI_TKILL, 0);
-    return send(tid == thread_self()->tid ? process.pid : tid, tid, (int)a[1], LINUX_SI_TKILL, 0);
+    long error = send(process.pid, tid, (int)a[1], LINUX_SI_TKILL, 0);
+    return error == -LINUX_ESRCH ? send(tid, tid, (int)a[1], LINUX_SI_TKILL, 0) : error;
 }
 
 static long queue_info(int64_t pid, uint64_t tid, int64_t signal, uint64_t user)

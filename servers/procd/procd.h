@@ -37,7 +37,7 @@ struct thread {
     struct thread *next;        /* of the process; the first is the main one while it lives */
     uint32_t handle;            /* the machine's */
     struct signals signals;     /* directed at this thread alone */
-    bool upcall;                /* upcall_pending is set in its IPC buffer */
+    bool upcall;                /* a signal may wait for it: told, and not yet answered by an empty signal_take */
     bool fault_signal;          /* a fault's signal is queued and not yet taken: a second fault kills */
 };
 
@@ -49,7 +49,6 @@ enum rlimit_resource { LIMIT_DATA = 2, LIMIT_STACK = 3, LIMIT_CORE = 4, LIMIT_NP
 /* Who pays. The children of a session leader are jobs of their own; what a job forks belongs to it. */
 struct job {
     unsigned processes;
-    unsigned references;
 };
 
 struct process {
@@ -82,7 +81,7 @@ struct process {
     struct job *job;
     /* signals */
     struct signals signals;
-    bool nocldwait, nocldstop, stop_pending;
+    bool nocldwait, nocldstop;
     uint64_t fixup_start, fixup_end, fixup;
     char last_fault[160];       /* said when the process dies by it */
     /* time */

@@ -52,7 +52,8 @@ static void process_inherit(struct process *process, const struct process *paren
     process->fixup = parent->fixup;
     process->fixup_start = parent->fixup_start;
     process->fixup_end = parent->fixup_end;
-    process->nocldwait = false; /* a child's SIGCHLD disposition is told by its libposix */
+    process->nocldwait = parent->nocldwait; /* dispositions are inherited */
+    process->nocldstop = parent->nocldstop;
     if (parent->path && (process->path = mem_alloc(parent->path_length + 1))) {
         memcpy(process->path, parent->path, parent->path_length);
         process->path_length = parent->path_length;

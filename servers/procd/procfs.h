@@ -36,6 +36,12 @@ static inline bool procfs_is_link(const struct procfs_node *node)
     return node->kind > PROCFS_LAST_DIRECTORY && node->kind <= PROCFS_LAST_LINK;
 }
 
+/* A call to a server is a system call at work; whoever sleeps waits on a notification. */
+static inline bool thread_is_running(enum ar_thread_state state)
+{
+    return state != AR_THREAD_BLOCKED_WAIT && state != AR_THREAD_INACTIVE;
+}
+
 /* Resolve a path inside /proc. `follow`: a final "self" is the directory it leads to. */
 enum status procfs_resolve(struct procd *procd, struct process *caller, const char *path, size_t length, bool follow,
                            struct procfs_node *node);

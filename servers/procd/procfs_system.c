@@ -27,7 +27,7 @@ static unsigned running(struct procd *procd)
             enum ar_thread_state state = AR_THREAD_INACTIVE;
             uint64_t cpu_ns;
             procd->machine->thread_info(procd->context, thread->handle, &state, &cpu_ns);
-            count += state == AR_THREAD_READY;
+            count += thread_is_running(state);
         }
     return count;
 }

@@ -15,7 +15,7 @@ static char process_letter(struct procd *procd, const struct process *process)
         enum ar_thread_state state = AR_THREAD_INACTIVE;
         uint64_t cpu_ns;
         procd->machine->thread_info(procd->context, thread->handle, &state, &cpu_ns);
-        if (state == AR_THREAD_READY || thread->process == process->parent)
+        if (thread_is_running(state))
             return 'R';
     }
     return 'S';

@@ -28,10 +28,8 @@ void thread_upcall(struct procd *procd, struct thread *thread, bool faulted)
     const struct posix_header *posix = &procd->image.header;
     struct space *space = &thread->process->space;
     const uint64_t one = 1;
-    if (!thread->upcall) {
-        thread->upcall = true;
-        space_write_words(space, IPC_FIELD(thread, upcall_pending), &one, sizeof(one));
-    }
+    thread->upcall = true;
+    space_write_words(space, IPC_FIELD(thread, upcall_pending), &one, sizeof(one)); /* libposix clears it itself too */
     procd->machine->thread_signal(procd->context, thread->handle);
     struct ar_regs regs;
     procd->machine->thread_read(procd->context, thread->handle, &regs);

@@ -10,20 +10,20 @@
  *             no more be found;
  *   freed     when, besides, no other object or message points at it (`refs`).
  * `open` is set when a reply carries the gate and cleared by the closed message; the kernel takes a
- * gate off its closed queue when it is copied again, so both are true when they are handled. Objects
- * to release are put on a list and released between requests, one after the other: no chain of
- * descriptors in flight can recurse.
+ * gate off its closed queue when it is copied again, so both are true when they are handled.
+ * Objects to release are put on a list and released between requests, one after the other: no chain
+ * of descriptors in flight can recurse.
  *
  * SOCKETS. `state` is CLOSED (fresh; an unconnected datagram socket), LISTENING or CONNECTED.
  *   CLOSED --listen--> LISTENING     STREAM, SEQPACKET, with a name
  *   CLOSED --connect--> CONNECTED    its peer is an embryo, which is CONNECTED from birth
  *   embryo --accept--> descriptor    it leaves the accept queue and gets a badge
  *   any --release--> `dead`
- * For STREAM and SEQPACKET `peer` is mutual and, once set, stays set: a peer that died is `dead` but
- * keeps its name. For DGRAM `peer` is one-sided: A.peer == B says nothing of B.peer; it is cleared
- * when a send finds the peer dead. `shutdown` has SHUT_RECEIVE and SHUT_SEND; a STREAM or SEQPACKET
- * peer always gets the mirrored bits, and both when this end dies. `error` is the pending error
- * (ECONNRESET), reported once.
+ * For STREAM and SEQPACKET `peer` is mutual and, once set, stays set: a peer that died is `dead`
+ * but keeps its name. For DGRAM `peer` is one-sided: A.peer == B says nothing of B.peer; it is
+ * cleared when a send finds the peer dead. `shutdown` has SHUT_RECEIVE and SHUT_SEND; a STREAM or
+ * SEQPACKET peer always gets the mirrored bits, and both when this end dies. `error` is the
+ * pending error (ECONNRESET), reported once.
  *
  * QUEUES. A message stands in exactly one receive queue and is charged to its sender's `charged`
  * until it is freed; it keeps its sender alive (as memory), whose name is reported at the time of
@@ -31,9 +31,9 @@
  * collect messages. `room` is the list of those who wait for room in a receive or accept queue that
  * is limited by count; `object.waiters` is for everything else.
  *
- * RIGHTS. A `struct rights` is one set of descriptors: on a session's stage, in a message, or claimed
- * by a session; shared (`refs`) between a message and a claim after MSG_PEEK. Own objects in it are
- * counted in `in_flight`, other servers' gates are slots that it owns.
+ * RIGHTS. A `struct rights` is one set of descriptors: on a session's stage, in a message, or
+ * claimed by a session; shared (`refs`) between a message and a claim after MSG_PEEK. Own
+ * objects in it are counted in `in_flight`, other servers' gates are slots that it owns.
  *
  * NAMES. A name object is the gate that filed keeps in a socket's node: name->target is the bound
  * socket, NULL when that died (connecting then is refused); the name lives as long as the node, the
@@ -221,8 +221,7 @@ struct sockd {
     struct socket *abstract[ABSTRACT_BUCKETS];
 };
 
-/* ---- object.c: life and death -------------------------------------------------------------------
- */
+/* ---- object.c: life and death ---------------------------------------------------------------- */
 
 /* A zeroed object of `size` bytes owned by the caller's user; ST_NFILE, ST_NOMEM. Not yet open, no
  * badge. */
@@ -263,8 +262,7 @@ void user_uncharge(struct sockd *sockd, struct user *user, uint64_t bytes);
 const struct credentials *caller_credentials(const struct sockd *sockd,
                                              uint64_t principal); /* never NULL */
 
-/* ---- socket.c
- * ---------------------------------------------------------------------------------------- */
+/* ---- socket.c -------------------------------------------------------------------------------- */
 
 static inline struct socket *socket_of(struct object *object)
 {
@@ -291,8 +289,7 @@ enum status socket_take_error(struct socket *socket);
 void socket_release(struct sockd *sockd, struct socket *socket);
 void socket_set_peer(struct sockd *sockd, struct socket *socket, struct socket *peer);
 
-/* ---- name.c
- * ------------------------------------------------------------------------------------------ */
+/* ---- name.c ---------------------------------------------------------------------------------- */
 
 /* The address at the start of the declared memory, checked as Linux does: ST_INVAL. A pathname is
  * cut at its first NUL. */
@@ -311,8 +308,7 @@ void name_release(struct sockd *sockd, struct name *name);
 /* getsockname's bytes: length 2 for an unnamed socket. */
 void address_out(const struct socket *socket, struct address *out);
 
-/* ---- message.c: queued data
- * ------------------------------------------------------------------------ */
+/* ---- message.c: queued data ------------------------------------------------------------------ */
 
 /* What Linux 6.12 charges for one buffer: `head` bytes in its linear part and `paged` in pages. */
 uint32_t charge_for(uint32_t head, uint32_t paged);
@@ -335,8 +331,7 @@ static inline uint32_t message_unread(const struct message *message)
     return message->length - message->consumed;
 }
 
-/* ---- send and receive
- * ---------------------------------------------------------------------------- */
+/* ---- send and receive ------------------------------------------------------------------------ */
 
 struct send {
     struct ipc_call *call;
@@ -380,8 +375,7 @@ bool datagram_may_send(const struct socket *socket, const struct socket *other);
 /* The count limit that keeps `socket` from queueing at `other`. */
 bool datagram_room(const struct socket *socket, const struct socket *other);
 
-/* ---- rights.c, reclaim.c
- * ---------------------------------------------------------------------------- */
+/* ---- rights.c, reclaim.c --------------------------------------------------------------------- */
 
 struct session_object *session_object_find(struct sockd *sockd,
                                            uint64_t principal); /* NULL: none */
@@ -401,8 +395,7 @@ void doomed_drain(struct sockd *sockd);
 /* Find sockets that only each other's queues hold, and empty those queues. */
 void orphans_reclaim(struct sockd *sockd);
 
-/* ---- the other kinds
- * ------------------------------------------------------------------------------- */
+/* ---- the other kinds ------------------------------------------------------------------------- */
 
 uint32_t object_poll(const struct object *object, uint32_t events);
 enum status pipe_read(struct sockd *sockd, struct pipe_end *end, struct ipc_call *call,
@@ -416,8 +409,7 @@ enum status event_read(struct sockd *sockd, struct event *event, struct ipc_call
 enum status event_write(struct sockd *sockd, struct event *event, struct ipc_call *call,
                         uint64_t length, bool nowait, uint64_t *count);
 
-/* ---- operations, for the tables in core.c and io.c
- * ------------------------------------------------ */
+/* ---- operations, for the tables in core.c and io.c ------------------------------------------- */
 
 extern const struct io_server sockd_io;
 #define SOCKD_OP(name, ...) enum status op_##name(void *state, struct ipc_call *call, __VA_ARGS__)

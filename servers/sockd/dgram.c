@@ -110,8 +110,7 @@ enum status datagram_send(struct sockd *sockd, struct socket *socket, struct sen
     return status;
 }
 
-/* ---- receiving
- * --------------------------------------------------------------------------------------- */
+/* ---- receiving ------------------------------------------------------------------------------- */
 
 static enum status datagram_nothing(struct sockd *sockd, struct socket *socket,
                                     struct receive *receive)

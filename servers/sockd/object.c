@@ -8,8 +8,7 @@
 
 #define HANDLES_LEAST 64u
 
-/* ---- badges
- * ------------------------------------------------------------------------------------------ */
+/* ---- badges ---------------------------------------------------------------------------------- */
 
 static bool handles_grow(struct sockd *sockd)
 {
@@ -66,8 +65,7 @@ enum status socket_of_call(const struct sockd *sockd, struct socket **socket)
     return ST_OK;
 }
 
-/* ---- users
- * ------------------------------------------------------------------------------------------- */
+/* ---- users ----------------------------------------------------------------------------------- */
 
 const struct credentials *caller_credentials(const struct sockd *sockd, uint64_t principal)
 {
@@ -128,8 +126,7 @@ void user_uncharge(struct sockd *sockd, struct user *user, uint64_t bytes)
     sockd->queued -= bytes;
 }
 
-/* ---- life
- * -------------------------------------------------------------------------------------------- */
+/* ---- life ------------------------------------------------------------------------------------ */
 
 enum status object_create(struct sockd *sockd, enum object_kind kind, size_t size,
                           uint64_t principal, void *out)
@@ -196,8 +193,7 @@ void object_unref(struct sockd *sockd, struct object *object)
     mem_free(object);
 }
 
-/* ---- what holds it
- * ----------------------------------------------------------------------------------- */
+/* ---- what holds it --------------------------------------------------------------------------- */
 
 /* Keep count of sockets that could be part of an unreachable cycle. */
 static void orphan_note(struct sockd *sockd, struct object *object)
@@ -297,8 +293,7 @@ void objects_reap(struct sockd *sockd)
     }
 }
 
-/* ---- waiting
- * ----------------------------------------------------------------------------------------- */
+/* ---- waiting --------------------------------------------------------------------------------- */
 
 void object_wake(struct sockd *sockd, struct object *object, uint32_t events)
 {

@@ -151,8 +151,7 @@ enum status op_get_option(void *state, struct ipc_call *call,
     return status;
 }
 
-/* ---- setting
- * ----------------------------------------------------------------------------------------- */
+/* ---- setting --------------------------------------------------------------------------------- */
 
 static int32_t buffer_size(int32_t asked, bool force, int32_t least)
 {

@@ -14,8 +14,7 @@ struct session_object *session_object_find(struct sockd *sockd, uint64_t princip
     return session ? (struct session_object *)object_find(sockd, session->badge) : NULL;
 }
 
-/* ---- the end of rights
- * ------------------------------------------------------------------------------- */
+/* ---- the end of rights ----------------------------------------------------------------------- */
 
 /* Slots still to be dropped need one effect each; what does not fit waits for the next entry. */
 static bool slots_drop(struct sockd *sockd, struct rights *rights)
@@ -60,8 +59,7 @@ void doomed_drain(struct sockd *sockd)
     }
 }
 
-/* ---- the stage
- * --------------------------------------------------------------------------------------- */
+/* ---- the stage ------------------------------------------------------------------------------- */
 
 /* Descriptors are our own descriptions or gates of servers that init vouches for; anything else
  * could pose as one. */
@@ -173,8 +171,7 @@ void stage_give_back(struct sockd *sockd, uint64_t principal, struct rights *rig
         rights_unref(sockd, rights);
 }
 
-/* ---- delivery
- * ---------------------------------------------------------------------------------------- */
+/* ---- delivery -------------------------------------------------------------------------------- */
 
 /* Entries [from, to) into the reply. Slots move out unless somebody else still needs them
  * (MSG_PEEK). */

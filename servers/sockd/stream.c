@@ -78,8 +78,7 @@ enum status stream_send(struct sockd *sockd, struct socket *socket, struct send 
     return ST_OK;
 }
 
-/* ---- receiving
- * --------------------------------------------------------------------------------------- */
+/* ---- receiving ------------------------------------------------------------------------------- */
 
 /* Fewer bytes than SO_RCVLOWAT asks for, and more may come: the sender has room. */
 static bool below_low_water(const struct socket *socket, const struct receive *receive)

@@ -68,7 +68,8 @@ class Terminal:
 
 def shell_command():
     if lib.NO_LOG:
-        return [str(lib.SOURCE / "tools/lib/linux-run"), "--no-install", "--tty", "--timeout", "120", "--", "/bin/sh", "-l"]
+        return [str(lib.SOURCE / "tools/lib/linux-run"), "--no-install", "--cpu", lib.LINUX_CPU, "--tty", "--timeout", "120",
+                "--", "/bin/sh", "-l"]
     return [str(lib.SOURCE / "tools/run"), "--no-install", "--no-build", "--build-dir", str(lib.BUILD), "--timeout", "120"]
 
 

@@ -182,8 +182,7 @@ static void session_make(uint64_t principal)
     W.as = before;
 }
 
-/* ---- calls as a program makes them
- * ------------------------------------------------------------------------------- */
+/* ---- calls as a program makes them ----------------------------------------------------------- */
 
 static long sk(int type)
 {
@@ -401,9 +400,7 @@ static struct counts counts_get(void)
     return counts;
 }
 
-/* ---- fixture
- * -------------------------------------------------------------------------------------------------------
- */
+/* ---- fixture --------------------------------------------------------------------------------- */
 
 static void credentials_set(unsigned process, uint32_t pid, uint32_t uid)
 {

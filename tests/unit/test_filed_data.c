@@ -157,6 +157,23 @@ static void full_memory(void **state)
     t_close(f);
 }
 
+static void contents_leave_a_reserve(void **state)
+{
+    (void)state;
+    w->filed.config.heap_size = (mem_in_use() + 200000) / 15 * 16;
+    int f = t_open("/f", O_CREAT | O_RDWR, 0600);
+    int count = t_write(f, big, 300000);
+    assert_in_range(count, 65536, 200000);
+    assert_int_equal(t_write(f, big, 100000), -ENOSPC);
+    struct io_allocate_request rq = {0, 0, 1 << 30};
+    assert_int_equal(t_call((uint64_t)f, IO_ALLOCATE, &rq, sizeof(rq)), -ENOSPC);
+    assert_int_equal(t_fstat(f).size, count);
+    assert_int_equal(t_create("/g"), 0);
+    assert_int_equal(t_truncate(f, 0), 0);
+    assert_int_equal(t_write(f, big, 65536), 65536);
+    t_close(f);
+}
+
 static void seeking(void **state)
 {
     (void)state;
@@ -253,7 +270,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(shared_offset), TEST(big_files), TEST(append), TEST(sparse_is_cheap), TEST(truncation),
-        TEST(bad_memory_changes_nothing), TEST(full_memory), TEST(seeking), TEST(allocation),
+        TEST(bad_memory_changes_nothing), TEST(full_memory), TEST(contents_leave_a_reserve), TEST(seeking), TEST(allocation),
         TEST(polling_and_ioctl), TEST(random_against_array),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

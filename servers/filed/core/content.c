@@ -154,6 +154,12 @@ void content_truncate(struct content *content, uint64_t size)
         content_trim(content);
 }
 
+bool filed_has_room(const struct filed *filed, uint64_t length)
+{
+    uint64_t heap = filed->config.heap_size;
+    return mem_in_use() + least(length, FILED_CHUNK) <= heap - FILED_RESERVE(heap);
+}
+
 /* Pages of 4 KiB, as tmpfs counts: those of the archive that no chunk replaces, and those of the chunks. */
 uint64_t content_blocks(const struct content *content)
 {

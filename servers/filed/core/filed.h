@@ -32,6 +32,7 @@
 #define FILED_SYMLINKS_MAX 40u
 #define FILED_RECORDS 32768u               /* most bytes of directory records in one answer */
 #define FILED_CHUNK 65536u                 /* granularity of written content */
+#define FILED_RESERVE(heap) ((heap) / 16)  /* bytes of the heap that contents leave to names, opens and locks */
 #define FILED_IO_MAX 0x7ffff000u           /* most bytes one read or write moves, as in Linux */
 
 /* What the shell, or a test, gives a filed. Times are ns since the epoch. */
@@ -245,8 +246,10 @@ uint8_t *content_reserve(struct content *content, uint64_t offset, uint64_t *len
 void content_truncate(struct content *content, uint64_t size); /* either way; cannot fail */
 void content_trim(struct content *content); /* give back what content_reserve got beyond the size */
 uint64_t content_blocks(const struct content *content); /* of 512 bytes */
+/* Before content_reserve: is the heap not so full that a chunk more would leave nothing to open files with? */
+bool filed_has_room(const struct filed *filed, uint64_t length);
 /* Zeros to read from. */
-#define FILED_ZEROS 65536u
+#define FILED_ZEROS 16384u
 extern const uint8_t filed_zeros[FILED_ZEROS];
 
 /* ---- descriptions and badges (description.c) ---------------------------------------------------- */

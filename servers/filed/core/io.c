@@ -204,6 +204,9 @@ static enum status io_path_serve(void *state, struct ipc_call *call, struct io_p
     enum status status = find(filed, call, false, &description);
     if (status)
         return status;
+    /* getcwd(2) in a removed directory is ENOENT; a removed file still tells where it was. */
+    if (node_is_directory(description->node) && description->node->nlink == 0)
+        return ST_NOENT;
     size_t length = entry_path(description->entry, filed->paths, sizeof(filed->paths));
     if (length == 0)
         return ST_NAMETOOLONG;
@@ -236,7 +239,7 @@ static enum status io_allocate_serve(void *state, struct ipc_call *call, const s
     struct content *content = &node->content;
     for (uint64_t at = (uint64_t)request->offset; at < (uint64_t)end;) {
         uint64_t length = (uint64_t)end - at;
-        if (!content_reserve(content, at, &length)) {
+        if (!filed_has_room(filed, length) || !content_reserve(content, at, &length)) {
             content_trim(content);
             return ST_NOSPC;
         }

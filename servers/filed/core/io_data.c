@@ -60,13 +60,13 @@ enum status io_read_serve(void *state, struct ipc_call *call, const struct io_re
  * Short when memory runs out half-way, NOSPC when at once. FAULT: size and offset are as before; bytes inside the old size
  * may already be the caller's new ones, as in Linux, and the repeated request writes them again.
  */
-static enum status file_write(struct ipc_call *call, struct content *content, uint64_t offset, uint64_t length,
-                              uint64_t *count)
+static enum status file_write(struct filed *filed, struct ipc_call *call, struct content *content, uint64_t offset,
+                              uint64_t length, uint64_t *count)
 {
     uint64_t done = 0;
     while (done < length) {
         uint64_t run = length - done;
-        uint8_t *memory = content_reserve(content, offset + done, &run);
+        uint8_t *memory = filed_has_room(filed, run) ? content_reserve(content, offset + done, &run) : NULL;
         if (!memory)
             break;
         enum status status = ipc_data_get(call, done, memory, run);
@@ -110,7 +110,7 @@ enum status io_write_serve(void *state, struct ipc_call *call, const struct io_w
         return ST_OK;
     if (offset > INT64_MAX - length)
         return ST_FBIG;
-    enum status status = file_write(call, &node->content, offset, length, &reply->count);
+    enum status status = file_write(filed, call, &node->content, offset, length, &reply->count);
     if (status)
         return status;
     struct caller caller = caller_of(filed, call);

@@ -30,12 +30,12 @@ class Parser(argparse.ArgumentParser):
         self.exit(EXIT_SYSTEM, f"aramid: {message}\n")
 
 
-def add_options(parser):
+def add_options(parser, cpu=DEFAULT_CPU):
     parser.add_argument("--rootfs", action="append", default=[], metavar="DIR",
                         help="lay this host directory over the guest's root; may be given again")
     parser.add_argument("--timeout", type=float, metavar="S", help="give up after S seconds: exit 124")
     parser.add_argument("--env", action="append", default=[], metavar="K=V", help="set a variable of the program")
-    parser.add_argument("--cpu", default=DEFAULT_CPU, metavar="MODEL", help="QEMU's -cpu (default: %(default)s)")
+    parser.add_argument("--cpu", default=cpu, metavar="MODEL", help="QEMU's -cpu (default: %(default)s)")
     parser.add_argument("--mem", default=DEFAULT_MEMORY, metavar="SIZE", help="memory (default: %(default)s)")
     parser.add_argument("--icount", action="store_true", help="the clock counts instructions: runs repeat exactly")
     parser.add_argument("--verbose", action="store_true", help="show the system's log on stderr")

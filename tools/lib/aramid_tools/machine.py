@@ -122,9 +122,7 @@ class Machine:
         """QEMU's exit status; None when it was ended here (timed_out, left)."""
         deadline = time.monotonic() + self.timeout if self.timeout else None
         open_lines = {self.user_out, self.system}
-        reading = self._stdin_usable()
-        if not reading:
-            self._input_ended()
+        reading = True
         try:
             while open_lines:
                 wait = None if deadline is None else max(0.0, deadline - time.monotonic())
@@ -160,13 +158,6 @@ class Machine:
         return self.qemu.stderr.read().decode("utf-8", "replace").strip()
 
     # ---- input ----
-
-    def _stdin_usable(self):
-        try:
-            os.fstat(self.stdin)
-            return True
-        except OSError:
-            return False
 
     def _input_ended(self):
         self.pending += EOT if self.terminal else DLE + EOT
