@@ -209,13 +209,13 @@ static long readlink_path(int dirfd, uint64_t user, uint64_t buffer, int size)
         path_end(&path);
         return ERR(NOENT);
     }
+    /* Into our own memory, which holds any target: the request does not say how long the program's buffer is. */
+    char target[LX_PATH_MAX];
     struct fs_read_link_reply reply = {0};
     do {
         struct path_request request;
         path_request_begin(&path, &request);
-        error = user_segment(&request.out, (void *)buffer, (uint64_t)size);
-        if (error)
-            break;
+        request.out = (struct ar_segment){(uint64_t)target, sizeof(target)};
         request.transfer.out_count = 1;
         error = POSIX_CALL(&request.retry, fs_read_link(path.target, path.length, flags, &reply, &request.transfer));
         if (error || request.retry.status != ST_REDIRECT)
@@ -225,7 +225,12 @@ static long readlink_path(int dirfd, uint64_t user, uint64_t buffer, int size)
     path_end(&path);
     if (error == ERR(INVAL) && (flags & FS_EMPTY_PATH))
         return ERR(NOENT);
-    return error ? error : (long)reply.count;
+    if (error)
+        return error;
+    uint64_t count = reply.count < (uint64_t)size ? reply.count : (uint64_t)size;
+    if (count > sizeof(target))
+        count = sizeof(target);
+    return user_write((void *)buffer, target, count) ? ERR(FAULT) : (long)count;
 }
 
 long sys_readlink(const uint64_t a[6])

@@ -81,7 +81,10 @@ static void idle(void)
         if (last && runnable(last))
             return;
         core.idle = 1;
-        arch_timer_arm(core.deadlines ? core.deadlines->deadline : arch_clock_ns() + 10 * SCHED_SLICE_NS);
+        uint64_t ring = arch_clock_ns() + 10 * SCHED_SLICE_NS; /* the log's input is looked at when the timer rings */
+        if (core.deadlines && core.deadlines->deadline < ring)
+            ring = core.deadlines->deadline;
+        arch_timer_arm(ring);
         arch_halt();
         core.idle = 0;
     }

@@ -89,6 +89,13 @@ bool account_may_map(struct procd *procd, struct process *process, int64_t pages
     return account_allows(procd, space->charged, (uint64_t)pages);
 }
 
+bool account_has_room(struct procd *procd)
+{
+    struct machine_counts counts;
+    procd->machine->counts(procd->context, &counts);
+    return counts.memory_free >= procd->memory_pages / 20;
+}
+
 /* A fault in memory that was not committed (a stack) may not take the last frames from the others. */
 bool account_full(struct procd *procd, struct process *process)
 {

@@ -37,8 +37,9 @@ static const char *segment_load(struct procd *procd, const uint8_t *blob, const 
         return "the heap is too small";
     struct region *region = &image->segments[image->segment_count++];
     *region = (struct region){.start = start, .end = end, .object = object, .flags = REGION_SYSTEM};
-    region->protection = (program->flags & ELF_READ ? PROTECT_READ : 0) | (program->flags & ELF_WRITE ? PROTECT_WRITE : 0)
-        | (program->flags & ELF_EXEC ? PROTECT_EXEC : 0);
+    region->protection = program->flags & ELF_READ ? PROTECT_READ : 0;
+    region->protection |= program->flags & ELF_WRITE ? PROTECT_WRITE : 0;
+    region->protection |= program->flags & ELF_EXEC ? PROTECT_EXEC : 0;
     if (!(program->flags & ELF_WRITE))
         region->flags |= REGION_SHARED;
     for (uint64_t page = 0; page * PAGE_SIZE < lead + program->file_size; page++) {

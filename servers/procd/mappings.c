@@ -17,7 +17,8 @@ static enum status range_check(uint64_t address, uint64_t length, uint64_t *end)
 }
 
 /* Where the mapping goes; what was there before goes when FIXED says so. */
-static enum status map_place(struct space *space, const struct proc_map_request *request, uint64_t *start, uint64_t *end)
+static enum status map_place(struct space *space, const struct proc_map_request *request, uint64_t *start,
+                             uint64_t *end)
 {
     bool fixed = request->flags & (PROC_MAP_FIXED | PROC_MAP_FIXED_NOREPLACE);
     uint64_t length = (request->length + PAGE_SIZE - 1) & ~(PAGE_SIZE - 1);
@@ -26,7 +27,8 @@ static enum status map_place(struct space *space, const struct proc_map_request 
     if (request->length > USER_END)
         return ST_NOMEM;
     if (!fixed) {
-        *start = region_find_gap(space, length, request->flags & PROC_MAP_HINT ? request->address & ~(PAGE_SIZE - 1) : 0);
+        uint64_t hint = request->flags & PROC_MAP_HINT ? request->address & ~(PAGE_SIZE - 1) : 0;
+        *start = region_find_gap(space, length, hint);
         *end = *start + length;
         return *start ? ST_OK : ST_NOMEM;
     }
@@ -54,8 +56,9 @@ enum status op_map(void *state, struct ipc_call *call, const struct proc_map_req
     if (status)
         return status;
     uint64_t pages = (region.end - region.start) / PAGE_SIZE;
-    bool charged = request->protection && !(request->flags & PROC_MAP_STACK);
-    int64_t freed = region_charge_change(space, region.start, region.end, 0);
+    /* Shared memory costs us its object even without access. */
+    bool charged = (request->protection && !(request->flags & PROC_MAP_STACK)) || request->flags & PROC_MAP_SHARED;
+    int64_t freed = -(int64_t)region_charged_pages(space, region.start, region.end);
     if (charged && !account_may_map(state, process, (int64_t)pages + freed))
         return ST_NOMEM;
     if (space->mapped + pages > process->limits[LIMIT_AS].soft / PAGE_SIZE)
@@ -179,8 +182,10 @@ enum status op_grow_slots(void *state, struct ipc_call *call, const struct proc_
     struct thread *caller = procd_caller(procd, call);
     if (!caller)
         return ST_PERM;
-    return procd->machine->slots_grow(procd->context, caller->process->slots, (uint32_t)request->slot) ? ST_OK
-                                                                                                       : ST_NOMEM;
+    if (!account_has_room(procd))
+        return ST_NOMEM;
+    bool grown = procd->machine->slots_grow(procd->context, caller->process->slots, (uint32_t)request->slot);
+    return grown ? ST_OK : ST_NOMEM;
 }
 
 enum status op_fault_fixup(void *state, struct ipc_call *call, const struct proc_fault_fixup_request *request)

@@ -197,6 +197,7 @@ struct job *job_join(struct process *parent);        /* NULL: memory is out */
 void job_leave(struct job *job);
 bool account_may_fork(struct procd *procd, struct process *parent, struct job *job);
 bool account_may_map(struct procd *procd, struct process *process, int64_t pages);
+bool account_has_room(struct procd *procd); /* for kernel objects that no mapping pays for */
 bool account_full(struct procd *procd, struct process *process);
 
 /* ---- the requests, by file; see proc.toml ---- */

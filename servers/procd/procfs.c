@@ -9,7 +9,10 @@
 #define PATH_MAX_BYTES 4096u
 #define SNAPSHOT_MAX 65536u
 
-enum open_flag { O_ACCESS = 3, O_CREATE = 0100, O_EXCLUSIVE = 0200, O_DIRECTORY_ONLY = 0200000, O_NOT_FOLLOW = 0400000, O_PATH_ONLY = 010000000 };
+enum open_flag {
+    O_ACCESS = 3, O_CREATE = 0100, O_EXCLUSIVE = 0200, O_DIRECTORY_ONLY = 0200000, O_NOT_FOLLOW = 0400000,
+    O_PATH_ONLY = 010000000
+};
 enum mode_bits { MODE_DIRECTORY = 0040555, MODE_FILE = 0100444, MODE_LINK = 0120777 };
 
 struct description {
@@ -117,7 +120,8 @@ static enum status procfs_fs_open(void *state, struct ipc_call *call, const stru
     struct procd *procd = state;
     struct procfs_node node;
     size_t whole;
-    enum status status = request_node(procd, call, request->path_length, !(request->flags & O_NOT_FOLLOW), &node, &whole);
+    bool follow = !(request->flags & O_NOT_FOLLOW);
+    enum status status = request_node(procd, call, request->path_length, follow, &node, &whole);
     if (status)
         return status;
     if ((request->flags & (O_CREATE | O_EXCLUSIVE)) == (O_CREATE | O_EXCLUSIVE))
@@ -172,7 +176,8 @@ static enum status procfs_fs_stat(void *state, struct ipc_call *call, const stru
     size_t whole;
     if (request->path_length == 0 && call->badge != BADGE_MOUNT && !(request->flags & FS_EMPTY_PATH))
         return ST_NOENT;
-    enum status status = request_node(state, call, request->path_length, !(request->flags & FS_NOFOLLOW), &node, &whole);
+    bool follow = !(request->flags & FS_NOFOLLOW);
+    enum status status = request_node(state, call, request->path_length, follow, &node, &whole);
     if (status)
         return status;
     const struct process *process = node.process;

@@ -149,6 +149,20 @@ uint64_t region_find_gap(const struct space *space, uint64_t length, uint64_t hi
     }
 }
 
+/* Pages charged now in [start, end). */
+uint64_t region_charged_pages(const struct space *space, uint64_t start, uint64_t end)
+{
+    uint64_t pages = 0;
+    for (unsigned i = region_after(space, start);
+         i < space->region_count && space->regions[i].start < end; i++) {
+        const struct region *region = &space->regions[i];
+        uint64_t low = region->start > start ? region->start : start;
+        uint64_t high = region->end < end ? region->end : end;
+        pages += region->flags & REGION_CHARGED ? (high - low) / PAGE_SIZE : 0;
+    }
+    return pages;
+}
+
 int64_t region_charge_change(const struct space *space, uint64_t start, uint64_t end, uint32_t protection)
 {
     int64_t change = 0;
@@ -160,7 +174,7 @@ int64_t region_charge_change(const struct space *space, uint64_t start, uint64_t
         uint64_t low = region->start > start ? region->start : start;
         uint64_t high = region->end < end ? region->end : end;
         int64_t pages = (int64_t)((high - low) / PAGE_SIZE);
-        change += (protection ? pages : 0) - (region->flags & REGION_CHARGED ? pages : 0);
+        change += (protection || region->flags & REGION_SHARED ? pages : 0) - (region->flags & REGION_CHARGED ? pages : 0);
     }
     return change;
 }

@@ -90,7 +90,7 @@ enum status space_protect(struct space *space, uint64_t start, uint64_t end, uin
         space->charged -= region_charge(region);
         region->protection = protection;
         if (!(region->flags & (REGION_STACK | REGION_SYSTEM)))
-            region->flags = protection ? region->flags | REGION_CHARGED
+            region->flags = protection || region->flags & REGION_SHARED ? region->flags | REGION_CHARGED
                                        : region->flags & ~(uint32_t)REGION_CHARGED;
         space->charged += region_charge(region);
         pages_update_rights(space, region);

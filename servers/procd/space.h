@@ -89,6 +89,7 @@ void region_merge(struct space *space, uint64_t start, uint64_t end);
 bool region_overlaps(const struct space *space, uint64_t start, uint64_t end);
 uint64_t region_find_gap(const struct space *space, uint64_t length, uint64_t hint); /* 0: none */
 uint64_t region_charge(const struct region *region);      /* pages it counts for */
+uint64_t region_charged_pages(const struct space *space, uint64_t start, uint64_t end);
 /* Pages that would be charged in [start, end) if it had `protection`, less those charged now. */
 int64_t region_charge_change(const struct space *space, uint64_t start, uint64_t end, uint32_t protection);
 

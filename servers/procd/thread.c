@@ -116,6 +116,8 @@ enum status op_thread_create(void *state, struct ipc_call *call, const struct pr
     if (!caller)
         return ST_PERM;
     struct process *process = caller->process;
+    if (!account_has_room(procd))
+        return ST_AGAIN;
     uint32_t tid = id_allocate(procd);
     int area = area_take(process, ~0u);
     if (!tid || area < 0) {

@@ -3,11 +3,11 @@
  * SPDX-License-Identifier: MIT
  *
  * Mark from what is open (descriptions that somebody has, sessions with their stage and claim)
- * along receive and accept queues; an unmarked socket's queue can never be read, so the messages in
- * it that carry descriptors go, and with them what holds the cycle together. As in Linux this
- * happens when some socket closes, here only if an orphan (a socket that only rights hold) exists.
- * The cost is one pass over all objects and over the queues that carry descriptors. No recursion:
- * marked objects are chained through mark_next.
+ * along receive and accept queues. The queue of an unmarked socket can never be read, so all of it
+ * goes, and with it what holds the cycle together. As in Linux this happens when some socket
+ * closes, here only if an orphan (a socket that only rights hold) exists. The cost is one pass over
+ * all objects and over the queues that carry descriptors. No recursion: marked objects are chained
+ * through mark_next.
  */
 #include "core.h"
 
@@ -46,20 +46,6 @@ static void object_scan(struct object *object, struct object **work)
         mark(&embryo->object, work);
 }
 
-static void queue_strip(struct sockd *sockd, struct socket *socket)
-{
-    struct message *previous = NULL, *next;
-    for (struct message *message = socket->first; message && socket->rights_count; message = next) {
-        next = message->next;
-        if (!message->rights) {
-            previous = message;
-            continue;
-        }
-        message_unlink(socket, previous, message);
-        message_free(sockd, message);
-    }
-}
-
 void orphans_reclaim(struct sockd *sockd)
 {
     struct object *work = NULL;
@@ -77,5 +63,5 @@ void orphans_reclaim(struct sockd *sockd)
     }
     for (struct object *object = sockd->objects; object; object = object->next)
         if (object->kind == OBJECT_SOCKET && !object->marked)
-            queue_strip(sockd, socket_of(object));
+            messages_purge(sockd, socket_of(object));
 }

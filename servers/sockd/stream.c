@@ -192,8 +192,7 @@ static enum status stream_peek(struct sockd *sockd, struct socket *socket, struc
             receive->rights->refs++;
             break;
         }
-        if (receive->count == receive->length)
-            break;
+        /* Linux looks on even when the room is full, up to the first descriptors it finds. */
     }
     return receive->sender ? ST_OK : stream_nothing(sockd, socket, receive);
 }

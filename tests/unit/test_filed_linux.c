@@ -200,9 +200,12 @@ static void one_run(unsigned seed)
         act_as(people && rand() % 3 ? ALICE : ROOT);
         const char *what = step(p, q, &theirs, &ours);
         bool differs = stat_differs(p, false) || stat_differs(q, true) || stat_differs(".", true);
-        if (theirs != ours || differs)
+        if (theirs != ours || differs) {
+            act_as(ROOT);
+            clean();
             fail_msg("seed %u step %d: %s(%s, %s): Linux %d (%s), filed %d (%s)%s", seed, i, what, p, q, theirs,
                      strerror(-theirs), ours, strerror(-ours), differs ? ", and attributes differ" : "");
+        }
     }
 }
 

@@ -1,0 +1,57 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""check_docs.py REPOSITORY: every anchor `path/file:name` in docs/ names a file and a thing defined in it. TAP.
+
+What "defined" means depends on the file: a C function or type, an assembly label, an operation of a protocol, a Python
+function. A page that shows no anchor at all is not checked.
+"""
+import re
+import sys
+from pathlib import Path
+
+ANCHOR = re.compile(r"`([\w./-]+\.(?:c|h|asm|toml|py)):(\w+)`")
+MUST_HAVE = {"connect.md": 20}  # a walk with fewer anchors than this has lost its way
+
+DEFINITION = {
+    # At the start of a line: a declaration whose next significant thing is a body or, in a header, its end; or a type.
+    ".c": r"^(?!\s|#|\*|/)[^\n;=]*\b{name}\([^;{{]*\)\s*\{{|^(?:struct|enum|union) {name}\b[^;]*\{{",
+    ".h": r"^(?!\s|#|\*|/)[^\n=]*\b{name}\(|^(?:struct|enum|union) {name}\b[^;]*\{{|^#define {name}\b",
+    ".asm": r"^{name}:",
+    ".toml": r'^name = "{name}"$',
+    ".py": r"^\s*def {name}\(",
+}
+
+
+def problem(root, path, name):
+    """None, or what is wrong with the anchor."""
+    file = root / path
+    if not file.is_file():
+        return f"no such file: {path}"
+    if not re.search(DEFINITION[file.suffix].format(name=name), file.read_text(), re.M):
+        return f"{path} defines no {name}"
+    return None
+
+
+def main(root):
+    pages = sorted((root / "docs").glob("*.md"))
+    print(f"1..{len(pages)}")
+    for number, page in enumerate(pages, 1):
+        wrong, count = [], 0
+        for line_number, line in enumerate(page.read_text().splitlines(), 1):
+            for path, name in ANCHOR.findall(line):
+                count += 1
+                if text := problem(root, path, name):
+                    wrong.append(f"docs/{page.name}:{line_number}: {text}")
+        if count < MUST_HAVE.get(page.name, 0):
+            wrong.append(f"docs/{page.name}: {count} anchors, expected at least {MUST_HAVE[page.name]}")
+        print(f"{'not ok' if wrong else 'ok'} {number} - docs/{page.name}, {count} anchors")
+        for text in wrong:
+            print("# " + text)
+    if "connect.md" not in [page.name for page in pages]:
+        print("Bail out! docs/connect.md is missing")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1])))
