@@ -196,6 +196,16 @@ static void accept_queue_release(struct sockd *sockd, struct socket *socket)
     socket->accept_count = 0;
 }
 
+/* Data that the peer sent and nobody read. Linux passes over one empty message at the head of the
+ * queue (it takes it for consumed out-of-band data), which a SEQPACKET program can see. */
+static bool socket_unread(const struct socket *socket)
+{
+    const struct message *message = socket->first;
+    if (message && message_unread(message) == 0)
+        message = message->next;
+    return message;
+}
+
 void socket_release(struct sockd *sockd, struct socket *socket)
 {
     socket->dead = true;
@@ -213,7 +223,7 @@ void socket_release(struct sockd *sockd, struct socket *socket)
     waiters_destroy(&socket->room, sockd->effects);
     if (socket->peer) {
         if (socket_connection_based(socket))
-            peer_hang_up(sockd, socket->peer, socket->first);
+            peer_hang_up(sockd, socket->peer, socket_unread(socket));
         socket_set_peer(sockd, socket, NULL);
     }
     accept_queue_release(sockd, socket);
