@@ -65,7 +65,7 @@ def check_rootfs(root):
 
 
 def check_timeout(root):
-    run = lib.aramid(["/bin/sh", "-c", "echo started; sleep 1000"], root, 6)
+    run = lib.aramid(["/bin/sh", "-c", "echo started; sleep 1000; true"], root, 6)
     lib.require_equal("time-out: status", 124, run.status, run)
     lib.require_equal("time-out: what was printed before it is there", b"started\n", run.stdout, run)
     lib.require(re.search(rb"^aramid: ", run.stderr, re.M) is not None, "time-out: a line 'aramid: …'", "aramid: …", run.stderr)

@@ -1,12 +1,13 @@
 /*
  * A program that makes native system calls and tries to get what it was not given. SPDX-License-Identifier: MIT
  *
- * hostile SOCK_STAGE SOCK_SOCKET_PAIR PROC_SPAWN CONSOLE_SET_MODE PROC_ATTACH… : labels of the protocols, from their TOML
- * files, so that nothing here copies a number of them. Prints "refused: WHAT" or "GRANTED: WHAT".
+ * hostile STAGE LABEL:WORDS:CAPS… : labels of the protocols, from their TOML files, so that nothing here copies a number of
+ * them. Prints "refused: WHAT" or "GRANTED: WHAT".
  */
 #include "hostile.h"
 
 #define SLOTS 33000u /* descriptors, threads: as far as any capability of a process lies */
+#define STATUS_PERM 1
 #define STATUS_BADF 9
 #define SLOT_NOTIFICATION POSIX_THREAD_SLOT(0, POSIX_TS_NOTIFICATION)
 
@@ -116,6 +117,16 @@ static void foreign_slots(void)
 /* The only capabilities of ours that no server made are notifications; none may travel as a descriptor. */
 static void home_made_descriptor(uint64_t stage)
 {
+    int pair[2]; /* one honest descriptor first: libposix opens this thread's session with sockd for it */
+    union { char room[CMSG_SPACE(sizeof(int))]; struct cmsghdr align; } control = {0};
+    struct iovec vector = {.iov_base = "x", .iov_len = 1};
+    struct msghdr message = {.msg_iov = &vector, .msg_iovlen = 1, .msg_control = &control,
+                             .msg_controllen = sizeof control};
+    struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+    *header = (struct cmsghdr){.cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS, .cmsg_len = CMSG_LEN(sizeof(int))};
+    memcpy(CMSG_DATA(header), &(int){1}, sizeof(int));
+    socketpair(AF_UNIX, SOCK_STREAM, 0, pair);
+    printf("an honest descriptor: %d\n", (int)sendmsg(pair[0], &message, 0));
     HOSTILE_BUFFER->caps_out[0] = SLOT_NOTIFICATION;
     HOSTILE_BUFFER->recv_slot_count = 0;
     uint64_t status = call(POSIX_SLOT_SOCKD, stage, 1, 1, 0);
@@ -126,18 +137,22 @@ static void home_made_descriptor(uint64_t stage)
     HOSTILE_BUFFER->caps_out[0] = 0x7fffffff;
     verdict(call(POSIX_SLOT_SOCKD, stage, 1, 1, 0) >= 1000, "pass a slot that is not ours as a descriptor");
     verdict(call(POSIX_SLOT_SOCKD, stage, 1, 200, 0) >= 1000, "pass 200 capabilities in one message");
-    verdict(call(POSIX_SLOT_SOCKD, stage, 255, 0, 0) >= 1000 || 1, "send 255 words");
+    verdict(call(POSIX_SLOT_SOCKD, stage, 255, 0, 0) >= 1000, "send 255 words");
 }
 
 /* Operations that are init's, sent through this process's own gates. */
 static void privileged_operations(int count, char **labels)
 {
     for (int i = 0; i < count; i++) {
-        uint64_t label = strtoull(labels[i], NULL, 0), slot = label >> 8 == 6 ? POSIX_SLOT_PROCD : POSIX_SLOT_CONSOLED;
-        uint64_t status = call(slot, label, 3, 0, 1);
+        char *rest; /* label:words:capabilities, so that the request is well-formed */
+        uint64_t label = strtoull(labels[i], &rest, 0), slot = label >> 8 == 6 ? POSIX_SLOT_PROCD : POSIX_SLOT_CONSOLED;
+        unsigned words = (unsigned)strtoul(rest + 1, &rest, 0), caps = (unsigned)strtoul(rest + 1, NULL, 0);
+        for (unsigned c = 0; c < caps; c++)
+            HOSTILE_BUFFER->caps_out[c] = POSIX_SLOT_FD + c;
+        uint64_t status = call(slot, label, words, caps, 1);
         char what[64];
         snprintf(what, sizeof what, "operation %s, which is init's: status %d", labels[i], (int)status);
-        verdict(status != 0, what);
+        verdict(status == STATUS_PERM, what);
     }
 }
 
@@ -168,7 +183,8 @@ static void afterwards(void)
     if (socketpair(AF_UNIX, SOCK_STREAM, 0, pair) == 0 && write(pair[0], "alive", 5) == 5)
         read(pair[1], room, 5);
     int fd = open("/etc/passwd", O_RDONLY);
-    printf("afterwards: sockets %s, files %d\n", room, read(fd, room, 4) == 4);
+    char start[4];
+    printf("afterwards: sockets %s, files %d\n", room, read(fd, start, 4) == 4);
     int status = in_child((int (*)(void *))random_requests, (void *)1); /* and a fork with yet other requests */
     printf("afterwards: fork %d\n", status >= 0);
 }

@@ -20,7 +20,7 @@ static int skipped(long number)
         SYS_exit, SYS_exit_group, SYS_rt_sigreturn, SYS_fork, SYS_vfork, SYS_clone, SYS_pause, SYS_kill, SYS_tkill, SYS_tgkill,
         SYS_reboot, SYS_vhangup, SYS_mmap, SYS_munmap, SYS_mprotect, SYS_mremap, SYS_brk, SYS_madvise, SYS_mlock, SYS_munlock,
         SYS_mlockall, SYS_remap_file_pages, SYS_arch_prctl, SYS_alarm, SYS_setitimer, SYS_ptrace, SYS_msync,
-        SYS_rt_sigqueueinfo, SYS_rt_tgsigqueueinfo, SYS_sync, 329 /* pkey_mprotect */, 334 /* rseq: takes any address, and
+        SYS_rt_sigqueueinfo, SYS_rt_tgsigqueueinfo, SYS_sync, SYS_setrlimit /* no processor time left */, 329 /* pkey_mprotect */, 334 /* rseq: takes any address, and
         the kernel ends the process when it uses it */,
     };
     for (unsigned i = 0; i < sizeof list / sizeof *list; i++)
