@@ -62,6 +62,8 @@ def _run(names, tests):
     if not log.exists():
         raise ToolError(f"meson test ended with status {done.returncode} before it ran a test (its message is above)")
     records = [json.loads(line) for line in log.read_text().splitlines()]
+    for record in records: # meson writes 'aramid:unit / NAME'
+        record["name"] = record["name"].rpartition(" ")[2].rpartition(":")[2]
     failed = [record for record in records if record["result"] not in GOOD and record["result"] != "SKIP"]
     skipped = [record["name"] for record in records if record["result"] == "SKIP"]
     sys.stdout.flush()
@@ -69,7 +71,7 @@ def _run(names, tests):
         _show_failure(record)
     if skipped:
         print(f"skipped: {' '.join(skipped)}")
-    seen = {record["name"].rpartition(":")[2].rpartition(" ")[2] for record in records}
+    seen = {record["name"] for record in records}
     lost = [name for name in names if name not in seen] # a test that leaves no record did not pass
     return len(records) - len(failed) - len(skipped), [record["name"] for record in failed] + lost
 
