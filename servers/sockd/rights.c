@@ -16,13 +16,15 @@ struct session_object *session_object_find(struct sockd *sockd, uint64_t princip
 
 /* ---- the end of rights ----------------------------------------------------------------------- */
 
-/* Slots still to be dropped need one effect each; what does not fit waits for the next entry. */
+/* Bounds the work of one request; the rest waits for the next entry. */
+enum { DROPS_AT_ONCE = 512 };
+
 static bool slots_drop(struct sockd *sockd, struct rights *rights)
 {
     while (rights->count) {
         struct right *right = &rights->list[rights->count - 1];
         if (!right->object && right->slot) {
-            if (sockd->effects->count >= IPC_EFFECTS_MAX / 2) /* the rest is for wake-ups */
+            if (sockd->effects->count >= DROPS_AT_ONCE)
                 return false;
             ipc_drop(sockd->effects, right->slot);
         }

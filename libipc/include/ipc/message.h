@@ -46,9 +46,9 @@ struct ipc_effect {
     enum ipc_effect_kind kind;
     uint64_t value;
 };
-/* A growing list; `ipc_effect_add` never fails (it is sized so that one request's bounded work fits; a core that
- * needs more drains with `more`, see ipc/server.h). */
-#define IPC_EFFECTS_MAX 1024
+/* `ipc_effect_add` never fails: one change wakes each session at most once an object, and there are fewer threads than
+ * this; what else a request leaves behind is bounded by the core that makes it. */
+#define IPC_EFFECTS_MAX 16384
 struct ipc_effects {
     unsigned count;
     struct ipc_effect list[IPC_EFFECTS_MAX];
