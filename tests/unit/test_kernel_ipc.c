@@ -282,20 +282,31 @@ static void test_retype_changes_nothing_on_error(void **state)
 
 static void test_nested_cnodes_are_destroyed_without_recursion(void **state)
 {
-    enum { DEPTH = 100, FIRST = 400 };
+    enum { DEPTH = 20000, CHAIN = 400, NEXT = 401, PLACE = 1 };
     (void)state;
-    /* a chain of leaves, each holding the next in its slot 7, a gate's copy in its slot 9 */
-    for (unsigned i = 0; i < DEPTH; i++)
-        assert_int_equal(host_invoke(host_main, UNTYPED, AR_UNTYPED_RETYPE, AR_CNODE, AR_LEAF_BITS, FIRST + i, 1), AR_OK);
-    for (unsigned i = DEPTH - 1; i > 0; i--) {
-        struct cnode *outer = (struct cnode *)host_slot(FIRST + i - 1)->object;
-        cap_copy(&outer->slots[9], host_slot(COPY), AR_ALL);
-        cap_move(&outer->slots[i % 2 ? 7 : 0], host_slot(FIRST + i));
+    /* CNodes of two slots, each in slot 1 of the next (in slot 0 of every third), the first holds a copy of the gate */
+    assert_int_equal(host_invoke(host_main, UNTYPED, AR_UNTYPED_RETYPE, AR_CNODE, 1, CHAIN, 1), AR_OK);
+    cap_copy(&((struct cnode *)host_slot(CHAIN)->object)->slots[PLACE], host_slot(COPY), AR_ALL);
+    for (unsigned i = 1; i < DEPTH; i++) {
+        assert_int_equal(host_invoke(host_main, UNTYPED, AR_UNTYPED_RETYPE, AR_CNODE, 1, NEXT, 1), AR_OK);
+        cap_move(&((struct cnode *)host_slot(NEXT)->object)->slots[i % 3 ? PLACE : 0], host_slot(CHAIN));
+        cap_move(host_slot(CHAIN), host_slot(NEXT));
     }
     struct gate *gate = (struct gate *)host_slot(GATE)->object;
-    assert_int_equal(gate->copies, DEPTH);
-    cap_delete(host_slot(FIRST));
+    assert_int_equal(gate->copies, 2);
+    cap_delete(host_slot(CHAIN));
     assert_int_equal(gate->copies, 1);
+}
+
+static void test_revoking_a_copy_leaves_its_siblings(void **state)
+{
+    (void)state;
+    host_invoke(host_main, AR_CAP_SELF, AR_CNODE_COPY, COPY2, AR_CAP_SELF, COPY, AR_ALL);
+    assert_int_equal(host_invoke(host_main, AR_CAP_SELF, AR_CNODE_REVOKE, COPY, 0, 0, 0), AR_OK);
+    assert_int_equal(host_slot(COPY2)->type, AR_GATE);
+    assert_int_equal(host_invoke(host_main, AR_CAP_SELF, AR_CNODE_REVOKE, GATE, 0, 0, 0), AR_OK);
+    assert_int_equal(host_slot(COPY)->type, AR_NULL);
+    assert_int_equal(host_slot(COPY2)->type, AR_NULL);
 }
 
 static void test_priority_needs_authority(void **state)
@@ -362,6 +373,7 @@ int main(void)
         TEST(test_revoking_an_untyped_returns_it_whole),
         TEST(test_retype_changes_nothing_on_error),
         TEST(test_nested_cnodes_are_destroyed_without_recursion),
+        TEST(test_revoking_a_copy_leaves_its_siblings),
         TEST(test_priority_needs_authority),
         TEST(test_bulk_data_stays_in_the_declared_segments),
         TEST(test_every_type_refuses_every_foreign_invocation),
