@@ -282,14 +282,14 @@ static void test_retype_changes_nothing_on_error(void **state)
 
 static void test_nested_cnodes_are_destroyed_without_recursion(void **state)
 {
-    enum { DEPTH = 20000, CHAIN = 400, NEXT = 401, PLACE = 1 };
+    enum { DEPTH = 60000, CHAIN = 400, NEXT = 401, PLACE = 1 };
     (void)state;
-    /* CNodes of two slots, each in slot 1 of the next (in slot 0 of every third), the first holds a copy of the gate */
+    /* CNodes of two slots, each in slot 1 of the next (in slot 0 of every sixteenth), the first holds a copy of the gate */
     assert_int_equal(host_invoke(host_main, UNTYPED, AR_UNTYPED_RETYPE, AR_CNODE, 1, CHAIN, 1), AR_OK);
     cap_copy(&((struct cnode *)host_slot(CHAIN)->object)->slots[PLACE], host_slot(COPY), AR_ALL);
     for (unsigned i = 1; i < DEPTH; i++) {
         assert_int_equal(host_invoke(host_main, UNTYPED, AR_UNTYPED_RETYPE, AR_CNODE, 1, NEXT, 1), AR_OK);
-        cap_move(&((struct cnode *)host_slot(NEXT)->object)->slots[i % 3 ? PLACE : 0], host_slot(CHAIN));
+        cap_move(&((struct cnode *)host_slot(NEXT)->object)->slots[i % 16 ? PLACE : 0], host_slot(CHAIN));
         cap_move(host_slot(CHAIN), host_slot(NEXT));
     }
     struct gate *gate = (struct gate *)host_slot(GATE)->object;
