@@ -77,7 +77,6 @@ static void kernel_counts(void *machine, struct machine_counts *counts)
     objects_counts(counts);
     counts->nodes = kernel_slots_nodes();
     counts->threads = kernel_threads_count();
-    counts->slots = server_slots_in_use();
 }
 
 const struct procd_machine_ops kernel_machine_ops = {

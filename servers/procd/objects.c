@@ -246,8 +246,15 @@ void objects_count_tables(int change)
     table_count += (uint64_t)(int64_t)change;
 }
 
+/* Slots of objects that were made once and are kept for re-use, in use or not: their number only grows. */
+static uint32_t slots_kept(void)
+{
+    return frame_count + cells_made[0] + cells_made[1] + notifications_made;
+}
+
 void objects_counts(struct machine_counts *counts)
 {
+    counts->slots = server_slots_in_use() - slots_kept();
     counts->frames = frame_count - frames_free;
     counts->tables = table_count;
     counts->memory_total = total_pages;

@@ -7,6 +7,7 @@ reference Linux.
 """
 import difflib
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -82,16 +83,40 @@ def _on_host(where, argv, rootfs, timeout, stdin):
         return _finish(where, command, stdin, timeout + SLACK, None)
 
 
-def aramid(argv, rootfs=None, timeout=60, stdin=b"", options=()):
-    """Run argv on Aramid. `options`: further arguments of tools/run, before `--`."""
+# What the servers count; files that a program leaves behind are its own business.
+LEAK_LINE = re.compile(r"aramid-leak: (\w+\.\w+) (\d+) (\d+)")
+MAY_CHANGE = ("fs.nodes", "fs.heap", "sock.heap")
+
+
+def leak_counts(run):
+    """{count: (before, after)} of a run with leakcheck=1."""
+    return {m[1]: (int(m[2]), int(m[3])) for m in map(LEAK_LINE.search, run.log.splitlines()) if m}
+
+
+def _require_no_leaks(argv, run):
+    if run.status in (124, 125):  # the machine was stopped, and nobody counted
+        return
+    counts = leak_counts(run)
+    wrong = {name: pair for name, pair in counts.items() if pair[0] != pair[1] and name not in MAY_CHANGE}
+    if len(counts) < 14 or wrong:
+        require(False, f"{argv[0]}: frames, slots, descriptions and sockets are back at their starting counts",
+                "14 or more counts, before = after", wrong or counts, run)
+
+
+def aramid(argv, rootfs=None, timeout=60, stdin=b"", options=(), leaves_processes=False):
+    """Run argv on Aramid. `options`: further arguments of tools/run, before `--`. Unless it `leaves_processes` running,
+    every count of the servers must be afterwards what it was before."""
     if ON_HOST:
         return _on_host("aramid", argv, rootfs, timeout, stdin)
     if NO_LOG:
         return linux(argv, rootfs, timeout, stdin, options)
     with tempfile.TemporaryDirectory(prefix="aramid-test-") as work:
         log = os.path.join(work, "log")
-        command = aramid_command(argv, rootfs, timeout, ["--log", log, *options])
-        return _finish("aramid", command, stdin, timeout + SLACK, log)
+        command = aramid_command(argv, rootfs, timeout, ["--log", log, "--boot", "leakcheck=1", *options])
+        run = _finish("aramid", command, stdin, timeout + SLACK, log)
+    if not leaves_processes:
+        _require_no_leaks(argv, run)
+    return run
 
 
 def aramid_command(argv, rootfs=None, timeout=60, options=()):

@@ -13,7 +13,6 @@ HOSTILE_VERDICTS = 20  # at least so many things are tried
 # aramid-leak counts that need not come back exactly, with how much may stay: heaps keep free lists and tables.
 MAY_STAY = {"fs.heap": 65536, "sock.heap": 65536}
 CAP_LINE = re.compile(r"aramid-cap: (\w+) (\d+) (\w+) (\d+) ([0-9a-f]+) (\d+)")
-LEAK_LINE = re.compile(r"aramid-leak: (\w+\.\w+) (\d+) (\d+)")
 
 
 def label(protocol, operation):
@@ -118,9 +117,9 @@ sleep 100 & kill -9 $!; wait $! 2> /dev/null; sh -c 'kill -SEGV $$' 2> /dev/null
 
 
 def check_leaks(root):
-    run = lib.aramid(["/bin/sh", "-c", LEAK_SCRIPT], root, 180, options=["--boot", "leakcheck=1"])
+    run = lib.aramid(["/bin/sh", "-c", LEAK_SCRIPT], root, 180)
     lib.require(run.stdout.endswith(b"done\n") and run.status == 0, "leak test: the script ran", run=run)
-    counts = {m[1]: (int(m[2]), int(m[3])) for m in map(LEAK_LINE.search, run.log.splitlines()) if m}
+    counts = lib.leak_counts(run)
     lib.require(len(counts) >= 14, "leak test: the servers were asked", 14, len(counts), run)
     for name, (before, after) in sorted(counts.items()):
         lib.require(abs(after - before) <= MAY_STAY.get(name, 0), f"{name} is back at its starting count", before, after)

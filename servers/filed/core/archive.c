@@ -285,7 +285,7 @@ static enum status member_add(struct archive *archive, const struct member *memb
 
 enum status filed_add_archive(struct filed *filed, const void *blob, size_t size, size_t *bad_offset)
 {
-    struct ipc_effects effects = {.count = 0}; /* nobody waits and no gate is held yet: it stays empty */
+    static struct ipc_effects effects; /* nobody waits and no gate is held yet: it stays empty */
     struct archive archive = {.filed = filed, .bytes = blob, .size = size};
     enum status status = ST_OK;
     filed->effects = &effects;
