@@ -28,14 +28,20 @@ static void wake(struct tcb *tcb)
     sched_ready(tcb);
 }
 
-static void wake_receiver(struct tcb *receiver)
+/* The receiver is off its queue already: let go of the reply object it offered and make it ready. */
+static void receiver_done(struct tcb *receiver)
 {
-    queue_remove(&receiver->waiting_on->receivers, receiver);
     if (receiver->reply) {
         receiver->reply->receiver = NULL;
         receiver->reply = NULL;
     }
     wake(receiver);
+}
+
+static void wake_receiver(struct tcb *receiver)
+{
+    queue_remove(&receiver->waiting_on->receivers, receiver);
+    receiver_done(receiver);
 }
 
 /* ---- sending ------------------------------------------------------------------------------------- */
@@ -77,18 +83,22 @@ static bool deliver(struct tcb *sender, struct tcb *receiver, struct reply *repl
     return true;
 }
 
-/* `sender` is blocked (BLOCKED_CALL or BLOCKED_FAULT) and has its badge: deliver now or queue. */
+/* `sender` is blocked (BLOCKED_CALL or BLOCKED_FAULT) and has its badge: deliver now or queue. The receiver leaves its
+ * queue before the transfer: a capability that moves in may be the last copy of a gate of this very endpoint, and the
+ * closed message must then go to somebody else. */
 static void send(struct tcb *sender, struct endpoint *endpoint)
 {
     struct tcb *receiver = endpoint->receivers.head;
-    if (receiver) {
-        struct reply *reply = receiver->reply;
-        if (deliver(sender, receiver, reply, endpoint))
-            wake_receiver(receiver);
+    if (!receiver) {
+        sender->waiting_on = endpoint;
+        queue_append(&endpoint->senders, sender);
         return;
     }
-    sender->waiting_on = endpoint;
-    queue_append(&endpoint->senders, sender);
+    queue_remove(&endpoint->receivers, receiver);
+    if (deliver(sender, receiver, receiver->reply, endpoint))
+        receiver_done(receiver);
+    else
+        queue_append(&endpoint->receivers, receiver);
 }
 
 static enum ar_error call_target(struct tcb *caller, struct endpoint **endpoint)

@@ -145,6 +145,24 @@ static void test_own_gate_is_unwrapped(void **state)
     assert_int_equal(server->buffer->received[0].value, 0x1234);
 }
 
+static void test_moving_the_last_copy_to_its_own_server(void **state)
+{
+    (void)state;
+    host_invoke(host_main, UNTYPED, AR_UNTYPED_RETYPE, AR_GATE, 0, GATE2, 1);
+    host_invoke(host_main, GATE2, AR_GATE_BIND, ENDPOINT, 5, 0, 0);
+    host_invoke(host_main, AR_CAP_SELF, AR_CNODE_COPY, COPY2, AR_CAP_SELF, GATE2, AR_SEND);
+    client->buffer->caps_out[0] = COPY2 | AR_CAP_MOVE;
+    receive(AR_NO_DEADLINE);
+    assert_int_equal(call((uint64_t[]){7, 0, 0, 0}, 1), -1);
+    assert_int_equal(AR_INFO_LABEL(server->regs.rsi), AR_LABEL_USER);
+    assert_int_equal(server->regs.rdx, 7);
+    assert_int_equal(server->buffer->received[0].value, 5);
+    assert_int_equal(host_syscall(server, AR_SYS_REPLY, REPLY, 0, NULL, 0, 0), AR_OK);
+    receive(0);
+    assert_int_equal(AR_INFO_LABEL(server->regs.rsi), AR_LABEL_CLOSED);
+    assert_int_equal(server->regs.rdi, 5);
+}
+
 static void test_foreign_gate_shows_its_issuer(void **state)
 {
     (void)state;
@@ -362,6 +380,7 @@ int main(void)
         TEST(test_closed_is_received_before_waiting_calls),
         TEST(test_caps_move_all_or_none),
         TEST(test_own_gate_is_unwrapped),
+        TEST(test_moving_the_last_copy_to_its_own_server),
         TEST(test_foreign_gate_shows_its_issuer),
         TEST(test_a_copy_cannot_bind_or_read_the_gate),
         TEST(test_destroying_the_endpoint_wakes_everyone),

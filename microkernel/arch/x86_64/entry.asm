@@ -154,7 +154,8 @@ trap:
     mov [rax + TCB_RFLAGS], rcx
     pop rcx
     mov [rax + TCB_RSP], rcx
-    cld
+    push qword 2                            ; no AC (it would switch SMAP off), no DF, nothing else of the user's
+    popfq
     lea rsp, [kernel_stack_top]
     call trap_handle
     jmp leave
