@@ -4,7 +4,6 @@ import argparse
 import json
 import statistics
 import subprocess
-import sys
 import time
 
 from aramid_tools import build, linux, packages
@@ -29,35 +28,32 @@ def _seconds_to_first_byte(command):
 
 
 def boot(runs):
-    """From the command to the first byte of the same program on both systems: /bin/busybox echo."""
+    """From the command to the first byte of the same program on both systems: /bin/busybox echo. One row."""
     program = ["--timeout", str(BOOT_LIMIT_SECONDS), "--no-install", "--", "/bin/busybox", "echo", "x"]
-    commands = {"aramid": [str(ROOT / "tools/run"), "--no-build", *program],
-                "linux": [str(ROOT / "tools/lib/linux-run"), *program]}
-    result = {"bench": "boot", "unit": "s", "runs": runs,
-              "linux_kernel": linux.kernel_version(linux.kernel())}
-    samples = {name: [] for name in commands}
-    for name, command in commands.items():
-        _seconds_to_first_byte(command) # warms the page cache on each side; not counted
-        samples[name] = [_seconds_to_first_byte(command) for _ in range(runs)]
-    for name, values in samples.items():
-        result[name] = {"median": statistics.median(values), "least": min(values), "most": max(values)}
-    result["ratio"] = result["linux"]["median"] / result["aramid"]["median"]
-    return result
+    commands = ([str(ROOT / "tools/run"), "--no-build", *program], [str(ROOT / "tools/lib/linux-run"), *program])
+    kernel = linux.kernel_version(linux.kernel())
+    medians = []
+    for command in commands:
+        _seconds_to_first_byte(command)  # warms the page cache on each side; not counted
+        medians.append(statistics.median(_seconds_to_first_byte(command) for _ in range(runs)))
+    ours, peer = medians
+    return [{"suite": "boot", "row": "command to the first program's first byte", "unit": "s", "ours": round(ours, 3),
+             "peer": round(peer, 3), "peer_name": f"Linux {kernel}", "ratio": round(ours / peer, 3),
+             "limit": BOOT_GOAL_SECONDS}]
 
 
-def _print(result):
-    print(f"From the command to the first program's first byte, {result['runs']} runs, wall time, QEMU without KVM:")
-    for name, label in (("aramid", "Aramid"), ("linux", f"Linux {result['linux_kernel']}")):
-        row = result[name]
-        print(f"  {label:34} {row['median']:6.2f} s   ({row['least']:.2f} to {row['most']:.2f})")
-    print(f"  Aramid is {result['ratio']:.1f} times as quick; its goal is under {BOOT_GOAL_SECONDS:.0f} s: "
-          f"{'met' if result['aramid']['median'] < BOOT_GOAL_SECONDS else 'missed'}")
+def _print(rows, runs):
+    print(f"Median of {runs} runs, wall time, both systems in the same QEMU without KVM; ratio is ours to theirs.")
+    for row in rows:
+        met = "met" if row["ours"] <= row["limit"] else "missed"
+        print(f"  {row['suite']}: {row['row']}: {row['ours']:.2f} {row['unit']}, {row['peer_name']} {row['peer']:.2f} "
+              f"{row['unit']}, ratio {row['ratio']:.2f}; the limit of {row['limit']:.0f} {row['unit']} is {met}")
 
 
 def main(argv):
     parser = argparse.ArgumentParser(prog="tools/bench", description="Measure Aramid beside Linux in the same QEMU.")
     parser.add_argument("bench", nargs="?", default="boot", metavar="BENCH", help=f"boot; not yet: {', '.join(LATER)}")
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_argument("--json", action="store_true", help="print one JSON object a row")
     parser.add_argument("--runs", type=int, default=5, help="runs a system (default: %(default)s)")
     parser.add_argument("--no-install", action="store_true", help="install nothing; say what is missing")
     arguments = parser.parse_args(argv)
@@ -70,10 +66,10 @@ def main(argv):
     packages.ensure(not arguments.no_install)
     build.build_system()
     say("measuring; about half a minute")
-    result = boot(arguments.runs)
+    rows = boot(arguments.runs)
     if arguments.json:
-        json.dump(result, sys.stdout, indent=2)
-        print()
+        for row in rows:
+            print(json.dumps(row, ensure_ascii=False))
     else:
-        _print(result)
+        _print(rows, arguments.runs)
     return 0
