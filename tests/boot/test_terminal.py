@@ -66,11 +66,15 @@ class Terminal:
         return None
 
 
-def shell_command():
+def command(*words):
     if lib.NO_LOG:
-        return [str(lib.SOURCE / "tools/lib/linux-run"), "--no-install", "--cpu", lib.LINUX_CPU, "--tty", "--timeout", "120",
-                "--", "/bin/sh", "-l"]
-    return [str(lib.SOURCE / "tools/run"), "--no-install", "--no-build", "--build-dir", str(lib.BUILD), "--timeout", "120"]
+        return [str(lib.SOURCE / "tools/lib/linux-run"), "--no-install", "--cpu", lib.LINUX_CPU, "--timeout", "120", *words]
+    return [str(lib.SOURCE / "tools/run"), "--no-install", "--no-build", "--build-dir", str(lib.BUILD), "--timeout", "120",
+            *words]
+
+
+def shell_command():
+    return command("--tty", "--", "/bin/sh", "-l") if lib.NO_LOG else command()
 
 
 def session():
@@ -118,8 +122,22 @@ def leave_by_escape():
     lib.require(t.end() is not None, "Ctrl-A x leaves")
 
 
+def three_at_once():
+    """poll, select and epoll over the terminal, a socket and a pipe together."""
+    with lib.Tree() as tree:
+        tree.add(lib.program("waitall.musl"), "test/waitall")
+        t = Terminal(command("--rootfs", str(tree.seal()), "--tty", "--", "/test/waitall"))
+        for call in (b"poll", b"select", b"epoll"):
+            t.expect(call + rb": socket x\n" + call + rb": pipe x\n" + call + rb": type\n",
+                     f"{call.decode()}: the socket, then the pipe", 40)
+            t.type(b"typed\r")
+            t.expect(call + rb": terminal typed\n", f"{call.decode()}: then the terminal")
+        lib.require_equal("waitall's status", 0, t.end())
+
+
 if lib.ON_HOST:
     sys.exit("test_terminal.py needs a machine: ARAMID_TEST_ON=linux or Aramid")
 session()
 leave_by_escape()
+three_at_once()
 lib.finish()
