@@ -130,7 +130,7 @@ static long time_set(struct attributes *set, uint64_t bit, int64_t seconds, int6
         return 0;
     set->what |= bit;
     if (nanoseconds == LX_UTIME_NOW) {
-        *time = (int64_t)clock_realtime_ns();
+        *time = IO_TIME_NOW; /* the server's clock, with whatever else it stamps now */
         return 0;
     }
     if (nanoseconds < 0 || nanoseconds >= (int64_t)NS_PER_SECOND)

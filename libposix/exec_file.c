@@ -48,11 +48,6 @@ long exec_open(struct exec_state *state, const char *path, int dirfd, uint64_t u
 {
     struct path walk;
     unsigned kind;
-    /* busybox runs its applets by this name; it is a name of our own image, not of a file that procd could open. */
-    if (strcmp(path, "/proc/self/exe") == 0 && process.exe[0]) {
-        path = process.exe;
-        user_path = 0;
-    }
     long error = user_path ? path_begin(&walk, dirfd, user_path, false) : path_begin_text(&walk, path, strlen(path));
     if (error)
         return error;

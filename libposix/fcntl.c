@@ -123,6 +123,22 @@ static long lock_base(const struct fd_info *info, int whence, int64_t *base)
     return whence == 0 ? 0 : ERR(INVAL);
 }
 
+/* Set once the process has made a record lock: from then on each close of a file unlocks it, as POSIX wants it. A child of
+ * fork has none and keeps the mark, which costs it a request a close. */
+static volatile bool records_locked;
+
+void files_fd_closing(int fd)
+{
+    struct fd_info info;
+    if (!records_locked || fd_begin2(fd, NULL, &info))
+        return;
+    struct posix_retry retry = {.server = info.server, .no_wait = true};
+    struct io_lock_reply reply;
+    if (info.server == ISSUER_FILED)
+        POSIX_CALL(&retry, io_lock(info.slot, 2, LX_F_UNLCK, 0, 0, IO_NOWAIT, &reply));
+    fd_end(&info);
+}
+
 static long lock_record(const struct fd_info *info, enum linux_fcntl command, uint64_t user)
 {
     struct linux_flock lock;
@@ -152,6 +168,8 @@ static long lock_record(const struct fd_info *info, enum linux_fcntl command, ui
         return ERR(OVERFLOW);
     struct posix_retry retry = {.server = info->server};
     struct io_lock_reply reply;
+    if (!query && command < LX_F_OFD_GETLK && info->server == ISSUER_FILED)
+        records_locked = true;
     error = POSIX_CALL(&retry, io_lock(info->slot, query ? 1 : wait ? 3 : 2, (uint64_t)lock.type, start, lock.length,
                                        wait ? 0 : IO_NOWAIT, &reply));
     if (error || !query)

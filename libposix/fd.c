@@ -184,6 +184,8 @@ int fd_dup_to(int fd, int to, bool cloexec)
 {
     int result = to;
     bool closed = false;
+    if (fd_valid(fd) && fd != to)
+        files_fd_closing(to);
     lock_take(&process.lock);
     if (!fd_valid(fd) || to < 0 || (uint32_t)to >= process.nofile_soft || to >= POSIX_FD_MAX) {
         result = -LINUX_EBADF;
@@ -210,6 +212,7 @@ int fd_dup_to(int fd, int to, bool cloexec)
 
 int fd_close(int fd)
 {
+    files_fd_closing(fd);
     lock_take(&process.lock);
     if (!fd_valid(fd)) {
         lock_release(&process.lock);

@@ -54,6 +54,18 @@ long path_redirect(struct path *path, struct path_request *request, uint64_t res
 /* As open(2) without the table: the description's gate is left in receive slot 0. 0 or -errno. */
 long path_open(struct path *path, uint64_t flags, uint64_t mode, unsigned *kind, unsigned *server);
 
+/* ---- the process's own names (path_self.c) ------------------------------------------------------- */
+
+/* If the path is, or leads through, /proc/self/fd/N, cwd or exe: it becomes the path that the link leads to. *fd >= 0: it
+ * is this descriptor, to which no path leads; -1: ask as usual. `last`: also if the link is all of the path. 0 or -errno. */
+long path_own_follow(struct path *path, bool last, int *fd);
+/* filed answered XDEV: /dev/stdin and its like lead into /proc. true: the path is now the one there, to be tried again. */
+bool path_own_alias(struct path *path);
+/* readlink of such a name: the target's length, 0 when it is none of these, or -errno. */
+long path_own_read(const struct path *path, char *target, uint64_t size);
+/* Another gate to the same description, left in receive slot 0. 0 or -errno. */
+long path_own_duplicate(int fd, unsigned *kind, unsigned *server);
+
 /* ---- descriptors (open.c) ------------------------------------------------------------------------- */
 
 /* IO_KIND_* of a descriptor in use, asked once and remembered; 0 when its server does not say. */

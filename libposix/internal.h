@@ -243,6 +243,8 @@ void fd_close_on_exec(void);
 /* Called by fd.c and defined by the files half, which keeps something per descriptor (epoll sets): a descriptor closed; a
  * descriptor `fd` made as a copy of `from`. Called without the process lock. */
 void files_fd_closed(int fd);
+/* Before a descriptor, if it is one, is closed: it still works. */
+void files_fd_closing(int fd);
 void files_fd_duplicated(int from, int fd);
 /* Around fork, in the parent's thread: take and release the files half's own locks, so that the child gets none held. */
 void files_fork_lock(void);

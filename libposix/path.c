@@ -150,6 +150,10 @@ static long console_descriptor(struct path *path, uint64_t flags, unsigned *kind
 /* Who made the descriptor is read off the capability: the working directory may lie in another server's mount. */
 long path_open(struct path *path, uint64_t flags, uint64_t mode, unsigned *kind, unsigned *server)
 {
+    int fd = -1;
+    long own = path_own_follow(path, !(flags & LX_O_NOFOLLOW), &fd);
+    if (own || fd >= 0)
+        return own ? own : path_own_duplicate(fd, kind, server);
     for (;;) {
         *server = path->server;
         if (path->server == ISSUER_CONSOLED)
@@ -159,6 +163,8 @@ long path_open(struct path *path, uint64_t flags, uint64_t mode, unsigned *kind,
         struct fs_open_reply reply;
         long error = POSIX_CALL(&request.retry,
                                 fs_open(path->target, path->length, flags, mode, &reply, &request.transfer));
+        if (error == ERR(XDEV) && path_own_alias(path))
+            return path_open(path, flags, mode, kind, server); /* once: what it is now is no alias */
         if (error)
             return error;
         if (request.retry.status != ST_REDIRECT) {

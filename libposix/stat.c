@@ -6,6 +6,8 @@
 /* fs.stat's answer begins with the fields of io.stat. */
 _Static_assert(offsetof(struct fs_stat_reply, ctime) == offsetof(struct io_stat_reply, ctime), "same fields");
 
+static long stat_descriptor(int fd, struct fs_stat_reply *reply);
+
 /* Either a descriptor's description (an empty path and AT_EMPTY_PATH) or a path. */
 static long stat_get(int dirfd, uint64_t user, uint64_t flags, struct fs_stat_reply *reply)
 {
@@ -22,12 +24,25 @@ static long stat_get(int dirfd, uint64_t user, uint64_t flags, struct fs_stat_re
         path_end(&path);
         return error;
     }
+    int own = -1;
+    error = path_own_follow(&path, !(flags & LX_AT_SYMLINK_NOFOLLOW), &own);
+    if (error || own >= 0) {
+        path_end(&path);
+        return error ? error : stat_descriptor(own, reply);
+    }
     do {
         struct path_request request;
         path_request_begin(&path, &request);
         error = POSIX_CALL(&request.retry,
                            fs_stat(path.target, path.length, flags & LX_AT_SYMLINK_NOFOLLOW ? FS_NOFOLLOW : 0, reply,
                                    &request.transfer));
+        if (error == ERR(XDEV) && path_own_alias(&path)) {
+            error = path_own_follow(&path, true, &own);
+            if (!error && own < 0)
+                continue;
+            path_end(&path);
+            return error ? error : stat_descriptor(own, reply);
+        }
         if (error || request.retry.status != ST_REDIRECT)
             break;
         error = path_redirect(&path, &request, reply->rest);
@@ -167,11 +182,23 @@ static long access_path(int dirfd, uint64_t user, uint32_t mode, uint32_t flags)
         path_end(&path); /* a socket or a terminal: its owner may do what it was opened for */
         return 0;
     }
+    int own = -1;
+    error = path_own_follow(&path, !(flags & LX_AT_SYMLINK_NOFOLLOW), &own);
+    if (error || own >= 0) {
+        path_end(&path); /* a descriptor without a path: as above */
+        return error;
+    }
     do {
         struct path_request request;
         path_request_begin(&path, &request);
         struct fs_access_reply reply;
         error = POSIX_CALL(&request.retry, fs_access(path.target, path.length, fs_flags, mode, &reply, &request.transfer));
+        if (error == ERR(XDEV) && path_own_alias(&path)) {
+            error = path_own_follow(&path, true, &own);
+            if (error || own >= 0)
+                break;
+            continue;
+        }
         if (error || request.retry.status != ST_REDIRECT)
             break;
         error = path_redirect(&path, &request, reply.rest);
@@ -204,13 +231,19 @@ static long readlink_path(int dirfd, uint64_t user, uint64_t buffer, int size)
     if (error)
         return error;
     /* An empty path reads the link that an O_PATH descriptor stands for; nothing else has one. */
-    uint64_t flags = FS_NOFOLLOW | (path.length == 0 ? FS_EMPTY_PATH : 0);
+    char target[LX_PATH_MAX];
+    long own = path_own_read(&path, target, sizeof(target));
+    if (own) {
+        path_end(&path);
+        if (own > size)
+            own = size;
+        return own < 0 ? own : user_write((void *)buffer, target, (size_t)own) ? ERR(FAULT) : own;
+    }
+    uint64_t flags = FS_NOFOLLOW | (path.length == 0 ? FS_EMPTY_PATH : 0) | (uint64_t)sizeof(target) << 32;
     if (path.length == 0 && !(path.held && path.server == ISSUER_FILED && path.dir.slot != POSIX_SLOT_CWD)) {
         path_end(&path);
         return ERR(NOENT);
     }
-    /* Into our own memory, which holds any target: the request does not say how long the program's buffer is. */
-    char target[LX_PATH_MAX];
     struct fs_read_link_reply reply = {0};
     do {
         struct path_request request;
