@@ -226,10 +226,6 @@ static void names_set(struct exec_state *state)
 {
     struct posix_thread *thread = thread_self();
     const char *base = state->path;
-    /* busybox runs its applets through this and renames itself by PR_SET_NAME, which procd has no request for (yet):
-     * the applet's name from the start comes to the same. */
-    if (strcmp(base, "/proc/self/exe") == 0)
-        base = state->arguments.at;
     for (const char *c = base; *c; c++)
         if (*c == '/' && c[1])
             base = c + 1;

@@ -11,7 +11,7 @@ static struct clone_request plan;
 
 void posix_fork_child(uint64_t pid, uint64_t tid);
 
-static long fork_now(const struct clone_request *request, bool vfork)
+static long fork_now(const struct clone_request *request, uint64_t flags)
 {
     struct posix_thread *thread = thread_self();
     struct proc_fork_reply reply;
@@ -19,7 +19,7 @@ static long fork_now(const struct clone_request *request, bool vfork)
     locks_take_all();
     plan = *request;
     plan.fs_base = (request->flags & LINUX_CLONE_SETTLS) ? request->tls : fs_base_read();
-    enum status status = proc_fork(POSIX_SLOT_PROCD, vfork ? PROC_FORK_VFORK : 0, thread->stack_top, fd_slot_limit(),
+    enum status status = proc_fork(POSIX_SLOT_PROCD, flags, thread->stack_top, fd_slot_limit(),
                                    request->exit_signal, &reply);
     locks_release_all();
     return status ? status_to_errno(status) : (long)reply.pid;
@@ -47,7 +47,8 @@ static long clone_process(const struct clone_request *request)
                   request->flags);
         return -LINUX_EINVAL;
     }
-    long pid = fork_now(request, vfork);
+    bool share = vfork && request->flags & LINUX_CLONE_VM;
+    long pid = fork_now(request, (vfork ? PROC_FORK_VFORK : 0) | (share ? PROC_FORK_SHARE : 0));
     if (pid < 0)
         return pid;
     if (request->flags & LINUX_CLONE_PARENT_SETTID) {

@@ -216,6 +216,13 @@ enum { PR_SET_PDEATHSIG = 1, PR_GET_PDEATHSIG = 2, PR_GET_DUMPABLE = 3, PR_SET_D
        PR_SET_KEEPCAPS = 8, PR_SET_NAME = 15, PR_GET_NAME = 16, PR_CAPBSET_READ = 23, PR_SET_NO_NEW_PRIVS = 38,
        PR_GET_NO_NEW_PRIVS = 39 };
 
+static long name_tell(const char name[16])
+{
+    uint64_t words[2];
+    memcpy(words, name, sizeof(words));
+    return PROC_CALL(proc_set_name(POSIX_SLOT_PROCD, words[0], words[1]));
+}
+
 long sys_prctl(const uint64_t a[6])
 {
     struct posix_thread *thread = thread_self();
@@ -229,7 +236,7 @@ long sys_prctl(const uint64_t a[6])
             return length;
         memset(thread->name, 0, sizeof(thread->name));
         memcpy(thread->name, name, sizeof(name) - 1);
-        return 0;
+        return name_tell(thread->name);
     case PR_GET_NAME:
         return user_write((void *)a[1], thread->name, sizeof(thread->name));
     case PR_GET_PDEATHSIG:

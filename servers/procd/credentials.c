@@ -26,6 +26,15 @@ void credentials_publish(struct procd *procd, struct process *process)
     procd->credentials[process->credential_index] = process->credentials;
 }
 
+/* Ids stay readable in the dead entries, for whoever is still looking at a message; the pid is what lives. */
+void credentials_mark_dead(struct procd *procd, const struct process *process)
+{
+    procd->credentials[process->credential_index].pid = 0;
+    for (unsigned i = 0; process->credentials_renewed && i < CREDENTIALS_MAX; i++)
+        if (procd->credentials[i].pid == process->pid)
+            procd->credentials[i].pid = 0;
+}
+
 void credentials_release(struct procd *procd, unsigned index)
 {
     procd->credential_used[index] = 0;
@@ -39,6 +48,7 @@ static enum status credentials_renew(struct procd *procd, struct process *proces
         return ST_AGAIN;
     credentials_release(procd, process->credential_index);
     process->credential_index = index;
+    process->credentials_renewed = true;
     process->credentials = *changed;
     credentials_publish(procd, process);
     for (struct thread *thread = process->threads; thread; thread = thread->next)

@@ -24,6 +24,8 @@ static void process_strip(struct procd *procd, struct process *process)
         thread_end(procd, process->threads);
     procd->machine->slots_destroy(procd->context, process->slots);
     process->slots = 0;
+    credentials_mark_dead(procd, process);
+    process_memory_ends(process);
     space_destroy(&process->space);
     signals_remove(&process->signals, ~0ull);
     process->timer_ns = 0;
@@ -43,6 +45,7 @@ void process_exit(struct procd *procd, struct process *process, uint32_t status,
 {
     if (process->state == PROCESS_ZOMBIE)
         return;
+    core = core && process->limits[LIMIT_CORE].soft > 0; /* nobody writes core files, but wait(2) says what Linux would */
     process->exit_status = signal ? signal | (core ? 0x80u : 0) : status & 0xff00;
     process_strip(procd, process);
     process->state = PROCESS_ZOMBIE;

@@ -126,7 +126,8 @@ static enum status fork_fill(struct procd *procd, struct thread *caller, struct 
     struct process *parent = caller->process;
     uint64_t area = POSIX_AREA(caller->area);
     area_take(child, caller->area);
-    if (!process_place(procd, child, caller->area) || space_fork(&child->space, &parent->space, area) != ST_OK)
+    bool share = request->flags & PROC_FORK_SHARE;
+    if (!process_place(procd, child, caller->area) || space_fork(&child->space, &parent->space, area, share) != ST_OK)
         return ST_NOMEM;
     uint32_t limit = request->slot_limit > POSIX_SLOT_FD_END ? POSIX_SLOT_FD_END : (uint32_t)request->slot_limit;
     if (!procd->machine->slots_copy(procd->context, child->slots, parent->slots, POSIX_SLOT_CWD, 16 - POSIX_SLOT_CWD))
@@ -196,6 +197,33 @@ void process_vfork_done(struct procd *procd, struct process *process)
     waiters_wake(&process->vfork_waiters, ~0u, procd->effects);
 }
 
+void process_memory_ends(struct process *process)
+{
+    for (struct process *child = process->children; child; child = child->next_sibling)
+        if (child->space.lender == &process->space)
+            child->space.lender = NULL;
+}
+
+void process_set_name(struct process *process, const char name[16])
+{
+    memcpy(process->name, name, sizeof(process->name));
+    process->name[sizeof(process->name) - 1] = 0;
+    for (char *c = process->name; *c; c++)
+        if (*c < ' ' || *c > '~')
+            *c = '?';
+}
+
+enum status op_set_name(void *state, struct ipc_call *call, const struct proc_set_name_request *request)
+{
+    struct thread *caller = procd_caller(state, call);
+    if (!caller)
+        return ST_PERM;
+    const uint64_t words[2] = {request->first, request->second};
+    if (caller->tid == caller->process->pid)
+        process_set_name(caller->process, (const char *)words);
+    return ST_OK;
+}
+
 enum status op_exec_begin(void *state, struct ipc_call *call)
 {
     struct procd *procd = state;
@@ -208,6 +236,7 @@ enum status op_exec_begin(void *state, struct ipc_call *call)
         if (thread != caller)
             thread_end(procd, thread);
     }
+    process_memory_ends(process);
     space_clear_user(&process->space);
     return ST_OK;
 }
@@ -234,11 +263,7 @@ enum status op_exec_end(void *state, struct ipc_call *call, const struct proc_ex
     }
     mem_free(process->path);
     mem_free(process->command);
-    memcpy(process->name, name, sizeof(name));
-    process->name[sizeof(name) - 1] = 0;
-    for (char *c = process->name; *c; c++)
-        if (*c < ' ' || *c > '~')
-            *c = '?';
+    process_set_name(process, name);
     process->path = path;
     process->path_length = strlen(path);
     process->command = command;

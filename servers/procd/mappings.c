@@ -127,7 +127,7 @@ static enum status remap_grow(struct procd *procd, struct space *space, const st
 {
     (void)procd;
     const struct region more = {.start = old_end, .end = new_end, .protection = region->protection,
-                                .flags = region->flags & ~(uint32_t)REGION_STACK};
+                                .flags = region->flags & ~(uint32_t)(REGION_STACK | REGION_BORROWED)};
     return space_add(space, &more, false);
 }
 

@@ -62,6 +62,7 @@ void page_fill(struct space *space, struct page *page, uint64_t address, uint32_
     page->frame = frame;
     page->mapping = 0;
     page->rights = 0;
+    page->lent = 0;
     chunk_of(space, address)->used++;
     if (++space->resident > space->resident_most)
         space->resident_most = space->resident;
@@ -80,6 +81,7 @@ static void page_free(struct space *space, struct page *page)
     page_unmap(space, page);
     frame_release(space, page->frame);
     page->frame = 0;
+    page->lent = 0;
     space->resident--;
 }
 
@@ -113,7 +115,7 @@ static unsigned page_allowed(const struct space *space, const struct region *reg
     unsigned rights = region->protection;
     if (rights)
         rights |= PROTECT_READ; /* the processor has no writable or executable page without it */
-    if (!(region->flags & REGION_SHARED) && space->frames->references[page->frame] > 1)
+    if (!(region->flags & REGION_SHARED) && !page->lent && space->frames->references[page->frame] > 1)
         rights &= ~(unsigned)PROTECT_WRITE;
     return rights;
 }
@@ -161,7 +163,13 @@ enum page_result page_present(struct space *space, struct region *region, uint64
     struct page *page = page_make(space, address);
     if (!page)
         return PAGE_NO_MEMORY;
-    if (!page->frame) {
+    struct region *theirs = NULL;
+    if (!page->frame && space->lender && region->flags & REGION_BORROWED)
+        theirs = region_find(space->lender, address);
+    if (theirs && !((theirs->flags | region->flags) & REGION_SHARED)) {
+        if (page_borrow(space, page, space->lender, theirs, address) != PAGE_OK)
+            return PAGE_NO_MEMORY;
+    } else if (!page->frame) {
         uint32_t frame = page_first_frame(space, region, address);
         if (!frame)
             return PAGE_NO_MEMORY; /* an empty chunk may stay; it goes with its range */
@@ -182,6 +190,21 @@ enum page_result page_present(struct space *space, struct region *region, uint64
         page->mapping = mapping & 0xfffffff;
     }
     page->rights = rights & 7;
+    return PAGE_OK;
+}
+
+enum page_result page_borrow(struct space *space, struct page *page, struct space *lender, struct region *theirs,
+                             uint64_t address)
+{
+    struct page *from = page_find(lender, address);
+    bool copy_due = from && theirs->protection & PROTECT_WRITE && !(page_allowed(lender, theirs, from) & PROTECT_WRITE);
+    if ((!from || copy_due) && page_present(lender, theirs, address, theirs->protection & PROTECT_WRITE) != PAGE_OK)
+        return PAGE_NO_MEMORY;
+    from = page_find(lender, address);
+    bool lend = from->lent || space->frames->references[from->frame] == 1; /* else text that forks share: not written */
+    frame_reference(space, from->frame);
+    page_fill(space, page, address, from->frame);
+    page->lent = from->lent = lend;
     return PAGE_OK;
 }
 
@@ -216,7 +239,9 @@ void page_move(struct space *space, uint64_t from, uint64_t to)
     page_unmap(space, old);
     struct page *new = page_make(space, to);
     new->frame = old->frame;
+    new->lent = old->lent;
     old->frame = 0;
+    old->lent = 0;
     chunk_of(space, from)->used--;
     chunk_of(space, to)->used++;
 }

@@ -13,7 +13,7 @@ const struct proc_server procd_proc_server = {
     .protect = op_protect, .remap = op_remap, .discard = op_discard, .grow_slots = op_grow_slots, .ids = op_ids,
     .set_ids = op_set_ids, .groups = op_groups, .set_group = op_set_group, .set_session = op_set_session,
     .foreground = op_foreground, .limit = op_limit, .usage = op_usage, .log = op_log,
-    .fault_fixup = op_fault_fixup, .counts = op_counts,
+    .fault_fixup = op_fault_fixup, .counts = op_counts, .set_name = op_set_name,
 };
 
 /* session.open: the gate's badge is the thread's, so that its closed message ends the right one. */

@@ -77,6 +77,7 @@ struct process {
     uint32_t slots;             /* the machine's */
     struct credentials credentials;
     unsigned credential_index;  /* process half of its threads' principals */
+    bool credentials_renewed;   /* entries that it gave up still say its pid */
     struct rlimit limits[PROC_RLIMIT_COUNT];
     struct job *job;
     /* signals */
@@ -173,6 +174,9 @@ void thread_end(struct procd *procd, struct thread *thread); /* its area goes to
 void process_exit(struct procd *procd, struct process *process, uint32_t status, unsigned signal, bool core);
 void process_reap(struct procd *procd, struct process *process); /* a zombie ends */
 void process_vfork_done(struct procd *procd, struct process *process);
+/* The process's memory goes: children that borrow it keep what they have. */
+void process_memory_ends(struct process *process);
+void process_set_name(struct process *process, const char name[16]);
 
 /* ---- signals.c ---- */
 /* To the process, or to `thread` alone. ST_AGAIN: the queue is full. May end the process. */
@@ -190,6 +194,8 @@ void regs_make_safe(struct ar_regs *regs, unsigned area);
 /* ---- credentials.c ---- */
 unsigned credentials_allocate(struct procd *procd);  /* CREDENTIALS_MAX: none */
 void credentials_publish(struct procd *procd, struct process *process);
+/* The process ended: no server finds its pid in the table any more. The entry is still taken. */
+void credentials_mark_dead(struct procd *procd, const struct process *process);
 void credentials_release(struct procd *procd, unsigned index);
 
 /* ---- account.c ---- */
@@ -233,6 +239,7 @@ PROC_OP(limit), struct proc_limit_reply *reply);
 PROC_OP(usage), struct proc_usage_reply *reply);
 PROC_OP(log));
 PROC_OP(fault_fixup));
+PROC_OP(set_name));
 enum status op_counts(void *state, struct ipc_call *call, struct proc_counts_reply *reply);
 
 /* ---- procfs.c ---- */

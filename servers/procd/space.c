@@ -37,6 +37,8 @@ void space_clear_user(struct space *space)
 {
     space_remove(space, 0, POSIX_BASE);
     space_remove(space, POSIX_END, UINT64_MAX);
+    space->lender = NULL;
+    space->lenders = 0;
 }
 
 /* Takes over the region's reference to its object, also when it fails. */
@@ -132,7 +134,7 @@ enum status space_move(struct space *space, uint64_t from, uint64_t old_length, 
     struct region region = *region_find(space, from);
     region.start = to;
     region.end = to + new_length;
-    region.flags &= ~(uint32_t)REGION_STACK;
+    region.flags &= ~(uint32_t)(REGION_STACK | REGION_BORROWED);
     if (region.object)
         region.object->references++;
     for (uint64_t offset = 0; offset < keep; offset += PAGE_SIZE)
@@ -150,7 +152,7 @@ static bool space_fork_page(struct space *child, struct region *region, struct s
     struct page *to = page_make(child, address);
     if (!to)
         return false;
-    bool copy = !(region->flags & REGION_SHARED) && region->protection & PROTECT_WRITE;
+    bool copy = !(region->flags & REGION_SHARED) && (region->protection & PROTECT_WRITE || from->lent);
     uint32_t frame = from->frame;
     if (copy) {
         frame = frame_take(child);
@@ -164,10 +166,25 @@ static bool space_fork_page(struct space *child, struct region *region, struct s
     return !copy || page_present(child, region, address, true) == PAGE_OK;
 }
 
+/* Does vfork lend the region? Not what is libposix's: the child's must be able to change alone. */
+static bool region_lendable(const struct region *region)
+{
+    return !(region->flags & (REGION_SHARED | REGION_SYSTEM)) && (region->end <= POSIX_BASE || region->start >= POSIX_END);
+}
+
+static bool space_lend_page(struct space *child, struct space *parent, uint64_t address)
+{
+    struct page *to = page_make(child, address);
+    return to && page_borrow(child, to, parent, region_find(parent, address), address) == PAGE_OK;
+}
+
 /* `child` is fresh. Of the thread areas only the one at area_address goes along. False leaves a part, to destroy. */
-enum status space_fork(struct space *child, struct space *parent, uint64_t area_address)
+enum status space_fork(struct space *child, struct space *parent, uint64_t area_address, bool share)
 {
     child->stack_limit = parent->stack_limit;
+    share = share && parent->lenders < LENDERS_MAX;
+    child->lender = share ? parent : NULL;
+    child->lenders = share ? parent->lenders + 1 : 0;
     if (!region_reserve(child, parent->region_count))
         return ST_NOMEM;
     for (unsigned i = 0; i < parent->region_count; i++) {
@@ -177,6 +194,8 @@ enum status space_fork(struct space *child, struct space *parent, uint64_t area_
             continue;
         if (region.object)
             region.object->references++;
+        region.flags &= ~(uint32_t)REGION_BORROWED;
+        region.flags |= share && region_lendable(&region) ? REGION_BORROWED : 0;
         region_insert(child, &region);
     }
     for (unsigned i = 0; i < parent->chunk_count; i++) {
@@ -184,7 +203,10 @@ enum status space_fork(struct space *child, struct space *parent, uint64_t area_
         for (unsigned p = 0; p < CHUNK_PAGES; p++) {
             uint64_t address = chunk->base + p * PAGE_SIZE;
             struct region *region = chunk->pages[p].frame ? region_find(child, address) : NULL;
-            if (region && !space_fork_page(child, region, parent, &chunk->pages[p], address))
+            if (!region)
+                continue;
+            if (!(region->flags & REGION_BORROWED ? space_lend_page(child, parent, address)
+                                                  : space_fork_page(child, region, parent, &chunk->pages[p], address)))
                 return ST_NOMEM;
         }
     }

@@ -5,6 +5,9 @@
  * exists from its first touch (or POPULATE, or fork's copy) until its region goes: it holds one reference to a frame,
  * and a mapping while the processor may see it. A private frame with more than one reference is never mapped
  * writable; the write fault copies it. A shared region's frames belong to its object, which every fork shares.
+ *
+ * vfork lends: lender and borrower refer to the same frames, and both may write, because a frame with a lent page is
+ * referred to by lent pages alone (fork copies it, whatever its protection).
  */
 #ifndef PROCD_SPACE_H
 #define PROCD_SPACE_H
@@ -32,6 +35,7 @@ enum region_flag {
     REGION_SYSTEM = 2,  /* libposix's: no request of the process touches it */
     REGION_STACK = 4,   /* grows down on faults */
     REGION_CHARGED = 8, /* its whole length counts in `charged` */
+    REGION_BORROWED = 16, /* since vfork: a first touch gives the page that the lender has there */
 };
 
 struct region {
@@ -43,7 +47,8 @@ struct region {
 
 struct page {
     uint32_t frame;         /* 0: none */
-    uint32_t mapping : 28, rights : 4;
+    uint32_t mapping : 28, rights : 3;
+    uint32_t lent : 1;      /* all references to the frame are lent pages': one memory of several processes */
 };
 
 /* 64 pages on a 256 KiB boundary. */
@@ -55,6 +60,7 @@ struct chunk {
     struct page pages[CHUNK_PAGES];
 };
 
+#define LENDERS_MAX 8u /* a vfork deeper inside vforks gets a copy: a fault asks the whole chain */
 #define REGIONS_MAX 16384u /* bounds what one process can pin here; more is ENOMEM, as Linux's max_map_count */
 
 struct space {
@@ -69,6 +75,8 @@ struct space {
     uint64_t charged, resident, mapped; /* pages */
     uint64_t resident_most, faults;
     uint64_t stack_limit;          /* bytes that a REGION_STACK region may reach */
+    struct space *lender;          /* vfork: whose memory this is, until exec or until the lender goes; NULL: own */
+    unsigned lenders;              /* length of that chain */
 };
 
 /* frames.c */
@@ -102,6 +110,9 @@ void pages_free(struct space *space, uint64_t start, uint64_t end);
 enum page_result { PAGE_OK, PAGE_NO_MEMORY };
 /* Make the page of `region` at `address` present, writable if `write` and the protection says so. */
 enum page_result page_present(struct space *space, struct region *region, uint64_t address, bool write);
+/* The empty entry refers to the other space's present page; from now on both are lent, if that page may be. */
+enum page_result page_borrow(struct space *space, struct page *page, struct space *lender, struct region *theirs,
+                             uint64_t address);
 void pages_update_rights(struct space *space, const struct region *region);
 void page_move(struct space *space, uint64_t from, uint64_t to); /* ST_OK is certain after page_make(to) */
 
@@ -115,7 +126,8 @@ enum status space_unmap(struct space *space, uint64_t start, uint64_t end);
 enum status space_protect(struct space *space, uint64_t start, uint64_t end, uint32_t protection);
 enum status space_discard(struct space *space, uint64_t start, uint64_t end);
 enum status space_move(struct space *space, uint64_t from, uint64_t old_length, uint64_t to, uint64_t new_length);
-enum status space_fork(struct space *child, struct space *parent, uint64_t area_address);
+/* `share`: the child borrows instead of copying, outside libposix's range. */
+enum status space_fork(struct space *child, struct space *parent, uint64_t area_address, bool share);
 
 /* fault.c's question: resolve a fault at `address`. */
 enum fault_result { FAULT_RESOLVED, FAULT_NO_REGION, FAULT_PROTECTION, FAULT_STACK_LIMIT, FAULT_NO_MEMORY };

@@ -170,6 +170,10 @@ static void the_stack_grows_to_its_limit(void **state)
     assert_null(fake_touch(procd, pid, USER_STACK_TOP - USER_STACK_SIZE - 0x3000, true));
     const char *text = procd->process_of[pid]->last_fault;
     assert_non_null(strstr(text, "stack overflow: 12288 bytes below the limit"));
+    uint32_t child = fake_fork(procd, pid); /* the core bit is there only when a core file may be */
+    assert_int_equal(REQUEST(procd, child, PROC_EXIT, 0, SIG_SEGV, 1), ST_OK);
+    assert_int_equal(procd->process_of[child]->exit_status, SIG_SEGV);
+    assert_int_equal(REQUEST(procd, pid, PROC_LIMIT, 0, LIMIT_CORE, 1, 4096, 4096), ST_OK);
     assert_int_equal(REQUEST(procd, pid, PROC_EXIT, 0, SIG_SEGV, 1), ST_OK);
     assert_non_null(strstr(fake.log[fake.log_count - 1], "pid 2 (spawn): thread 2: SIGSEGV at address 0x7fffff7fc000"));
     assert_int_equal(procd->process_of[pid]->exit_status, SIG_SEGV | 0x80);
@@ -204,12 +208,82 @@ static void forked_pages_are_private(void **state)
     fake_shutdown(procd);
 }
 
+static uint32_t vfork_shared(struct procd *procd, uint32_t pid)
+{
+    const unsigned flags = PROC_FORK_VFORK | PROC_FORK_SHARE;
+    assert_int_equal(REQUEST(procd, pid, PROC_FORK, flags, 0x5000, POSIX_SLOT_FD + 16, SIG_CHLD), ST_OK);
+    return (uint32_t)REPLY(0);
+}
+
+/* Pages 0-15 are written before, 16-31 in one of the two after; then loans end and nothing of them is left. */
+static void vforked_pages_are_the_same(void **state)
+{
+    (void)state;
+    struct procd *procd = fake_boot(6000);
+    uint32_t pid = fake_spawn(procd);
+    uint64_t at = fake_map(procd, pid, 0, 64 * PAGE_SIZE, READ_WRITE, 0);
+    for (unsigned i = 0; i < 16; i++)
+        *fake_touch(procd, pid, at + i * PAGE_SIZE, true) = (uint8_t)i;
+    uint64_t area = POSIX_AREA(0) + POSIX_AREA_STACK_TOP - PAGE_SIZE;
+    *fake_touch(procd, pid, area, true) = 1;
+    uint32_t frames = fake.frames_used;
+    uint32_t child = vfork_shared(procd, pid);
+    *fake_touch(procd, child, area, true) = 2; /* libposix's own */
+    assert_int_equal(*fake_touch(procd, pid, area, false), 1);
+    uint32_t own = fake.frames_used - frames;
+    for (unsigned i = 0; i < 32; i++) {
+        uint32_t writer = i % 2 ? pid : child, reader = i % 2 ? child : pid;
+        *fake_touch(procd, writer, at + i * PAGE_SIZE, true) = (uint8_t)(100 + i);
+        assert_int_equal(*fake_touch(procd, reader, at + i * PAGE_SIZE, false), 100 + i);
+    }
+    assert_int_equal(fake.frames_used, frames + own + 16);
+    uint64_t mine = fake_map(procd, child, 0, PAGE_SIZE, READ_WRITE, 0);
+    *fake_touch(procd, child, mine, true) = 9;
+    assert_null(region_find(&procd->process_of[pid]->space, mine));
+    /* A fork from either is a copy, of what cannot be written now as well. */
+    assert_int_equal(REQUEST(procd, pid, PROC_PROTECT, at, PAGE_SIZE, 1), ST_OK);
+    uint32_t copy = fake_fork(procd, pid);
+    assert_int_equal(REQUEST(procd, pid, PROC_PROTECT, at, PAGE_SIZE, 3), ST_OK);
+    *fake_touch(procd, pid, at, true) = 77;
+    assert_int_equal(*fake_touch(procd, child, at, false), 77);
+    assert_int_equal(*fake_touch(procd, copy, at, false), 100);
+    fake_exit(procd, copy, 0);
+    assert_int_equal(REQUEST(procd, child, PROC_EXEC_BEGIN), ST_OK);
+    assert_null(procd->process_of[child]->space.lender);
+    fake_exit(procd, child, 0);
+    assert_int_equal(fake.frames_used, frames + 16);
+    for (unsigned i = 1; i < 32; i++)
+        assert_int_equal(*fake_touch(procd, pid, at + i * PAGE_SIZE, true), 100 + i);
+    fake_shutdown(procd);
+}
+
+static void a_borrower_outlives_its_lender(void **state)
+{
+    (void)state;
+    struct procd *procd = fake_boot(9000);
+    uint32_t pid = fake_spawn(procd);
+    uint64_t at = fake_map(procd, pid, 0, 4 * PAGE_SIZE, READ_WRITE, 0);
+    uint32_t line[12] = {pid};
+    *fake_touch(procd, pid, at, true) = 5;
+    for (unsigned i = 1; i < 12; i++)
+        line[i] = vfork_shared(procd, line[i - 1]);
+    *fake_touch(procd, line[LENDERS_MAX], at + PAGE_SIZE, true) = 6;
+    assert_int_equal(*fake_touch(procd, pid, at + PAGE_SIZE, false), 6);
+    *fake_touch(procd, line[LENDERS_MAX + 1], at, true) = 7; /* too deep: a copy, and its own borrowers share that */
+    assert_int_equal(*fake_touch(procd, line[LENDERS_MAX], at, false), 5);
+    fake_exit(procd, pid, 0);
+    assert_int_equal(*fake_touch(procd, line[1], at, true), 5);
+    assert_non_null(fake_touch(procd, line[1], at + 2 * PAGE_SIZE, true));
+    fake_shutdown(procd);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(mappings_are_lazy_zero_and_apart), cmocka_unit_test(addresses_are_checked),
         cmocka_unit_test(regions_follow_a_model), cmocka_unit_test(remap_moves_and_keeps_content),
         cmocka_unit_test(the_stack_grows_to_its_limit), cmocka_unit_test(forked_pages_are_private),
+        cmocka_unit_test(vforked_pages_are_the_same), cmocka_unit_test(a_borrower_outlives_its_lender),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
