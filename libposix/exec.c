@@ -197,19 +197,25 @@ static void real_path_find(struct exec_state *state)
 /* ---- the change ---------------------------------------------------------------------------------------------- */
 
 /* All other threads end and the old memory goes. Locks are held so that none of them dies in the middle of a change. */
-static long old_image_end(void)
+static long old_image_end(struct exec_file *program)
 {
     bool alone = process.threads == 1;
+    struct proc_exec_begin_reply reply = {0};
     enum status status;
     locks_take_all();
+    /* A shell that runs itself, as busybox does: the text is here already. Alone, for nobody may be changing it now. */
+    const struct posix_text *text = &program->text;
+    bool same = alone && text->high && memcmp(text, &process.text, sizeof(*text)) == 0;
     for (;;) {
-        status = proc_exec_begin(POSIX_SLOT_PROCD);
+        status = proc_exec_begin(POSIX_SLOT_PROCD, same ? text->low : 0, same ? text->high : 0, &reply);
         if (status == ST_WAIT)
             wait_uninterrupted();
         else if (status != ST_SESSION || session_open_with(ISSUER_PROCD))
             break;
     }
     if (status == ST_OK) {
+        program->kept_end = reply.kept ? text->high : 0;
+        process.text.high = 0;
         process.threads = 1;
         futex_forget_all();
     }
@@ -240,7 +246,6 @@ static void names_set(struct exec_state *state)
 
 static long image_load(struct exec_state *state)
 {
-    state->program.bias = state->program.header.type == ELF_DYN ? PIE_BASE - state->program.low : 0;
     long error = exec_elf_load(&state->program);
     if (!error && state->interpreter.slot) {
         state->interpreter.bias = INTERPRETER_BASE - state->interpreter.low;
@@ -293,7 +298,9 @@ long exec_run(struct exec_state *state, int dirfd, uint64_t user_path, bool nofo
     if (error)
         return error;
     real_path_find(state);
-    error = old_image_end();
+    state->program.bias = state->program.header.type == ELF_DYN ? PIE_BASE - state->program.low : 0;
+    exec_elf_text(&state->program);
+    error = old_image_end(&state->program);
     if (error)
         return error;
     /* No way back from here. */
@@ -305,6 +312,7 @@ long exec_run(struct exec_state *state, int dirfd, uint64_t user_path, bool nofo
         posix_log("%s: cannot be loaded: %s", state->path, status_name((enum status)-error));
         process_exit(0, LINUX_SIGKILL, false);
     }
+    process.text = state->program.text;
     new_image_tell(state);
     frame_start(state);
     return 0;

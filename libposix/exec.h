@@ -34,6 +34,8 @@ struct exec_file {
     ar_cap slot;              /* of its description */
     unsigned server;
     uint64_t size, bias;      /* file size; added to its addresses */
+    uint64_t kept_end;        /* loaded addresses below are in place already */
+    struct posix_text text;   /* what exec may keep of it next time */
     uint64_t low, high;       /* its addresses before the bias, page-aligned */
     uint64_t entry, phdr;     /* with the bias once loaded; phdr 0: the headers are in no segment */
     unsigned segment_count;
@@ -73,6 +75,8 @@ void exec_close(struct exec_file *file);
 /* ---- exec_elf.c ---- */
 /* Read and check headers: -ENOEXEC with the reason in the log. */
 long exec_elf_check(struct exec_file *file, const char *path);
+/* Find what of the file is text of its own pages; file->bias is set. */
+void exec_elf_text(struct exec_file *file);
 /* Map and read the segments; file->bias is set. */
 long exec_elf_load(struct exec_file *file);
 

@@ -147,10 +147,31 @@ static long segment_load(const struct exec_file *file, const struct elf_segment 
     return 0;
 }
 
+void exec_elf_text(struct exec_file *file)
+{
+    uint64_t end = 0;
+    file->text.low = file->low + file->bias;
+    for (unsigned i = 0; i < file->segment_count; i++) {
+        const struct elf_segment *s = &file->segments[i];
+        if (PAGE_DOWN(s->vaddr) < end) { /* a page of two segments */
+            end = 0;
+            break;
+        }
+        if (s->flags & ELF_PF_W)
+            break;
+        if (end && PAGE_DOWN(s->vaddr) != end) /* a gap: what is before it is enough */
+            break;
+        end = PAGE_UP(s->vaddr + s->memsz);
+    }
+    file->text.high = end ? end + file->bias : 0;
+}
+
 long exec_elf_load(struct exec_file *file)
 {
-    uint64_t mapped_end = 0;
+    uint64_t mapped_end = file->kept_end;
     for (unsigned i = 0; i < file->segment_count; i++) {
+        if (file->segments[i].vaddr + file->bias < file->kept_end)
+            continue;
         long error = segment_load(file, &file->segments[i], &mapped_end);
         if (error)
             return error;
@@ -160,7 +181,7 @@ long exec_elf_load(struct exec_file *file)
         const struct elf_segment *s = &file->segments[i];
         unsigned protection = protection_of(s->flags);
         uint64_t low = PAGE_DOWN(s->vaddr + file->bias), high = PAGE_UP(s->vaddr + s->memsz + file->bias);
-        if (protection == (LINUX_PROT_READ | LINUX_PROT_WRITE))
+        if (protection == (LINUX_PROT_READ | LINUX_PROT_WRITE) || low < file->kept_end)
             continue;
         long error = PROC_CALL(proc_protect(POSIX_SLOT_PROCD, low, high - low, protection));
         if (error)

@@ -40,6 +40,9 @@ long exec_permitted(struct exec_state *state, struct exec_file *file)
     if (!(stat.mode & bit))
         return -LINUX_EACCES;
     file->size = (uint64_t)stat.size;
+    file->kept_end = 0;
+    file->text = (struct posix_text){.server = file->server, .dev = stat.dev, .ino = stat.ino, .size = stat.size,
+                                     .mtime = stat.mtime, .ctime = stat.ctime};
     return 0;
 }
 

@@ -115,6 +115,12 @@ struct posix_action {
     uint64_t handler, flags, restorer, mask; /* handler: LINUX_SIG_DFL, LINUX_SIG_IGN or an address */
 };
 
+/* The program's leading segments that cannot be written, as loaded, and the file they are from. high 0: none, or no longer so. */
+struct posix_text {
+    uint64_t low, high, server, dev, ino;
+    int64_t size, mtime, ctime;
+};
+
 struct posix_process {
     struct posix_lock lock;       /* descriptors */
     struct posix_lock signal_lock, memory_lock, futex_lock;
@@ -128,6 +134,7 @@ struct posix_process {
     uint64_t pending_blocked;     /* signals known to be pending but blocked in some thread */
     struct posix_action actions[65];
     char name[16];                /* program name, for logs and PR_GET_NAME */
+    struct posix_text text;
     char exe[256];                /* path of the program as given to execve */
 };
 extern struct posix_process process;

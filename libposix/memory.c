@@ -8,9 +8,17 @@
 #define PROT_ALL 7u
 #define RW (LINUX_PROT_READ | LINUX_PROT_WRITE)
 
+/* The program may be about to change its text: exec must not keep it. */
+static void text_forget(uint64_t address, uint64_t length)
+{
+    if (address < process.text.high && length > 0 && address + length - 1 >= process.text.low)
+        process.text.high = 0;
+}
+
 long memory_map(uint64_t address, uint64_t length, unsigned protection, unsigned flags, uint64_t *mapped)
 {
     struct proc_map_reply reply;
+    text_forget(address, length);
     long error = PROC_CALL(proc_map(POSIX_SLOT_PROCD, address, length, protection, flags, &reply));
     *mapped = reply.address;
     return error;
@@ -18,6 +26,7 @@ long memory_map(uint64_t address, uint64_t length, unsigned protection, unsigned
 
 long memory_unmap(uint64_t address, uint64_t length)
 {
+    text_forget(address, length);
     return PROC_CALL(proc_unmap(POSIX_SLOT_PROCD, address, length));
 }
 
@@ -183,6 +192,7 @@ long sys_mprotect(const uint64_t a[6])
         return 0;
     if (!range_mappable(a[0], length))
         return -LINUX_ENOMEM;
+    text_forget(a[0], length);
     return PROC_CALL(proc_protect(POSIX_SLOT_PROCD, a[0], length, a[2] & PROT_ALL));
 }
 
@@ -202,6 +212,8 @@ long sys_mremap(const uint64_t a[6])
         return -LINUX_EFAULT;
     if ((a[3] & MREMAP_FIXED) && !range_mappable(a[4], new_length))
         return -LINUX_EINVAL;
+    text_forget(a[0], old_length);
+    text_forget(a[4], new_length); /* MREMAP_FIXED */
     long error = PROC_CALL(proc_remap(POSIX_SLOT_PROCD, a[0], old_length, new_length, a[3], a[4], &reply));
     return error ? error : (long)reply.address;
 }
@@ -243,6 +255,7 @@ long sys_madvise(const uint64_t a[6])
     if (!range_mappable(a[0], length))
         return -LINUX_ENOMEM;
     /* MADV_FREE may drop or keep the pages; keeping them costs nothing but the memory. */
+    text_forget(a[0], length);
     return advice == MADV_DONTNEED ? PROC_CALL(proc_discard(POSIX_SLOT_PROCD, a[0], length)) : 0;
 }
 

@@ -224,7 +224,8 @@ enum status op_set_name(void *state, struct ipc_call *call, const struct proc_se
     return ST_OK;
 }
 
-enum status op_exec_begin(void *state, struct ipc_call *call)
+enum status op_exec_begin(void *state, struct ipc_call *call, const struct proc_exec_begin_request *request,
+                          struct proc_exec_begin_reply *reply)
 {
     struct procd *procd = state;
     struct thread *caller = procd_caller(procd, call);
@@ -237,7 +238,7 @@ enum status op_exec_begin(void *state, struct ipc_call *call)
             thread_end(procd, thread);
     }
     process_memory_ends(process);
-    space_clear_user(&process->space);
+    reply->kept = space_clear_user(&process->space, request->keep_low, request->keep_high);
     return ST_OK;
 }
 

@@ -201,11 +201,24 @@ enum page_result page_borrow(struct space *space, struct page *page, struct spac
     if ((!from || copy_due) && page_present(lender, theirs, address, theirs->protection & PROTECT_WRITE) != PAGE_OK)
         return PAGE_NO_MEMORY;
     from = page_find(lender, address);
-    bool lend = from->lent || space->frames->references[from->frame] == 1; /* else text that forks share: not written */
+    /* What cannot be written needs no lending; if its protection changes, whoever writes gets a copy. */
+    bool lend = from->lent || theirs->protection & PROTECT_WRITE;
     frame_reference(space, from->frame);
     page_fill(space, page, address, from->frame);
     page->lent = from->lent = lend;
     return PAGE_OK;
+}
+
+bool pages_any_lent(const struct space *space, uint64_t start, uint64_t end)
+{
+    for (unsigned i = chunk_index(space, start & ~(CHUNK_SIZE - 1));
+         i < space->chunk_count && space->chunks[i]->base < end; i++)
+        for (unsigned p = 0; p < CHUNK_PAGES; p++) {
+            uint64_t address = space->chunks[i]->base + p * PAGE_SIZE;
+            if (space->chunks[i]->pages[p].lent && address >= start && address < end)
+                return true;
+        }
+    return false;
 }
 
 /* The region's protection changed: mapped pages follow. Rights never grow beyond what page_allowed says. */

@@ -215,7 +215,7 @@ PROC_OP(vfork_wait));
 PROC_OP(thread_create), struct proc_thread_create_reply *reply);
 PROC_OP(thread_exit));
 PROC_OP(exit));
-enum status op_exec_begin(void *state, struct ipc_call *call);
+PROC_OP(exec_begin), struct proc_exec_begin_reply *reply);
 PROC_OP(exec_end));
 PROC_OP(wait), struct proc_wait_reply *reply);
 PROC_OP(kill));

@@ -33,12 +33,43 @@ void space_destroy(struct space *space)
     space->handle = 0;
 }
 
-void space_clear_user(struct space *space)
+/* Is every page of the range mapped? */
+static bool space_covers(const struct space *space, uint64_t start, uint64_t end)
 {
-    space_remove(space, 0, POSIX_BASE);
+    for (unsigned i = region_after(space, start); start < end; i++) {
+        if (i == space->region_count || space->regions[i].start > start)
+            return false;
+        start = space->regions[i].end;
+    }
+    return true;
+}
+
+static bool space_may_keep(const struct space *space, uint64_t start, uint64_t end)
+{
+    if (start % PAGE_SIZE || end % PAGE_SIZE || start >= end || end > POSIX_BASE || !space_covers(space, start, end))
+        return false;
+    for (unsigned i = region_after(space, start); i < space->region_count && space->regions[i].start < end; i++)
+        if (space->regions[i].protection & PROTECT_WRITE || space->regions[i].flags & (REGION_SHARED | REGION_STACK))
+            return false;
+    return !pages_any_lent(space, start, end);
+}
+
+bool space_clear_user(struct space *space, uint64_t keep_low, uint64_t keep_high)
+{
+    bool keep = space_may_keep(space, keep_low, keep_high) && region_reserve(space, 2);
+    if (keep) {
+        region_split(space, keep_low);
+        region_split(space, keep_high);
+        for (unsigned i = region_after(space, keep_low);
+             i < space->region_count && space->regions[i].start < keep_high; i++)
+            space->regions[i].flags &= ~(uint32_t)REGION_BORROWED;
+        space_remove(space, 0, keep_low);
+    }
+    space_remove(space, keep ? keep_high : 0, POSIX_BASE);
     space_remove(space, POSIX_END, UINT64_MAX);
     space->lender = NULL;
     space->lenders = 0;
+    return keep;
 }
 
 /* Takes over the region's reference to its object, also when it fails. */
@@ -67,17 +98,6 @@ enum status space_unmap(struct space *space, uint64_t start, uint64_t end)
     region_split(space, end);
     space_remove(space, start, end);
     return ST_OK;
-}
-
-/* Is every page of the range mapped? */
-static bool space_covers(const struct space *space, uint64_t start, uint64_t end)
-{
-    for (unsigned i = region_after(space, start); start < end; i++) {
-        if (i == space->region_count || space->regions[i].start > start)
-            return false;
-        start = space->regions[i].end;
-    }
-    return true;
 }
 
 enum status space_protect(struct space *space, uint64_t start, uint64_t end, uint32_t protection)

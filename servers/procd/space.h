@@ -113,6 +113,7 @@ enum page_result page_present(struct space *space, struct region *region, uint64
 /* The empty entry refers to the other space's present page; from now on both are lent, if that page may be. */
 enum page_result page_borrow(struct space *space, struct page *page, struct space *lender, struct region *theirs,
                              uint64_t address);
+bool pages_any_lent(const struct space *space, uint64_t start, uint64_t end);
 void pages_update_rights(struct space *space, const struct region *region);
 void page_move(struct space *space, uint64_t from, uint64_t to); /* ST_OK is certain after page_make(to) */
 
@@ -120,7 +121,8 @@ void page_move(struct space *space, uint64_t from, uint64_t to); /* ST_OK is cer
 bool space_init(struct space *space, const struct procd_machine_ops *machine, void *context, struct frames *frames);
 void space_destroy(struct space *space);
 void space_remove(struct space *space, uint64_t start, uint64_t end); /* whole regions: no border is inside one */
-void space_clear_user(struct space *space);               /* everything but libposix's own */
+/* Everything but libposix's own goes, and but [keep_low, keep_high) if that is private memory that nobody can write: true. */
+bool space_clear_user(struct space *space, uint64_t keep_low, uint64_t keep_high);
 enum status space_add(struct space *space, const struct region *region, bool populate);
 enum status space_unmap(struct space *space, uint64_t start, uint64_t end);
 enum status space_protect(struct space *space, uint64_t start, uint64_t end, uint32_t protection);

@@ -104,6 +104,31 @@ static void accepts_a_good_one(void **state)
     assert_int_equal(file.entry, 0x401000);
 }
 
+/* exec keeps what lies in [text.low, text.high): whole segments that cannot be written, and no page of another one. */
+static void text_is_checked(void)
+{
+    exec_elf_text(&file);
+    for (unsigned i = 0; i < file.segment_count; i++) {
+        const struct elf_segment *s = &file.segments[i];
+        if (PAGE_DOWN(s->vaddr) < file.text.high)
+            assert_true(!(s->flags & ELF_PF_W) && s->vaddr + s->memsz <= file.text.high);
+    }
+}
+
+static void finds_the_text(void **state)
+{
+    (void)state;
+    assert_int_equal(exec_elf_check(&file, "/x"), 0);
+    text_is_checked();
+    assert_int_equal(file.text.low, 0x400000);
+    assert_int_equal(file.text.high, 0x402000);
+    segment(1)->vaddr = 0x401800; /* data in the text's last page */
+    segment(1)->offset = 0x1800;
+    assert_int_equal(exec_elf_check(&file, "/x"), 0);
+    text_is_checked();
+    assert_int_equal(file.text.high, 0);
+}
+
 static void rejects_broken_headers(void **state)
 {
     header()->ident[1] = 'F';
@@ -175,6 +200,7 @@ static void survives_random_headers(void **state)
         if (exec_elf_check(&file, "/x"))
             continue;
         accepted++;
+        text_is_checked();
         for (unsigned i = 0; i < file.segment_count; i++) {
             const struct elf_segment *s = &file.segments[i];
             assert_true(s->filesz <= s->memsz && s->offset + s->filesz <= FILE_SIZE);
@@ -189,6 +215,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(accepts_a_good_one, good_image),
+        cmocka_unit_test_setup(finds_the_text, good_image),
         cmocka_unit_test_setup(rejects_broken_headers, good_image),
         cmocka_unit_test_setup(rejects_broken_segments, good_image),
         cmocka_unit_test_setup(survives_random_headers, good_image),

@@ -141,7 +141,7 @@ static void vfork_waits_for_exec(void **state)
     uint32_t child = (uint32_t)REPLY(0);
     assert_int_equal(REQUEST(procd, parent, PROC_VFORK_WAIT, child), ST_WAIT);
     uint64_t heap = fake_map(procd, child, 0, 0x1000, 3, PROC_MAP_POPULATE);
-    assert_int_equal(fake_request(procd, child, PROC_EXEC_BEGIN, 0, NULL), ST_OK);
+    assert_int_equal(REQUEST(procd, child, PROC_EXEC_BEGIN, 0, 0), ST_OK);
     assert_null(fake_touch(procd, child, heap, false));
     REQUEST(procd, child, PROC_SIGNAL_TAKE, 0, 0);
     memcpy(fake_in, "ls\0\0\0\0\0\0\0\0\0\0\0\0\0\0/bin/ls\0ls\0-l", 16 + 8 + 6);

@@ -248,12 +248,46 @@ static void vforked_pages_are_the_same(void **state)
     assert_int_equal(*fake_touch(procd, child, at, false), 77);
     assert_int_equal(*fake_touch(procd, copy, at, false), 100);
     fake_exit(procd, copy, 0);
-    assert_int_equal(REQUEST(procd, child, PROC_EXEC_BEGIN), ST_OK);
+    assert_int_equal(REQUEST(procd, child, PROC_EXEC_BEGIN, 0, 0), ST_OK);
     assert_null(procd->process_of[child]->space.lender);
     fake_exit(procd, child, 0);
     assert_int_equal(fake.frames_used, frames + 16);
     for (unsigned i = 1; i < 32; i++)
         assert_int_equal(*fake_touch(procd, pid, at + i * PAGE_SIZE, true), 100 + i);
+    fake_shutdown(procd);
+}
+
+static void exec_keeps_only_what_nobody_can_write(void **state)
+{
+    (void)state;
+    struct procd *procd = fake_boot(6000);
+    uint32_t pid = fake_spawn(procd);
+    const uint64_t text = 0x400000, end = 0x404000, data = 0x404000;
+    assert_int_equal(fake_map(procd, pid, text, end - text, READ_WRITE, PROC_MAP_FIXED | PROC_MAP_POPULATE), text);
+    *fake_touch(procd, pid, text, true) = 42;
+    uint32_t child = fake_fork(procd, pid);
+    assert_int_equal(REQUEST(procd, child, PROC_EXEC_BEGIN, text, end), ST_OK); /* still writable */
+    assert_int_equal(REPLY(0), 0);
+    assert_null(region_find(&procd->process_of[child]->space, text));
+    assert_int_equal(REQUEST(procd, pid, PROC_PROTECT, text, end - text, 5), ST_OK);
+    fake_map(procd, pid, data, PAGE_SIZE, READ_WRITE, PROC_MAP_FIXED | PROC_MAP_POPULATE);
+    for (unsigned vfork = 0; vfork < 2; vfork++) {
+        child = vfork ? vfork_shared(procd, pid) : fake_fork(procd, pid);
+        assert_int_equal(REQUEST(procd, child, PROC_EXEC_BEGIN, text, data + PAGE_SIZE), ST_OK);
+        assert_int_equal(REPLY(0), 0);
+        child = vfork ? vfork_shared(procd, pid) : fake_fork(procd, pid);
+        uint32_t frames = fake.frames_used;
+        assert_int_equal(REQUEST(procd, child, PROC_EXEC_BEGIN, text, end), ST_OK);
+        assert_int_equal(REPLY(0), 1);
+        assert_true(fake.frames_used <= frames);
+        assert_null(region_find(&procd->process_of[child]->space, data));
+        /* The parent changes its text now: the child's is as it was. */
+        assert_int_equal(REQUEST(procd, pid, PROC_PROTECT, text, PAGE_SIZE, 7), ST_OK);
+        *fake_touch(procd, pid, text, true) = 43;
+        assert_int_equal(*fake_touch(procd, child, text, false), 42);
+        *fake_touch(procd, pid, text, true) = 42;
+        assert_int_equal(REQUEST(procd, pid, PROC_PROTECT, text, PAGE_SIZE, 5), ST_OK);
+    }
     fake_shutdown(procd);
 }
 
@@ -284,6 +318,7 @@ int main(void)
         cmocka_unit_test(regions_follow_a_model), cmocka_unit_test(remap_moves_and_keeps_content),
         cmocka_unit_test(the_stack_grows_to_its_limit), cmocka_unit_test(forked_pages_are_private),
         cmocka_unit_test(vforked_pages_are_the_same), cmocka_unit_test(a_borrower_outlives_its_lender),
+        cmocka_unit_test(exec_keeps_only_what_nobody_can_write),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
