@@ -301,6 +301,23 @@ static enum status procfs_io_poll(void *state, struct ipc_call *call, const stru
     return ST_OK;
 }
 
+/* A listing of descriptors has the listing's own: it was not there at open. */
+static struct description *description_list_again(struct procd *procd, uint64_t badge, struct description *d)
+{
+    const struct procfs_node node = {.kind = PROCFS_FD, .process = process_find(procd, d->pid)};
+    if (!node.process)
+        return d;
+    struct text text = {snapshot, 0, sizeof(snapshot)};
+    procfs_list(procd, &node, &text);
+    struct description *grown = mem_resize(d, sizeof(*d) + text.length);
+    if (!grown)
+        return d;
+    memcpy(grown->data, snapshot, text.length);
+    grown->length = text.length;
+    procd->procfs->descriptions[badge - BADGE_PROCFS] = grown;
+    return grown;
+}
+
 /* struct linux_dirent64: ino, off, reclen, type, name; records on 8-byte borders. */
 static enum status procfs_io_read_directory(void *state, struct ipc_call *call,
                                             const struct io_read_directory_request *request,
@@ -312,6 +329,8 @@ static enum status procfs_io_read_directory(void *state, struct ipc_call *call,
         return ST_BADF;
     if (!procfs_is_directory(&node))
         return ST_NOTDIR;
+    if (d->kind == PROCFS_FD && d->offset == 0)
+        d = description_list_again(state, call->badge, d);
     uint64_t offset = d->offset;
     size_t filled = 0, room = request->length < sizeof(snapshot) ? request->length : sizeof(snapshot);
     while (offset < d->length) {
