@@ -105,14 +105,25 @@ static bool chunk_grow(struct chunk *chunk, uint64_t need)
     return true;
 }
 
+/* The bits of the pages that `length` bytes from `within` lie in. */
+static uint32_t pages_of(uint64_t within, uint64_t length)
+{
+    uint32_t first = (uint32_t)(within / FILED_PAGE), end = (uint32_t)((within + length + FILED_PAGE - 1) / FILED_PAGE);
+    return (uint32_t)((1ull << end) - (1ull << first));
+}
+
 uint8_t *content_reserve(struct content *content, uint64_t offset, uint64_t *length)
 {
     uint64_t index = offset / FILED_CHUNK, within = offset % FILED_CHUNK, base = index * FILED_CHUNK;
     *length = least(*length, FILED_CHUNK - within);
     uint32_t position = chunk_position(content, index);
     struct chunk *chunk = position < content->chunk_count ? &content->chunks[position] : NULL;
-    if (chunk && chunk->index == index)
-        return chunk_grow(chunk, within + *length) ? chunk->memory + within : NULL;
+    if (chunk && chunk->index == index) {
+        if (!chunk_grow(chunk, within + *length))
+            return NULL;
+        chunk->pages |= pages_of(within, *length);
+        return chunk->memory + within;
+    }
 
     uint64_t copy = base < content->archive_size ? least(content->archive_size - base, FILED_CHUNK) : 0;
     chunk = chunk_insert(content, position, index);
@@ -122,6 +133,7 @@ uint8_t *content_reserve(struct content *content, uint64_t offset, uint64_t *len
         chunk_remove(content, position);
         return NULL;
     }
+    chunk->pages = pages_of(within, *length) | pages_of(0, copy);
     if (copy)
         memcpy(chunk->memory, content->archive + base, copy);
     return chunk->memory + within;
@@ -141,6 +153,8 @@ void content_trim(struct content *content)
     }
     struct chunk *last = &content->chunks[content->chunk_count - 1];
     uint64_t end = size - last->index * FILED_CHUNK;
+    if (end < FILED_CHUNK)
+        last->pages &= pages_of(0, end);
     if (end < last->capacity)
         memset(last->memory + end, 0, last->capacity - end);
 }
@@ -169,7 +183,8 @@ uint64_t content_blocks(const struct content *content)
         uint64_t base = chunk->index * FILED_CHUNK;
         if (base < content->archive_size)
             pages -= (least(content->archive_size - base, FILED_CHUNK) + 4095) / 4096;
-        pages += (least(chunk->capacity, content->size > base ? content->size - base : 0) + 4095) / 4096;
+        for (uint32_t left = chunk->pages; left; left &= left - 1)
+            pages++;
     }
     return pages * 8;
 }

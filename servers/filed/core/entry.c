@@ -113,7 +113,7 @@ static void entry_remove(struct filed *filed, struct entry *entry)
     filed->entry_count--;
 
     if (d->resume == entry)
-        d->resume = entry->previous;
+        d->resume = entry->next;
     if (entry->previous)
         entry->previous->next = entry->next;
     else

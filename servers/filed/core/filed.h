@@ -32,6 +32,7 @@
 #define FILED_SYMLINKS_MAX 40u
 #define FILED_RECORDS 32768u               /* most bytes of directory records in one answer */
 #define FILED_CHUNK 65536u                 /* granularity of written content */
+#define FILED_PAGE 4096u
 #define FILED_RESERVE(heap) ((heap) / 16)  /* bytes of the heap that contents leave to names, opens and locks */
 #define FILED_IO_MAX 0x7ffff000u           /* most bytes one read or write moves, as in Linux */
 
@@ -56,6 +57,8 @@ struct entry {
     char *name;                    /* owned; not terminated */
 };
 
+#define DIRECTORY_END 3u /* the offset after all entries, and the oldest's cookie */
+
 struct directory {
     struct entry *first, *last;
     struct entry *resume;  /* where the last read_directory stopped, or NULL; a hint */
@@ -69,6 +72,7 @@ struct chunk {
     uint64_t index;
     uint8_t *memory;
     uint32_t capacity;
+    uint32_t pages; /* bit per FILED_PAGE: it was written to, and counts as memory in stat(2) */
 };
 /* Bytes of a file: those of `chunks` (sorted by index), else of the archive, else zeros. Memory of a chunk beyond the
  * size is zero. */

@@ -37,7 +37,7 @@ static enum status io_seek_serve(void *state, struct ipc_call *call, const struc
         return ST_SPIPE;
     if (S_ISCHR(node->mode))
         return ST_OK; /* such devices have no place to be at */
-    int64_t size = S_ISREG(node->mode) ? (int64_t)node->content.size : (int64_t)node->directory.next_cookie;
+    int64_t size = S_ISREG(node->mode) ? (int64_t)node->content.size : DIRECTORY_END;
     int64_t base = 0;
     switch (request->whence) {
     case LINUX_SEEK_SET:

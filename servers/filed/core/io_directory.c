@@ -1,8 +1,9 @@
 /*
  * getdents64(2). SPDX-License-Identifier: MIT
  *
- * d_off is the cookie of the record itself, and reading goes on with the first entry whose cookie is higher: so it stays
- * right when others come and go. Entries are linked in the order of their cookies.
+ * Newest first, as Linux's tmpfs lists: what a program prints without sorting is then the same on both. Entries are linked
+ * in the order of their cookies. d_off is the cookie of the record itself, and reading goes on with the highest cookie
+ * below it: so it stays right when others come and go. Offsets 0 to 2 lie before ".", before ".." and before the newest.
  */
 #include "filed.h"
 #include <proto/io.h>
@@ -34,14 +35,16 @@ static bool record_add(struct filed *filed, uint64_t room, uint64_t *at, const s
     return true;
 }
 
-/* The first entry after this cookie. */
-static struct entry *entry_after(const struct directory *directory, uint64_t cookie)
+/* The newest entry that is older than this offset's. */
+static struct entry *entry_below(const struct directory *directory, uint64_t offset)
 {
-    struct entry *entry = directory->first;
-    if (directory->resume && directory->resume->cookie <= cookie)
+    struct entry *entry = directory->last;
+    if (offset < DIRECTORY_END)
+        return entry;
+    if (directory->resume && directory->resume->cookie >= offset)
         entry = directory->resume;
-    while (entry && entry->cookie <= cookie)
-        entry = entry->next;
+    while (entry && entry->cookie >= offset)
+        entry = entry->previous;
     return entry;
 }
 
@@ -66,8 +69,8 @@ enum status io_read_directory_serve(void *state, struct ipc_call *call,
         cookie = 1;
     if (fits && cookie < 2 && (fits = record_add(filed, room, &at, node_parent(filed, node), 2, "..", 2)))
         cookie = 2;
-    struct entry *entry = fits ? entry_after(directory, cookie) : NULL, *last = NULL;
-    for (; entry; entry = entry->next) {
+    struct entry *entry = fits ? entry_below(directory, cookie) : NULL, *last = NULL;
+    for (; entry; entry = entry->previous) {
         fits = record_add(filed, room, &at, entry->node, entry->cookie, entry->name, entry->name_length);
         if (!fits)
             break;

@@ -35,7 +35,7 @@ struct node *node_create(struct filed *filed, uint32_t mode, uint32_t uid, uint3
     node->gid = gid;
     node->atime = node->mtime = node->ctime = filed_now(filed);
     if (S_ISDIR(mode))
-        node->directory.next_cookie = 3; /* 1 and 2 are "." and ".." */
+        node->directory.next_cookie = DIRECTORY_END; /* the offsets below are "." and ".." */
     filed->node_count++;
     return node;
 }
