@@ -28,7 +28,7 @@ static void process_strip(struct procd *procd, struct process *process)
     process_memory_ends(process);
     space_destroy(&process->space);
     signals_remove(&process->signals, ~0ull);
-    process->timer_ns = 0;
+    process->timer_ns = process->kill_ns = 0;
 }
 
 static void process_hang_up(struct procd *procd, const struct process *process)

@@ -39,6 +39,8 @@ uint64_t procd_deadline(void *state)
         left--;
         if (process->timer_ns && process->timer_ns < next)
             next = process->timer_ns;
+        if (process->kill_ns && process->kill_ns < next)
+            next = process->kill_ns;
     }
     return next;
 }
@@ -49,6 +51,10 @@ void procd_expired(void *state, uint64_t now_ns, struct ipc_effects *effects)
     procd->effects = effects;
     for (unsigned i = 0; i < PROCESS_MAX; i++) {
         struct process *process = procd->processes[i];
+        if (process && process->kill_ns && process->kill_ns <= now_ns) {
+            process_exit(procd, process, 0, SIG_KILL, false);
+            continue;
+        }
         if (!process || !process->timer_ns || process->timer_ns > now_ns)
             continue;
         const struct signal_info info = {.signal = SIG_ALRM, .code = CODE_KERNEL};

@@ -88,8 +88,8 @@ struct thread *procd_caller(struct procd *procd, const struct ipc_call *call)
 {
     uint32_t tid = PRINCIPAL_THREAD(call->principal);
     struct thread *thread = tid <= ID_MAX ? procd->thread_of[tid] : NULL;
-    if (!thread || call->badge != BADGE_OBJECTS + thread->process->index)
-        return NULL;
+    if (!thread || call->badge != BADGE_OBJECTS + thread->process->index || thread->process->kill_ns)
+        return NULL; /* a killed one's last request must not make a child that gets away */
     return thread;
 }
 

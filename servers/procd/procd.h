@@ -87,6 +87,7 @@ struct process {
     char last_fault[160];       /* said when the process dies by it */
     /* time */
     uint64_t timer_ns, timer_interval_ns; /* ITIMER_REAL: absolute; 0: off */
+    uint64_t kill_ns;           /* SIGKILL came: no thread runs any more, and it ends then; 0: none */
     uint64_t start_ns, cpu_ns, children_cpu_ns; /* cpu of threads that ended; of children waited for */
     uint64_t log_window_ns;
     unsigned log_lines;

@@ -2,6 +2,10 @@
 #include "procd.h"
 #include <string.h>
 
+/* On Linux a process that another one kills ends when it next runs, so what the killer does right after the call still
+ * finds it: a shell that says `kill -9 $pid; wait $pid` reaps it in the wait, and prints "Killed". */
+#define KILL_DELAY_NS 2000000u
+
 #define IPC_FIELD(thread, field) \
     (POSIX_AREA((thread)->area) + POSIX_AREA_IPC + offsetof(struct ar_ipc_buffer, field))
 
@@ -97,10 +101,29 @@ void signal_child(struct procd *procd, struct process *child, int code, uint32_t
         signal_send(procd, child->parent, NULL, &info);
 }
 
+/* SIGKILL from another process. */
+static void process_kill(struct procd *procd, struct process *process)
+{
+    if (process->state == PROCESS_ZOMBIE || process->kill_ns)
+        return;
+    process->kill_ns = procd->machine->now_ns(procd->context) + KILL_DELAY_NS;
+    for (struct thread *thread = process->threads; thread; thread = thread->next)
+        procd->machine->thread_suspend(procd->context, thread->handle);
+}
+
+static enum status kill_send(struct procd *procd, const struct process *from, struct process *process,
+                             struct thread *thread, const struct signal_info *info)
+{
+    if (info->signal != SIG_KILL || process == from)
+        return signal_send(procd, process, thread, info);
+    process_kill(procd, process);
+    return ST_OK;
+}
+
 enum status signal_send(struct procd *procd, struct process *process, struct thread *thread,
                         const struct signal_info *info)
 {
-    if (process->state == PROCESS_ZOMBIE)
+    if (process->state == PROCESS_ZOMBIE || process->kill_ns)
         return ST_OK;
     if (info->signal == SIG_KILL) {
         process_exit(procd, process, 0, SIG_KILL, false);
@@ -176,7 +199,7 @@ static enum status kill_group(struct procd *procd, struct process *from, int64_t
         if (process == from)
             self = from; /* last: SIGKILL ends the sender too */
         else if (info->signal)
-            signal_send(procd, process, NULL, info);
+            kill_send(procd, from, process, NULL, info);
     }
     if (self && info->signal)
         signal_send(procd, self, NULL, info);
@@ -212,7 +235,7 @@ enum status op_kill(void *state, struct ipc_call *call, const struct proc_kill_r
         return ST_PERM;
     if (!kill_allowed(from, process, info.signal))
         return ST_PERM;
-    return info.signal ? signal_send(procd, process, thread, &info) : ST_OK;
+    return info.signal ? kill_send(procd, from, process, thread, &info) : ST_OK;
 }
 
 enum status op_signal_take(void *state, struct ipc_call *call, const struct proc_signal_take_request *request,

@@ -28,7 +28,7 @@ static void spawn_is_inits_alone(void **state)
     (void)state;
     struct procd *procd = fake_boot(5000);
     fake_call.cap_count = 3;
-    assert_int_equal(fake_send(procd, BADGE_ROOT, 0, PROC_SPAWN, 3, WORDS(0, 0, 0)), ST_PERM);
+    assert_int_equal(fake_send(procd, BADGE_ROOT, 0, PROC_SPAWN, 4, WORDS(0, 0, 0, 1)), ST_PERM);
     uint32_t pid = fake_spawn(procd), child = fake_fork(procd, pid);
     /* A process with another one's gate: the principal gives it away. */
     assert_int_equal(fake_send(procd, BADGE_OBJECTS + procd->process_of[child]->index, PRINCIPAL(1, pid), PROC_EXIT, 3,
@@ -88,6 +88,10 @@ static void wait_finds_the_right_child(void **state)
     assert_int_equal(REPLY(1), 7 << 8);
     assert_int_equal(REQUEST(procd, parent, PROC_WAIT, b, 0), ST_CHILD);
     assert_int_equal(REQUEST(procd, parent, PROC_KILL, a, 0, SIG_KILL, 0, 0), ST_OK);
+    assert_int_equal(REQUEST(procd, parent, PROC_WAIT, (uint64_t)-1, 1), ST_OK);
+    assert_int_equal(REPLY(0), 0); /* as on Linux, it ends a moment later */
+    fake.now = procd_deadline(procd);
+    procd_expired(procd, fake.now, &fake_effects);
     assert_int_equal(REQUEST(procd, parent, PROC_WAIT, (uint64_t)-1, 0), ST_OK);
     assert_int_equal(REPLY(1), SIG_KILL);
     assert_int_equal(REQUEST(procd, parent, PROC_WAIT, (uint64_t)-1, 0), ST_CHILD);
