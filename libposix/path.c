@@ -6,6 +6,7 @@
 
 #include <ipc/kernel.h>
 #include <proto/console.h>
+#include <proto/proc.h>
 
 #define REDIRECTS_MAX 8 /* mounts crossed in one path; more is a loop */
 
@@ -147,6 +148,13 @@ static long console_descriptor(struct path *path, uint64_t flags, unsigned *kind
     return error;
 }
 
+/* Has the caller's session the terminal? Then /dev/tty is it; else ENXIO (tty(4)). */
+static long terminal_own(void)
+{
+    struct proc_foreground_reply reply;
+    return PROC_CALL(proc_foreground(POSIX_SLOT_PROCD, 0, 0, &reply)) ? ERR(NXIO) : 0;
+}
+
 /* Who made the descriptor is read off the capability: the working directory may lie in another server's mount. */
 long path_open(struct path *path, uint64_t flags, uint64_t mode, unsigned *kind, unsigned *server)
 {
@@ -173,6 +181,8 @@ long path_open(struct path *path, uint64_t flags, uint64_t mode, unsigned *kind,
             return 0;
         }
         error = path_redirect(path, &request, reply.rest);
+        if (!error && path->server == ISSUER_CONSOLED && reply.kind == IO_KIND_TERMINAL)
+            error = terminal_own();
         if (error)
             return error;
     }

@@ -68,8 +68,8 @@ static uint64_t program_spawn(ar_cap procd, const struct command *command, const
                                     .cap_count = 3};
     struct proc_spawn_reply reply;
     status_check("procd", "starting the first program",
-                 proc_spawn(procd, command->argc, command->envc, command->argv_length + command->env_length, &reply,
-                            &transfer));
+                 proc_spawn(procd, command->argc, command->envc, command->argv_length + command->env_length,
+                            !command->stream, &reply, &transfer));
     for (unsigned i = 0; i < 3; i++) /* ours would keep the terminal open; an empty slot is no error */
         init_check(ar_cap_delete((ar_cap)descriptors[i]), "let go of the console");
     return reply.pid;

@@ -112,7 +112,7 @@ enum status op_spawn(void *state, struct ipc_call *call, const struct proc_spawn
         return status;
     }
     process->spawned = true;
-    if (!procd->terminal_sid) {
+    if (request->terminal && !procd->terminal_sid) {
         procd->terminal_sid = process->sid;
         procd->foreground_pgid = process->pgid;
     }

@@ -41,7 +41,7 @@ static void process_defaults(struct process *process)
     process->limits[LIMIT_STACK].soft = USER_STACK_SIZE;
     process->limits[LIMIT_CORE].soft = 0;
     process->limits[LIMIT_NPROC] = (struct rlimit){512, 512};
-    process->limits[LIMIT_NOFILE] = (struct rlimit){1024, 20000};
+    process->limits[LIMIT_NOFILE] = (struct rlimit){1024, 4096};
 }
 
 static void process_inherit(struct process *process, const struct process *parent)

@@ -380,7 +380,7 @@ static inline uint32_t fake_spawn(struct procd *procd)
     fake_call.cap_count = 3;
     for (unsigned i = 0; i < 3; i++)
         fake_call.caps[i] = (struct ipc_cap){.kind = AR_RECEIVED_CAP, .type = AR_GATE, .value = 500 + i};
-    assert_int_equal(fake_send(procd, BADGE_PRIVILEGED, 0, PROC_SPAWN, 3, WORDS(2, 1, sizeof(strings))), ST_OK);
+    assert_int_equal(fake_send(procd, BADGE_PRIVILEGED, 0, PROC_SPAWN, 4, WORDS(2, 1, sizeof(strings), 1)), ST_OK);
     return (uint32_t)REPLY(0);
 }
 

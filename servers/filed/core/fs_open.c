@@ -127,6 +127,8 @@ enum status fs_open_serve(void *state, struct ipc_call *call, const struct fs_op
             status = ST_NXIO;
         if (status)
             return status;
+        if (walk.node->rdev == DEVICE_TTY)
+            reply->kind = IO_KIND_TERMINAL; /* the opener's own, if it has one */
         ipc_reply_slot(call, filed->config.consoled_slot, false);
         return ST_REDIRECT;
     }
