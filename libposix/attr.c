@@ -232,7 +232,9 @@ long sys_truncate(const uint64_t a[6])
     if ((int64_t)a[1] < 0)
         return ERR(INVAL);
     struct path path;
-    long error = path_begin(&path, LX_AT_FDCWD, a[0], false);
+    long error = file_size_check(a[1]);
+    if (!error)
+        error = path_begin(&path, LX_AT_FDCWD, a[0], false);
     if (error)
         return error;
     struct path_request request;
@@ -253,7 +255,9 @@ long sys_ftruncate(const uint64_t a[6])
     if (error)
         return error;
     struct posix_retry retry = {.server = info.server};
-    error = info.server == ISSUER_FILED ? POSIX_CALL(&retry, io_truncate(info.slot, (int64_t)a[1])) : ERR(INVAL);
+    error = info.server == ISSUER_FILED ? file_size_check(a[1]) : ERR(INVAL);
+    if (!error)
+        error = POSIX_CALL(&retry, io_truncate(info.slot, (int64_t)a[1]));
     fd_end(&info);
     return error;
 }
@@ -275,7 +279,7 @@ long sys_fallocate(const uint64_t a[6])
         error = ERR(NODEV);
     else if (__builtin_add_overflow(offset, length, &end))
         error = ERR(FBIG);
-    else
+    else if ((error = file_size_check((uint64_t)end)) == 0)
         error = POSIX_CALL(&retry, io_allocate(info.slot, (uint32_t)a[1], offset, length));
     fd_end(&info);
     return error;

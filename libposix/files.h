@@ -70,6 +70,9 @@ long path_own_duplicate(int fd, unsigned *kind, unsigned *server);
 
 /* IO_KIND_* of a descriptor in use, asked once and remembered; 0 when its server does not say. */
 unsigned fd_kind(int fd, struct fd_info *info);
+
+/* RLIMIT_FSIZE for a regular file: may it reach `end`? Else SIGXFSZ is raised: EFBIG. */
+long file_size_check(uint64_t end);
 /* No further descriptor can be made: to be asked before something is taken that could not be given back. */
 bool fd_table_full(void);
 /* Forget what fcntl(F_SETOWN) said of a closed descriptor. */
@@ -108,6 +111,8 @@ struct iov_window {
 /* Cover the list from byte `skip` on with at most `most` segments. `write`: the server will write into them; else the
  * bytes are gathered. 0, -EFAULT, -ENOMEM. Pair with iov_window_end when 0. */
 long iov_window_begin(struct iov_window *window, const struct iov_list *list, uint64_t skip, unsigned most, bool write);
+/* Keep only the first `total` bytes. */
+void iov_shorten(struct iov_list *list, uint64_t total);
 /* Copy `length` bytes of ours into the list from byte `skip` on. 0 or -EFAULT. */
 long iov_put(const struct iov_list *list, uint64_t skip, void *bytes, uint64_t length);
 /* `received` bytes of a buffered window go to the program. 0 or -EFAULT. */
@@ -116,9 +121,9 @@ long iov_window_end(struct iov_window *window, const struct iov_list *list, uint
 /* ---- reading and writing (rw.c) ----------------------------------------------------------------------- */
 
 /* One read or write at `offset` (IO_CURRENT: the description's). `flags`: IO_NOWAIT. Bytes or -errno. write_list goes on
- * until all is written, and raises SIGPIPE. */
+ * until all is written or RLIMIT_FSIZE stops it (then it shortens the list), and raises SIGPIPE and SIGXFSZ. */
 long read_list(int fd, struct fd_info *info, const struct iov_list *list, int64_t offset, uint64_t flags);
-long write_list(int fd, struct fd_info *info, const struct iov_list *list, int64_t offset, uint64_t flags);
+long write_list(int fd, struct fd_info *info, struct iov_list *list, int64_t offset, uint64_t flags);
 
 /* ---- sockets (socket.c, sockopt.c) ---------------------------------------------------------------------- */
 

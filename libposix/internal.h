@@ -131,6 +131,7 @@ struct posix_process {
     int64_t realtime_adjust_ns;
     uint64_t brk_start, brk_end;  /* brk_end: as the program sees it, byte-exact */
     uint32_t nofile_soft, nofile_hard;
+    uint64_t fsize;               /* RLIMIT_FSIZE, soft; UINT64_MAX: none */
     uint64_t pending_blocked;     /* signals known to be pending but blocked in some thread */
     struct posix_action actions[65];
     char name[16];                /* program name, for logs and PR_GET_NAME */

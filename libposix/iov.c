@@ -48,6 +48,17 @@ static unsigned list_find(const struct iov_list *list, uint64_t skip, uint64_t *
     return i;
 }
 
+void iov_shorten(struct iov_list *list, uint64_t total)
+{
+    if (total >= list->total)
+        return;
+    uint64_t offset;
+    list->count = list_find(list, total, &offset);
+    if (offset > 0)
+        list->segments[list->count++].length = offset;
+    list->total = total;
+}
+
 /* Copy between a buffer and the list's bytes from `skip` on. */
 static long list_copy(const struct iov_list *list, uint64_t skip, char *buffer, uint64_t length, bool to_user)
 {

@@ -162,6 +162,8 @@ static long limit(uint64_t pid, uint64_t resource, uint64_t new_user, uint64_t o
                                       &reply));
     if (error)
         return error;
+    if (new_user && resource == LINUX_RLIMIT_FSIZE && (pid == 0 || (uint32_t)pid == process.pid))
+        process.fsize = new.soft;
     if (new_user && resource == LINUX_RLIMIT_NOFILE && (pid == 0 || (uint32_t)pid == process.pid)) {
         process.nofile_soft = (uint32_t)new.soft;
         process.nofile_hard = (uint32_t)new.hard;

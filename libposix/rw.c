@@ -68,11 +68,50 @@ static long write_once(struct fd_info *info, const struct iov_list *list, uint64
     return reply.count > window.length ? (long)window.length : (long)reply.count;
 }
 
-long write_list(int fd, struct fd_info *info, const struct iov_list *list, int64_t offset, uint64_t flags)
+long file_size_check(uint64_t end)
+{
+    if (end <= process.fsize)
+        return 0;
+    signal_raise(LINUX_SIGXFSZ);
+    return ERR(FBIG);
+}
+
+/* How much of a write that starts at `offset`, or where the description is, RLIMIT_FSIZE lets through. */
+static long write_allowed(struct fd_info *info, int64_t offset, uint64_t length)
+{
+    struct posix_retry retry = {.server = info->server};
+    struct io_get_flags_reply flags;
+    struct io_seek_reply seek;
+    struct io_stat_reply stat;
+    long error = POSIX_CALL(&retry, io_get_flags(info->slot, &flags));
+    if (!error && flags.flags & LX_O_APPEND) {
+        retry = (struct posix_retry){.server = info->server};
+        error = POSIX_CALL(&retry, io_stat(info->slot, &stat));
+        offset = (int64_t)stat.size;
+    } else if (!error && offset == IO_CURRENT) {
+        retry = (struct posix_retry){.server = info->server};
+        error = POSIX_CALL(&retry, io_seek(info->slot, 0, 1 /* SEEK_CUR */, &seek));
+        offset = (int64_t)seek.offset;
+    }
+    if (!error)
+        error = file_size_check((uint64_t)offset + (length > 0));
+    if (error)
+        return error;
+    uint64_t room = process.fsize - (uint64_t)offset;
+    return (long)(length < room ? length : room);
+}
+
+long write_list(int fd, struct fd_info *info, struct iov_list *list, int64_t offset, uint64_t flags)
 {
     uint64_t done = 0;
     if (info->kind == FILES_KIND_TIMER || info->kind == FILES_KIND_SIGNAL)
         return ERR(INVAL);
+    if (process.fsize != UINT64_MAX && info->server == ISSUER_FILED && fd_kind(fd, info) == IO_KIND_FILE) {
+        long allowed = write_allowed(info, offset, list->total);
+        if (allowed < 0)
+            return allowed;
+        iov_shorten(list, (uint64_t)allowed);
+    }
     for (;;) {
         long count = write_once(info, list, done, offset == IO_CURRENT ? offset : offset + (int64_t)done, flags);
         if (count == ERR(PIPE)) {
@@ -92,7 +131,7 @@ long write_list(int fd, struct fd_info *info, const struct iov_list *list, int64
 
 enum direction { READING, WRITING };
 
-static long move_list(int fd, struct fd_info *info, const struct iov_list *list, int64_t offset, uint64_t flags,
+static long move_list(int fd, struct fd_info *info, struct iov_list *list, int64_t offset, uint64_t flags,
                       enum direction direction)
 {
     return direction == READING ? read_list(fd, info, list, offset, flags) : write_list(fd, info, list, offset, flags);

@@ -42,6 +42,7 @@ static void process_init(uint64_t pid, const struct posix_start *start)
     process.boot_seconds = start->boot_seconds;
     process.nofile_soft = NOFILE_SOFT;
     process.nofile_hard = NOFILE_HARD;
+    process.fsize = UINT64_MAX;
     memcpy(process.name, "libposix", 9);
     if (PROC_CALL(proc_limit(POSIX_SLOT_PROCD, 0, LINUX_RLIMIT_NOFILE, 0, 0, 0, &limit)) == 0) {
         process.nofile_soft = limit.soft < POSIX_FD_MAX ? (uint32_t)limit.soft : POSIX_FD_MAX;
