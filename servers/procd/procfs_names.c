@@ -15,10 +15,10 @@ static const struct name root_names[] = {
     {"filesystems", PROCFS_FILESYSTEMS}, {"cpuinfo", PROCFS_CPUINFO}, {"stat", PROCFS_KERNEL_STAT}, {0},
 };
 static const struct name pid_names[] = {
+    {"task", PROCFS_TASK}, /* first: a thread's directory has all names but this one, or a walk of /proc had no end */
     {"stat", PROCFS_STAT}, {"status", PROCFS_STATUS}, {"cmdline", PROCFS_CMDLINE}, {"comm", PROCFS_COMM},
     {"statm", PROCFS_STATM}, {"maps", PROCFS_MAPS}, {"cgroup", PROCFS_CGROUP}, {"mounts", PROCFS_MOUNTS},
-    {"exe", PROCFS_EXE}, {"cwd", PROCFS_CWD}, {"root", PROCFS_ROOT_LINK}, {"fd", PROCFS_FD}, {"task", PROCFS_TASK},
-    {0},
+    {"exe", PROCFS_EXE}, {"cwd", PROCFS_CWD}, {"root", PROCFS_ROOT_LINK}, {"fd", PROCFS_FD}, {0},
 };
 static const struct name sys_names[] = {{"kernel", PROCFS_SYS_KERNEL}, {0}};
 static const struct name kernel_names[] = {
@@ -33,6 +33,7 @@ static const struct name *names_of(enum procfs_kind kind)
     switch (kind) {
     case PROCFS_ROOT: return root_names;
     case PROCFS_PID: return pid_names;
+    case PROCFS_TID: return pid_names + 1;
     case PROCFS_SYS: return sys_names;
     case PROCFS_SYS_KERNEL: return kernel_names;
     case PROCFS_NET: return net_names;
@@ -65,7 +66,7 @@ static enum status step(struct procd *procd, struct procfs_node *node, const cha
     }
     if (node->kind == PROCFS_TASK && number > 0) {
         struct thread *thread = number <= ID_MAX ? procd->thread_of[number] : NULL;
-        node->kind = PROCFS_PID;
+        node->kind = PROCFS_TID;
         return thread && thread->process == node->process ? ST_OK : ST_NOENT;
     }
     if (node->kind == PROCFS_FD && number >= 0) {
@@ -87,8 +88,8 @@ static enum status step(struct procd *procd, struct procfs_node *node, const cha
 static enum status step_up(struct procfs_node *node)
 {
     static const enum procfs_kind parent[] = {
-        [PROCFS_PID] = PROCFS_ROOT, [PROCFS_FD] = PROCFS_PID, [PROCFS_TASK] = PROCFS_PID, [PROCFS_SYS] = PROCFS_ROOT,
-        [PROCFS_SYS_KERNEL] = PROCFS_SYS, [PROCFS_NET] = PROCFS_ROOT,
+        [PROCFS_PID] = PROCFS_ROOT, [PROCFS_FD] = PROCFS_PID, [PROCFS_TASK] = PROCFS_PID, [PROCFS_TID] = PROCFS_TASK,
+        [PROCFS_SYS] = PROCFS_ROOT, [PROCFS_SYS_KERNEL] = PROCFS_SYS, [PROCFS_NET] = PROCFS_ROOT,
     };
     if (node->kind == PROCFS_ROOT)
         return ST_NOENT; /* outside the mount: filed's */
