@@ -38,9 +38,9 @@ inner $((1+1))
 C
 )
 B
-x="a  b"; echo $x "$x" '$x' \$x "\$x" "`echo \"q\"`" $'t\tn'; set -- "" " " 'a b'; echo $#; for i in "$@"; do printf '<%s>' "$i"; done; echo; printf '%s\n' "${x%% *}" "${x## }" "${x#a}" ${x:-y} ${nope-"d e"} "${nope:+set}"; y='*'; echo "$y"; echo "a\nb"; echo 'a\nb'; printf 'a\nb\n'; echo -e 'x\ty\x41\0101'; IFS=,; set -- $(echo 1,2,,3); echo $#; unset IFS; eval "a_$((1+2))=5"; echo $a_3; : ${v:=1}; echo $v; readonly ro=1; (ro=2; echo no); echo $?; unset ro; echo $?; export E=1; env | grep ^E=; local z; echo $?; expr "a.b" : '.*\.\(.*\)'; echo ${#@} $# $*; shift 9; echo $?; case x in x) echo one;& y) echo two;; esac
+x="a  b"; echo $x "$x" '$x' \$x "\$x" "`echo \"q\"`" $'t\tn'; set -- "" " " 'a b'; echo $#; for i in "$@"; do printf '<%s>' "$i"; done; echo; printf '%s\n' "${x%% *}" "${x## }" "${x#a}" ${x:-y} ${nope-"d e"} "${nope:+set}"; y='*'; echo "$y"; echo "a\nb"; echo 'a\nb'; printf 'a\nb\n'; echo -e 'x\ty\x41\0101'; IFS=,; set -- $(echo 1,2,,3); echo $#; unset IFS; eval "a_$((1+2))=5"; echo $a_3; : ${v:=1}; echo $v; readonly ro=1; (ro=2; echo no); echo $?; export E=1; env | grep ^E=; expr "a.b" : '.*\.\(.*\)'; echo ${#@} $# $*; case x in x) echo one;; y) echo two;; esac
 set -- $(seq 1 30); echo ${10} $10; while read -r l || [ -n "$l" ]; do echo "l=$l"; done <<X
 a
 b
 X
-printf 'no newline' | while read -r l; do echo never; done; printf 'no newline' | { read -r l; echo "$? $l"; }; echo a b c | { read x y; echo "$y"; }; echo 'a\ b' | { read x y; echo "$x|$y"; }; read -r -t 0.1 z < /dev/null; echo $?; mkfifo tf; exec 5<>tf; read -t 0.2 z <&5; echo "t $?"; exec 5>&-; echo hello | { read -n 2 q; echo $q; }; echo a:b | { IFS=: read q w; echo $w; }; let x=3+4; echo $x; [[ abc == a* ]] && echo match; test abc = abc -a 1 -lt 2 && echo and; [ ! \( 1 = 2 \) ] && echo par; a=(1 2)
+printf 'no newline' | while read -r l; do echo never; done; printf 'no newline' | { read -r l; echo "$? $l"; }; echo a b c | { read x y; echo "$y"; }; echo 'a\ b' | { read x y; echo "$x|$y"; }; read -r -t 0.1 z < /dev/null; echo $?; mkfifo tf; exec 5<>tf; read -t 0.2 z <&5; echo "t $?"; exec 5>&-; echo hello | { read -n 2 q; echo $q; }; echo a:b | { IFS=: read q w; echo $w; }; let x=3+4; echo $x; [[ abc == a* ]] && echo match; test abc = abc -a 1 -lt 2 && echo and; [ ! \( 1 = 2 \) ] && echo par
