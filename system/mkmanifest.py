@@ -10,10 +10,10 @@ import tomllib
 from pathlib import Path
 
 # The layout of struct manifest, manifest_server and manifest_grant; init checks version and sizes.
-MAGIC, VERSION = b"ARAMIDMF", 1
+MAGIC, VERSION = b"ARAMIDMF", 2
 HEADER = struct.Struct("<8sIIII")           # magic, version, server count, size of a server, reserved
 GRANT = struct.Struct("<IIII")              # kind, slot, server, badge
-SERVER = struct.Struct("<16s48sQQIIIIIIIII4x")
+SERVER = struct.Struct("<16s48sQQIIIIIIIIII")
 GRANTS_MAX, SERVERS_MAX = 8, 16
 GRANT_ROOT_GATE, GRANT_SIGNAL = 1, 2
 UNTYPED_REST = (1 << 64) - 1
@@ -24,7 +24,7 @@ BADGES = {"BADGE_PRIVILEGED": 1, "BADGE_ROOT": 2, "BADGE_MOUNT": 4}
 ROOT_SLOTS = {"procd": 16, "filed": 17, "sockd": 18, "consoled": 19}  # enum server_slot
 SLOT_TTY_SIGNAL = 24
 CREDENTIALS = {None: 0, "read": 1, "write": 2}
-KEYS = {"name", "issuer", "priority", "heap", "untyped", "slots", "irq", "ports", "log", "blob", "credentials",
+KEYS = {"name", "issuer", "priority", "heap", "heap_percent", "untyped", "slots", "irq", "ports", "log", "blob", "credentials",
         "root_gates", "tty_signal"}
 
 
@@ -76,6 +76,9 @@ def pack(server, names):
         untyped = size(where, untyped)
         if untyped < 4096 or untyped & (untyped - 1):
             raise ManifestError(f"{where}: untyped {untyped} is not a power of two of at least 4K")
+    percent = server.get("heap_percent", 0)
+    if not 0 <= percent <= 90:
+        raise ManifestError(f"{where}: heap_percent {percent} is not in 0..90")
     slots = server["slots"]
     if slots % 256 or not 512 <= slots <= 1 << 20:
         raise ManifestError(f"{where}: slots {slots} is not a multiple of 256 from 512 to 1048576")
@@ -89,7 +92,7 @@ def pack(server, names):
     packed = SERVER.pack(server["name"].encode(), blob, heap, untyped, server["priority"],
                          choose(where, ISSUERS, server["issuer"]), slots, server.get("irq", NO_IRQ), first, last,
                          int(server.get("log", False)), choose(where, CREDENTIALS, server.get("credentials")),
-                         len(granted))
+                         len(granted), percent)
     granted += [(0, 0, 0, 0)] * (GRANTS_MAX - len(granted))
     return packed + b"".join(GRANT.pack(*grant) for grant in granted)
 

@@ -40,6 +40,8 @@ _Noreturn void machine_exit(unsigned value);
 /* ---- memory.c: untyped memory, slots, objects, mappings ---------------------------------------------------------- */
 
 void memory_init(const struct ar_boot_info *boot);
+/* All that the kernel gave us at start, bytes. */
+uint64_t memory_total(void);
 /* `count` consecutive empty slots of init's capability space. Never given back. */
 ar_cap slots_take(unsigned count);
 /* `count` objects in consecutive new slots, or in slots from `first` on. Fails the boot when memory is out. */

@@ -22,11 +22,11 @@ struct pool {
 static struct pool pools[POOL_MAX]; /* ascending size */
 static unsigned pool_count;
 static ar_cap next_slot = AR_INIT_FREE_SLOT;
+static uint64_t total_bytes;
 
 void memory_init(const struct ar_boot_info *boot)
 {
     init_step("init", "taking stock of memory");
-    uint64_t bytes = 0;
     for (unsigned i = 0; i < boot->untyped_count && i < POOL_MAX; i++) {
         const struct ar_untyped_info *info = &boot->untyped[i];
         if (info->device)
@@ -36,9 +36,14 @@ void memory_init(const struct ar_boot_info *boot)
             pools[at] = pools[at - 1];
         pools[at] = (struct pool){.slot = AR_INIT_UNTYPED + i, .physical = info->physical, .bits = info->size_bits,
                                   .room_bits = info->size_bits + 1};
-        bytes += 1ull << info->size_bits;
+        total_bytes += 1ull << info->size_bits;
     }
-    init_log("%u pieces of memory, %lu MiB", pool_count, bytes >> 20);
+    init_log("%u pieces of memory, %lu MiB", pool_count, total_bytes >> 20);
+}
+
+uint64_t memory_total(void)
+{
+    return total_bytes;
 }
 
 ar_cap slots_take(unsigned count)

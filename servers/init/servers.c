@@ -67,12 +67,19 @@ static ar_cap cspace_make(unsigned slots)
     return root;
 }
 
+/* What the manifest says, or less on a machine with little memory. */
+static uint64_t heap_size(const struct manifest_server *manifest)
+{
+    uint64_t most = memory_total() / 100 * manifest->heap_percent / LARGE_PAGE * LARGE_PAGE;
+    return manifest->heap_percent && most < manifest->heap ? most : manifest->heap;
+}
+
 static void memory_map(const struct server_state *server)
 {
     ar_cap stack = object_make(AR_FRAME, 12, STACK_SIZE / PAGE);
     for (uint64_t page = 0; page < STACK_SIZE / PAGE; page++)
         frame_map(server->vspace, stack + (ar_cap)page, SERVER_STACK_TOP - STACK_SIZE + page * PAGE, AR_READ | AR_WRITE);
-    unsigned heap_frames = (unsigned)(server->manifest->heap / LARGE_PAGE);
+    unsigned heap_frames = (unsigned)(heap_size(server->manifest) / LARGE_PAGE);
     ar_cap heap = object_make(AR_FRAME, 21, heap_frames);
     for (unsigned i = 0; i < heap_frames; i++)
         frame_map(server->vspace, heap + i, SERVER_HEAP_ADDRESS + i * LARGE_PAGE, AR_READ | AR_WRITE);
@@ -147,7 +154,7 @@ static void info_write(const struct server_state *server, const struct ar_boot_i
 {
     struct server_info *info = window_open(server->info_frame);
     memcpy(info->name, server->manifest->name, sizeof(info->name));
-    info->heap_size = server->manifest->heap;
+    info->heap_size = heap_size(server->manifest);
     info->blob_size = server->blob_size;
     info->slot_count = server->manifest->slots;
     info->boot_seconds = boot_seconds;
