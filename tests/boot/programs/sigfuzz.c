@@ -38,7 +38,9 @@ static int bad_stack(void *argument)
         sp = (uint64_t)read_only + 4096 + next_random() % 16;
     signal(SIGALRM, nothing);
     ualarm(3000, 3000);
-    __asm__ volatile("mov %0, %%rsp\n1: mov $39, %%eax\n\tsyscall\n\tjmp 1b" : : "r"(sp) : "rax", "rcx", "r11", "memory");
+    __asm__ volatile("mov %0, %%rsp\n\tmov $20000, %%ebx\n" /* getpid, and at last exit_group(0) */
+                     "1: mov $39, %%eax\n\tsyscall\n\tdec %%ebx\n\tjnz 1b\n\txor %%edi, %%edi\n\tmov $231, %%eax\n\tsyscall"
+                     : : "r"(sp) : "rax", "rbx", "rcx", "rdi", "r11", "memory");
     return 0;
 }
 
@@ -151,7 +153,7 @@ static void attempt(int (*body)(void *), void *argument)
             return;
         sleep_ms(10);
     }
-    printf("stuck: killed\n");
+    printf("stuck: killed %d\n", (int)pid);
     kill(pid, SIGKILL);
     waitpid(pid, NULL, 0);
 }
