@@ -14,7 +14,7 @@ void cap_copy(struct cap *to, struct cap *from, unsigned rights)
 {
     struct cap value = *from;
     value.rights &= (uint8_t)rights;
-    value.flags &= (uint8_t)~(CAP_ORIGINAL | CAP_MAPPED);
+    value.flags &= (uint8_t)~(CAP_ORIGINAL | CAP_MAPPED | CAP_BUFFER);
     if (value.type == AR_FRAME || value.type == AR_TABLE) {
         value.asid = 0;
         value.extra = 0;
@@ -63,6 +63,8 @@ void cap_delete(struct cap *slot)
         frame_unmap(&cap);
     else if (cap.type == AR_TABLE && final)
         table_unmap(&cap);
+    if (cap.flags & CAP_BUFFER)
+        tcb_buffer_gone(slot);
     cap_unlink(slot);
     if (cap.type == AR_GATE && !(cap.flags & CAP_ORIGINAL))
         gate_copy_removed((struct gate *)cap.object);

@@ -91,7 +91,7 @@ enum ar_error port_invoke(struct invocation *call)
     unsigned width = call->label == AR_PORT_OUT32 ? 4 : 1;
     if (call->label == AR_PORT_MINT)
         return port_mint(call);
-    if (port < (range & 0xffff) || port + width - 1 > range >> 16)
+    if (port < (range & 0xffff) || port > range >> 16 || port + width - 1 > range >> 16)
         return AR_ERR_ARGUMENT;
     switch (call->label) {
     case AR_PORT_IN8:

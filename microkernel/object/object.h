@@ -34,6 +34,7 @@ enum cap_flags {
     CAP_ORIGINAL = 1, /* made by retype: ancestor of every copy; a gate's original is not counted */
     CAP_MAPPED = 2,
     CAP_DEVICE = 4,   /* Untyped, Frame: memory with contents of its own, never cleared */
+    CAP_BUFFER = 8,   /* Frame: the slot is tcb.ipc_frame, and goes only with the kernel's use of the frame */
 };
 
 struct cnode {
@@ -180,6 +181,8 @@ void notification_signal(struct notification *notification, uint64_t bits);
 void reply_destroy(struct reply *reply);
 void tcb_destroy(struct tcb *tcb);
 void tcb_init(struct tcb *tcb);
+/* The capability in tcb.ipc_frame is being deleted, with the thread or by a revoke. */
+void tcb_buffer_gone(struct cap *ipc_frame);
 void cnode_destroy(struct cnode *cnode, unsigned size_bits);
 void vspace_destroy(const struct cap *cap);
 void table_unmap(struct cap *cap);

@@ -23,6 +23,12 @@ void tcb_init(struct tcb *tcb)
     core.all_threads = tcb;
 }
 
+void tcb_buffer_gone(struct cap *ipc_frame)
+{
+    struct tcb *tcb = (struct tcb *)((uint8_t *)ipc_frame - offsetof(struct tcb, ipc_frame));
+    tcb->buffer = &no_buffer;
+}
+
 static void drop(struct cap *slot)
 {
     if (slot->type != AR_NULL)
@@ -79,6 +85,7 @@ static enum ar_error tcb_configure(struct invocation *call, struct tcb *tcb)
     replace(&tcb->cspace, cspace);
     replace(&tcb->vspace, vspace);
     replace(&tcb->ipc_frame, frame);
+    tcb->ipc_frame.flags |= CAP_BUFFER;
     drop(&tcb->fault_gate);
     if (gate)
         cap_copy(&tcb->fault_gate, gate, AR_SEND);

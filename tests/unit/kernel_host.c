@@ -15,7 +15,7 @@ static uint64_t arena_used;
 static struct cap *root_slots;
 static struct cap *root_cap;
 struct tcb *host_main;
-uint64_t host_clock;
+uint64_t host_clock, host_user_low, host_user_high = UINT64_MAX;
 uint64_t pte_no_execute;
 
 static void *take(uint64_t bytes, uint64_t alignment)
@@ -41,14 +41,31 @@ void arch_thread_enter(struct tcb *tcb) { (void)tcb; }
 void arch_vector_init(struct tcb *tcb) { (void)tcb; }
 bool arch_space_available(uint64_t count) { return count < 8; }
 uint32_t arch_space_init(void *table) { (void)table; return 1; }
+static bool is_user(uint64_t address, uint64_t length)
+{
+    return address >= host_user_low && address <= host_user_high && length <= host_user_high - address;
+}
 void *arch_user_page(const struct cap *vspace, uint64_t address, bool write)
 {
     (void)vspace;
     (void)write;
-    return (void *)address; /* one address space: the host's */
+    uint64_t rest = 4096 - (address & 4095); /* one address space: the host's */
+    return is_user(address, host_user_high == UINT64_MAX ? 1 : rest) ? (void *)address : NULL;
 }
-bool arch_copy_to_user(uint64_t user, const void *from, uint64_t length) { memcpy((void *)user, from, length); return true; }
-bool arch_copy_from_user(void *to, uint64_t user, uint64_t length) { memcpy(to, (void *)user, length); return true; }
+bool arch_copy_to_user(uint64_t user, const void *from, uint64_t length)
+{
+    if (!is_user(user, length))
+        return false;
+    memmove((void *)user, from, length);
+    return true;
+}
+bool arch_copy_from_user(void *to, uint64_t user, uint64_t length)
+{
+    if (!is_user(user, length))
+        return false;
+    memmove(to, (void *)user, length);
+    return true;
+}
 void memory_clear(void *memory, uint64_t bytes) { memset(memory, 0, bytes); }
 void memory_copy(void *to, const void *from, uint64_t bytes) { memcpy(to, from, bytes); }
 void arch_irq_enable(unsigned line, bool enable) { (void)line; (void)enable; }
@@ -196,6 +213,43 @@ static void check_slots(void)
     }
 }
 
+static bool on_queue(const struct tcb_queue *queue, const struct tcb *wanted)
+{
+    for (const struct tcb *tcb = queue->head; tcb; tcb = tcb->link_next)
+        if (tcb == wanted)
+            return true;
+    return false;
+}
+
+static void check_waiting(const struct tcb *tcb)
+{
+    switch (tcb->state) {
+    case AR_THREAD_BLOCKED_CALL:
+        if (!tcb->waiting_on || !on_queue(&tcb->waiting_on->senders, tcb))
+            broken("a caller is not on its endpoint's queue");
+        break;
+    case AR_THREAD_BLOCKED_FAULT:
+        if (tcb->waiting_on ? !on_queue(&tcb->waiting_on->senders, tcb) : !tcb->reply || tcb->reply->caller != tcb)
+            broken("a thread in a fault is neither queued nor held by a reply object");
+        break;
+    case AR_THREAD_BLOCKED_RECV:
+        if (!tcb->waiting_on || !on_queue(&tcb->waiting_on->receivers, tcb) || !tcb->reply || tcb->reply->receiver != tcb)
+            broken("a receiver is not on its endpoint's queue");
+        if (tcb->waiting_on->senders.head || tcb->waiting_on->closed_head)
+            broken("a receiver waits, and so does something for it");
+        break;
+    case AR_THREAD_BLOCKED_WAIT:
+        if (!tcb->waiting_for || !on_queue(&tcb->waiting_for->waiters, tcb))
+            broken("a waiter is not on its notification's queue");
+        break;
+    case AR_THREAD_BLOCKED_REPLY: /* see check_threads */
+        break;
+    default:
+        if (tcb->reply || tcb->waiting_on || tcb->waiting_for)
+            broken("a thread that does not wait remembers what for");
+    }
+}
+
 static void check_threads(void)
 {
     for (unsigned priority = 0; priority <= AR_PRIORITY_MAX; priority++) {
@@ -213,6 +267,11 @@ static void check_threads(void)
             broken("a thread waits for a reply that no reply object owes");
         if (tcb->state == AR_THREAD_READY && tcb->deadline != AR_NO_DEADLINE)
             broken("a ready thread has a deadline");
+        if (tcb->state != AR_THREAD_READY && tcb->queued)
+            broken("a thread that is not ready is on a ready queue");
+        if (!tcb->buffer || (tcb->ipc_frame.type == AR_FRAME && (uint64_t)tcb->buffer != tcb->ipc_frame.object))
+            broken("a thread's IPC buffer is not its frame");
+        check_waiting(tcb);
     }
 }
 

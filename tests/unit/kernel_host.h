@@ -26,6 +26,8 @@ int host_invoke(struct tcb *tcb, ar_cap target, enum ar_invocation label, uint64
                 uint64_t w3);
 struct cap *host_slot(ar_cap slot);
 extern uint64_t host_clock;
+/* What counts as user memory; all of the process unless a test says otherwise. */
+extern uint64_t host_user_low, host_user_high;
 
 /* Derivation list, ready queues, gate counts: aborts with a message when something is not consistent. */
 void host_check_invariants(void);

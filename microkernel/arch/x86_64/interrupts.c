@@ -9,7 +9,8 @@
 #include "sched/sched.h"
 
 enum {
-    VECTOR_NMI = 2, VECTOR_NO_DEVICE = 7, VECTOR_DOUBLE_FAULT = 8, VECTOR_PAGE_FAULT = 14, VECTOR_IRQ = 32,
+    VECTOR_NMI = 2, VECTOR_NO_DEVICE = 7, VECTOR_DOUBLE_FAULT = 8, VECTOR_PAGE_FAULT = 14, VECTOR_MACHINE_CHECK = 18,
+    VECTOR_IRQ = 32,
     VECTOR_TIMER = 48, VECTOR_COUNT = 64, VECTOR_SIZE = 16
 };
 
@@ -44,7 +45,8 @@ void interrupts_init(void)
         uint64_t entry = (uint64_t)entry_vectors + (vector < VECTOR_COUNT ? vector : VECTOR_COUNT - 1) * VECTOR_SIZE;
         idt[vector].offset_low = (uint16_t)entry;
         idt[vector].selector = SEL_KERNEL_CODE;
-        idt[vector].ist = vector == VECTOR_DOUBLE_FAULT || vector == VECTOR_NMI || vector == 18;
+        idt[vector].ist = vector == VECTOR_DOUBLE_FAULT || vector == VECTOR_NMI ||
+                          vector == VECTOR_MACHINE_CHECK;
         /* int3 and into may be executed by programs */
         idt[vector].flags = vector == 3 || vector == 4 ? 0xee : 0x8e;
         idt[vector].offset_middle = (uint16_t)(entry >> 16);
@@ -81,6 +83,9 @@ static void exception(struct tcb *tcb, uint64_t vector, uint64_t error_code)
         cpu_vector_used(tcb);
         return;
     }
+    if (vector == VECTOR_NMI || vector == VECTOR_DOUBLE_FAULT || vector == VECTOR_MACHINE_CHECK)
+        kernel_stop("%s while '%s' ran: the machine's doing, not the thread's; error %lx", exception_name(vector), tcb->name,
+                    error_code); /* whose registers are all in its TCB: the next line has them */
     if (ipc_fault(tcb, words))
         return;
     kernel_stop("thread '%s', which nobody handles faults for, had a %s at rip %lx, address %lx, error %lx", tcb->name,

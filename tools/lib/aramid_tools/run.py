@@ -31,6 +31,7 @@ def parse(argv):
     parser.add_argument("--trace", metavar="FILE", help="not yet")
     parser.add_argument("--no-build", action="store_true", help="boot what is in build/")
     parser.add_argument("--build-dir", metavar="DIR", help="the build to use (default: build/)")
+    parser.add_argument("--qmp", metavar="SOCKET", help="QEMU's machine protocol on this Unix socket, to inject an NMI for example")
     parser.add_argument("--boot", action="append", default=[], metavar="K=V",
                         help="a word for init's command line (servers/init/command.c): leakcheck=1, capdump=1")
     options, program = guest.split_program(argv)
@@ -50,6 +51,8 @@ def boot(arguments, text, merged, terminal, log, on_first_byte=None, stdout=1, s
         bundle, append = guest.write_bundle(work, merged, text)
         command = qemu_command(common.BUILD / build.KERNEL, bundle, append, arguments.cpu, arguments.mem, arguments.icount,
                                arguments.gdb)
+        if arguments.qmp:
+            command += ["-qmp", f"unix:{arguments.qmp},server=on,wait=off"]
         if arguments.gdb:
             say(f"waiting for gdb: gdb {os.path.relpath(common.BUILD / build.KERNEL)} -ex 'set architecture i386:x86-64' "
                 "-ex 'target remote :1234'")
