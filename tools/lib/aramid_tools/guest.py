@@ -114,6 +114,15 @@ def work_directory(keep):
             shutil.rmtree(path, ignore_errors=True)
 
 
+def terminal_words():
+    """What init is to know of the user's terminal: its size, as it is now."""
+    try:
+        size = os.get_terminal_size(0)
+    except OSError: # no terminal
+        return []
+    return [f"size={size.lines}x{size.columns}"]
+
+
 @contextmanager
 def raw_terminal(wanted):
     """The user's terminal passes every key through; put back whatever happens."""

@@ -248,7 +248,8 @@ class Machine:
 def verdict(machine, code):
     """(exit status of the tool, complaint or None) from how the machine ended."""
     if machine.left:
-        return 0, None
+        print(file=sys.stderr) # the cursor is where the guest left it
+        return 0, "left by Ctrl-A x; the machine is off"
     if machine.timed_out:
         return EXIT_TIMEOUT, f"time-out: the program still ran after {machine.timeout:g} s"
     status = machine.log.status()

@@ -18,7 +18,7 @@ GREETING = """\
 Aramid is starting. Three things to try at its prompt:
   ps                                  every process here is procd's, every file filed's
   echo hello | tr a-z A-Z             a pipe is half a socket, served by sockd
-  ls -l /dev; cat /proc/self/stat     devices and processes are files
+  syslogd -O /tmp/log; logger works; cat /tmp/log      a datagram socket at /dev/log
 To leave: type exit, or Ctrl-A x (press Ctrl and A, let go, press x).
 """
 
@@ -86,7 +86,8 @@ def main(argv):
         argv = ["/bin/sh", "-l"]
     else:
         argv = [guest.rootfs.find_program(merged, program[0]), *program[1:]]
-    text = guest.command_text("shell" if terminal else "run", argv, variables, arguments.boot)
+    text = guest.command_text("shell" if terminal else "run", argv, variables,
+                              [*(guest.terminal_words() if terminal else []), *arguments.boot])
     raw = terminal and os.isatty(0)
     log_file = open(arguments.log, "wb") if arguments.log else None # pylint: disable=consider-using-with
     log = Log(arguments.verbose, log_file, "\r\n" if raw else "\n")
