@@ -4,6 +4,7 @@ import argparse
 import importlib.util
 import os
 import shutil
+import signal
 import sys
 import tempfile
 import termios
@@ -112,6 +113,12 @@ def work_directory(keep):
             print(f"aramid: kept {path}", file=sys.stderr)
         else:
             shutil.rmtree(path, ignore_errors=True)
+
+
+def end_in_order():
+    """A signal that ends the tool, or a terminal that goes away, leaves neither files nor a machine behind."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda number, _: sys.exit(128 + number))
 
 
 def terminal_words():

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: MIT
 """tools/lib/linux-run: tools/run's contract on Debian's Linux kernel."""
 import os
-import signal
 import sys
 
 from aramid_tools import guest, linux, packages
@@ -43,7 +42,7 @@ def main(argv):
     if not program:
         parser.error("a program is missing: " + USAGE)
     variables = guest.environment(parser, arguments.env)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    guest.end_in_order()
     merged = guest.tree(arguments.rootfs)
     program[0] = guest.rootfs.find_program(merged, program[0])
     log_file = open(arguments.log, "wb") if arguments.log else None # pylint: disable=consider-using-with

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: MIT
 """tools/run: boot Aramid in QEMU, to a shell or for one program."""
 import os
-import signal
 import sys
 from pathlib import Path
 
@@ -71,7 +70,7 @@ def prepare(arguments):
 def main(argv):
     parser, arguments, program = parse(argv)
     variables = guest.environment(parser, arguments.env)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    guest.end_in_order()
     terminal = arguments.tty or program is None
     merged_early = [path for path in arguments.rootfs if not os.path.isdir(path)]
     if merged_early: # before a long build
