@@ -57,4 +57,4 @@ def build_system():
 def check_built():
     for path in (KERNEL, *BLOBS.values()):
         if not (common.BUILD / path).exists():
-            raise ToolError(f"build/{path} is missing: expected it from an earlier build (run without --no-build)")
+            raise ToolError(f"{common.BUILD / path} is missing: expected it from an earlier build (run without --no-build)")

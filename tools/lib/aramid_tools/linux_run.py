@@ -5,7 +5,7 @@ import sys
 
 from aramid_tools import guest, linux, packages
 from aramid_tools.common import say
-from aramid_tools.machine import DEFAULT_CPU, Log, Machine, qemu_command, verdict
+from aramid_tools.machine import DEFAULT_CPU, Machine, qemu_command, verdict
 
 USAGE = "tools/lib/linux-run [options] -- PROGRAM [ARG…]"
 
@@ -45,8 +45,7 @@ def main(argv):
     guest.end_in_order()
     merged = guest.tree(arguments.rootfs)
     program[0] = guest.rootfs.find_program(merged, program[0])
-    log_file = open(arguments.log, "wb") if arguments.log else None # pylint: disable=consider-using-with
-    log = Log(arguments.verbose, log_file, "\r\n" if arguments.tty and os.isatty(0) else "\n")
+    log = guest.open_log(arguments, arguments.tty and os.isatty(0))
     status, complaint = boot(arguments, merged, "tty" if arguments.tty else "run", program, variables, log)
     if complaint:
         say(complaint)

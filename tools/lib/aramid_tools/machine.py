@@ -272,5 +272,6 @@ def verdict(machine, code):
     if what is None:
         what = f"the machine ended unexpectedly (QEMU's status {code}, expected {CLEAN})"
         if complaint := machine.complaint():
-            return EXIT_SYSTEM, f"{what}: {complaint.splitlines()[-1]}"
+            lines = complaint.splitlines()
+            return EXIT_SYSTEM, f"{what}: {next((line for line in lines if 'warning:' not in line), lines[0])}"
     return EXIT_SYSTEM, f"{what}: {machine.log.last_words()}"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from aramid_tools import build, common, guest, packages
 from aramid_tools.common import EXIT_SYSTEM, ToolError, say
-from aramid_tools.machine import Log, Machine, qemu_command, verdict
+from aramid_tools.machine import Machine, qemu_command, verdict
 
 USAGE = "tools/run [options] [-- PROGRAM [ARG…]]"
 STATUSES = """\
@@ -36,6 +36,9 @@ def parse(argv):
     arguments = parser.parse_args(options)
     if program == []:
         parser.error("a program is missing after '--'")
+    for word in arguments.boot:
+        if "=" not in word:
+            parser.error(f"--boot {word}: expected KEY=VALUE")
     if arguments.build_dir:
         common.BUILD = Path(arguments.build_dir).resolve()
     if arguments.trace:
@@ -88,8 +91,7 @@ def main(argv):
     text = guest.command_text("shell" if terminal else "run", argv, variables,
                               [*(guest.terminal_words() if terminal else []), *arguments.boot])
     raw = terminal and os.isatty(0)
-    log_file = open(arguments.log, "wb") if arguments.log else None # pylint: disable=consider-using-with
-    log = Log(arguments.verbose, log_file, "\r\n" if raw else "\n")
+    log = guest.open_log(arguments, raw)
     status, complaint = boot(arguments, text, merged, terminal, log)
     if complaint:
         say(complaint)
