@@ -54,6 +54,12 @@ enum posix_thread_slot {
 /* What fork copies: slots 1..15 and POSIX_SLOT_FD up to the request's slot_limit; procd places the process gate and the
  * thread's notification itself. A thread's slots are emptied by procd when it ends. */
 
+/* stat(2) of the terminal: consoled says it of its descriptions and filed of /dev/console, so that ttyname(3), which
+ * compares, finds the name. No other node of filed has the number. */
+#define CONSOLE_STAT_DEVICE 0x16u
+#define CONSOLE_STAT_INODE 0xffffffffu
+#define CONSOLE_STAT_RDEV 0x501u /* 5, 1 */
+
 /* Badges with the same meaning at every server; objects start at BADGE_OBJECTS. */
 enum server_badge {
     BADGE_PRIVILEGED = 1, /* root gate held by init */

@@ -5,6 +5,7 @@
  *   mode=shell|run   shell (the default): an interactive terminal; run: standard streams without a terminal's discipline
  *   argv=A,B,...     the program and its arguments, each percent-encoded ("%2C" is a comma); default for shell: /bin/sh -l
  *   env=X=1,Y=2,...  its environment, the same way; default: PATH, HOME, TERM
+ *   size=ROWSxCOLUMNS  the terminal's; default 0x0, which is Linux's for a serial line too
  *   leakcheck=1      log the servers' counts of objects before and after
  *   capdump=1        log every capability of every server
  * A word that comes again replaces the one before it.
@@ -47,6 +48,29 @@ static const char *list_parse(const char *text, size_t length, char *strings, si
     return *count <= 1024 ? NULL : "argv or env has more than 1024 items";
 }
 
+/* "24x80": two decimal numbers of at most 16 bits. */
+static const char *size_parse(struct command *command, const char *text, size_t length)
+{
+    unsigned numbers[2] = {0, 0}, which = 0, digits = 0;
+    for (size_t i = 0; i < length; i++) {
+        if (text[i] == 'x' && digits && which == 0) {
+            which = 1;
+            digits = 0;
+        } else if (text[i] >= '0' && text[i] <= '9') {
+            numbers[which] = numbers[which] * 10 + (unsigned)(text[i] - '0');
+            if (++digits > 5 || numbers[which] > UINT16_MAX)
+                return "size has a number over 65535";
+        } else {
+            return "size is not two numbers, as 24x80";
+        }
+    }
+    if (which == 0 || digits == 0)
+        return "size is not two numbers, as 24x80";
+    command->rows = numbers[0];
+    command->columns = numbers[1];
+    return NULL;
+}
+
 static bool key_is(const char *word, size_t key_length, const char *key)
 {
     return key_length == strlen(key) && memcmp(word, key, key_length) == 0;
@@ -74,6 +98,8 @@ static const char *word_parse(struct command *command, const char *word, size_t 
             return NULL;
         }
         return list_parse(value, value_length, command->env, &command->env_length, &command->envc);
+    } else if (key_is(word, key_length, "size")) {
+        return size_parse(command, value, value_length);
     } else if (key_is(word, key_length, "leakcheck")) {
         command->leakcheck = one;
     } else if (key_is(word, key_length, "capdump")) {

@@ -119,6 +119,7 @@ uint64_t rtc_read(ar_cap port);
 struct command {
     bool stream;    /* no terminal discipline (mode=run) */
     bool leakcheck, capdump;
+    unsigned rows, columns; /* of the terminal; 0: not known */
     unsigned argc, envc;
     size_t argv_length, env_length; /* bytes, NULs included */
     char argv[COMMAND_STRINGS_MAX], env[COMMAND_STRINGS_MAX];

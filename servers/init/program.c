@@ -40,10 +40,11 @@ static ar_cap console_descriptor(ar_cap console, unsigned flags)
 }
 
 /* A terminal is one description, shared; the streams of mode=run are three, as a shell's redirections would make them. */
-static void console_streams(ar_cap console, bool stream, uint64_t descriptors[3])
+static void console_streams(ar_cap console, const struct command *command, uint64_t descriptors[3])
 {
-    status_check("consoled", "setting the console's mode", console_set_mode(console, stream));
-    if (!stream) {
+    status_check("consoled", "setting the console's mode", 
+                 console_set_mode(console, command->stream, command->rows, command->columns));
+    if (!command->stream) {
         descriptors[0] = descriptors[1] = descriptors[2] = console_descriptor(console, OPEN_BOTH);
         return;
     }
@@ -156,7 +157,7 @@ uint64_t program_run(const struct command *command)
 
     notification = object_make(AR_NOTIFICATION, 0, 1);
     procd_session(procd);
-    console_streams(console, command->stream, descriptors);
+    console_streams(console, command, descriptors);
     if (command->capdump)
         servers_dump_caps();
     if (command->leakcheck)

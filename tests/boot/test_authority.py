@@ -25,7 +25,7 @@ def label(protocol, operation):
 
 def check_hostile(root):
     argv = ["/test/hostile", label("sock", "stage"), label("proc", "spawn") + ":3:3",
-            label("proc", "spawn_wait") + ":1:0", label("console", "set_mode") + ":1:0"]
+            label("proc", "spawn_wait") + ":1:0", label("console", "set_mode") + ":3:0"]
     run = lib.aramid(argv, root, 180)
     lib.require_equal("hostile program: nothing was granted", 0, run.status, run)
     refused = run.stdout.count(b"refused:")

@@ -1,27 +1,36 @@
 # The interactive shell, driven through a pseudo-terminal as a person would. SPDX-License-Identifier: MIT
+import fcntl
 import os
 import pty
 import re
 import select
 import signal
+import struct
 import sys
+import termios
 import time
 
 import lib
 
 ESCAPES = re.compile(rb"\x1b\[[0-9;?]*[A-Za-z]")
-BACKSPACE, CTRL_C, CTRL_D, CTRL_U, CTRL_A = b"\x7f", b"\x03", b"\x04", b"\x15", b"\x01"
+BACKSPACE, CTRL_C, CTRL_D, CTRL_U, CTRL_A, CTRL_Z = b"\x7f", b"\x03", b"\x04", b"\x15", b"\x01", b"\x1a"
+UP, LEFT = b"\x1b[A", b"\x1b[D"
+
+
+ROWS, COLUMNS = 33, 101
 
 
 class Terminal:
-    """A command on a pseudo-terminal of its own."""
+    """A command on a pseudo-terminal of its own, ROWS by COLUMNS."""
 
     def __init__(self, command):
         self.seen = b""
         self.pid, self.fd = pty.fork()
         if self.pid == 0:
             os.environ["TERM"] = "vt100"
+            fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", ROWS, COLUMNS, 0, 0))
             os.execv(command[0], command)
+        self.settings = termios.tcgetattr(self.fd)
 
     def _pump(self, until):
         ready, _, _ = select.select([self.fd], [], [], max(0, min(0.2, until - time.monotonic())))
@@ -56,6 +65,7 @@ class Terminal:
         while time.monotonic() < until:
             pid, status = os.waitpid(self.pid, os.WNOHANG)
             if pid:
+                lib.require_equal("the terminal is as it was", self.settings, termios.tcgetattr(self.fd))
                 return os.waitstatus_to_exitcode(status)
             self._pump(time.monotonic() + 0.1)
         os.kill(self.pid, signal.SIGTERM)
@@ -106,8 +116,27 @@ def session():
     t.expect(rb"speed.*\n", "stty speaks to the terminal")
     t.type(b"[ -t 0 ] && [ -t 1 ] && echo a terminal\r")
     t.expect(rb"\na terminal\n", "the shell has a terminal")
-    t.type(b"tty; ls /bin/busybox | cat\r")
+    t.type(b"ls /bin/busybox | cat\r")
     t.expect(rb"\n/bin/busybox\n", "a pipe from the terminal's shell")
+    if not lib.NO_LOG:  # the peer's line is /dev/ttyS0, and nobody tells it a size
+        t.type(b"tty\r")
+        t.expect(rb"\n/dev/console\n", "tty names the terminal")
+        t.type(b"stty size\r")
+        t.expect(rb"\n%d %d\n" % (ROWS, COLUMNS), "the window has the size of the user's")
+    t.type(b"sleep 100\r")
+    time.sleep(0.5)
+    t.type(CTRL_Z)
+    t.expect(rb"Stopped[^\n]*\n.*# $", "^Z stops a job")
+    t.type(b"kill -9 %1; wait; echo go''ne\r")
+    t.expect(rb"\ngone\n", "and it can be killed")
+    t.type(b"echo abd" + LEFT + b"c\r")
+    t.expect(rb"\nabcd\n", "an arrow key moves in the line")
+    t.type(b"echo again\r")
+    t.expect(rb"\nagain\n", "a line for the history")
+    t.type(UP + b"\r")
+    t.expect(rb"\nagain\n", "an arrow key brings it back")
+    os.write(t.fd, (b"true " + b"y" * 95 + b"\r") * 20 + b"echo pas''ted\r")
+    t.expect(rb"\npasted\n.*# $", "2 KB pasted at once")
     t.type(b"exit 7\r")
     lib.require_equal("exit 7: the tool's status", 7, t.end())
 

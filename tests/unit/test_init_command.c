@@ -47,6 +47,19 @@ static void items_are_percent_encoded_and_may_be_empty(void **state)
     STRINGS(env, "A=1\0B=x=y");
 }
 
+static void a_size_is_two_numbers(void **state)
+{
+    (void)state;
+    assert_null(parse("size=50x132"));
+    assert_int_equal(command.rows, 50);
+    assert_int_equal(command.columns, 132);
+    assert_null(parse("size=0x65535"));
+    static const char *const wrong[] = {"size=", "size=24", "size=x80", "size=24x", "size=24x80x1", "size=24x65536",
+                                        "size=24,80", "size=-1x80", "size=000024x80"};
+    for (unsigned i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
+        assert_non_null(parse(wrong[i]));
+}
+
 static void an_empty_environment_is_none(void **state)
 {
     (void)state;
@@ -97,6 +110,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(nothing_given_is_a_login_shell),
         cmocka_unit_test(items_are_percent_encoded_and_may_be_empty),
+        cmocka_unit_test(a_size_is_two_numbers),
         cmocka_unit_test(an_empty_environment_is_none),
         cmocka_unit_test(later_words_count),
         cmocka_unit_test(mistakes_are_named),

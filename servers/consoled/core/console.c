@@ -107,6 +107,7 @@ static enum status handle_set_mode(void *state, struct ipc_call *call, const str
     if (call->badge != BADGE_PRIVILEGED)
         return ST_PERM;
     line_set_stream(&console->line, request->stream);
+    console->line.window = (struct window_size){.rows = (uint16_t)request->rows, .columns = (uint16_t)request->columns};
     return ST_OK;
 }
 
@@ -210,9 +211,9 @@ static enum status handle_stat(void *state, struct ipc_call *call, struct io_sta
         return ST_BADF;
     bool stream = console->line.stream;
     *reply = (struct io_stat_reply){
-        .dev = 5, .ino = 1, .nlink = 1, .blksize = stream ? 4096 : 1024,
+        .dev = stream ? 5 : CONSOLE_STAT_DEVICE, .ino = stream ? 1 : CONSOLE_STAT_INODE, .nlink = 1, .blksize = stream ? 4096 : 1024,
         .mode = stream ? 0010600 : 0020620, /* S_IFIFO, S_IFCHR */
-        .rdev = stream ? 0 : 0x501,         /* /dev/console: 5, 1 */
+        .rdev = stream ? 0 : CONSOLE_STAT_RDEV,
         .atime = (int64_t)console->boot_ns, .mtime = (int64_t)console->boot_ns, .ctime = (int64_t)console->boot_ns,
         .kind = stream ? IO_KIND_STREAM : IO_KIND_TERMINAL};
     return ST_OK;

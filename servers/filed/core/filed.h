@@ -368,6 +368,7 @@ enum {
     DEVICE_TTY = DEVICE(5, 0), DEVICE_CONSOLE = DEVICE(5, 1)
 };
 bool device_is_terminal(const struct node *node); /* served by consoled */
+uint64_t node_inode(const struct node *node); /* st_ino: the terminal's is the one that consoled says, too */
 bool device_is_ours(const struct node *node);
 void random_seed(struct filed *filed, const uint64_t seed[4]);
 enum status device_read(struct filed *filed, struct ipc_call *call, const struct node *node, uint64_t length,

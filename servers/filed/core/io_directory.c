@@ -25,7 +25,7 @@ static bool record_add(struct filed *filed, uint64_t room, uint64_t *at, const s
     uint64_t length = (offsetof(struct record, name) + name_length + 1 + 7) & ~7ull;
     if (length > room - *at)
         return false;
-    struct record record = {.ino = node->ino, .next = (int64_t)cookie, .length = (uint16_t)length,
+    struct record record = {.ino = node_inode(node), .next = (int64_t)cookie, .length = (uint16_t)length,
                             .type = (uint8_t)((node->mode & S_IFMT) >> 12)};
     uint8_t *bytes = filed->records + *at;
     memset(bytes, 0, length);

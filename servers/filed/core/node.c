@@ -126,12 +126,18 @@ static uint64_t node_size(const struct node *node)
     return 0;
 }
 
+uint64_t node_inode(const struct node *node)
+{
+    _Static_assert(FILED_DEVICE == CONSOLE_STAT_DEVICE && FILED_NODES_MAX < CONSOLE_STAT_INODE, "posix_abi.h");
+    return S_ISCHR(node->mode) && node->rdev == CONSOLE_STAT_RDEV ? CONSOLE_STAT_INODE : node->ino;
+}
+
 void node_stat(const struct node *node, uint64_t words[NODE_STAT_WORDS])
 {
     _Static_assert(offsetof(struct io_stat_reply, kind) == NODE_STAT_WORDS * 8, "the fields up to ctime");
     struct io_stat_reply s = {
         .dev = FILED_DEVICE,
-        .ino = node->ino,
+        .ino = node_inode(node),
         .mode = node->mode,
         .nlink = node->nlink,
         .uid = node->uid,

@@ -38,7 +38,7 @@ def build(targets=()):
     with open(common.BUILD / ".lock", "w", encoding="ascii") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX) # two tools at once, say two tests: one builds, the other finds it done
         if not (common.BUILD / "build.ninja").exists():
-            say("first build: about a minute")
+            say("first build: about half a minute")
             _run("meson setup", ["meson", "setup", str(common.BUILD), "--cross-file", str(ROOT / "cross-x86_64.ini")])
         _run("the build", ["ninja", "-C", str(common.BUILD), *targets])
     if (seconds := time.monotonic() - start) > SLOW_SECONDS:
@@ -57,4 +57,4 @@ def build_system():
 def check_built():
     for path in (KERNEL, *BLOBS.values()):
         if not (common.BUILD / path).exists():
-            raise ToolError(f"build/{path} is missing: expected it from an earlier build (run without --no-build)")
+            raise ToolError(f"{common.BUILD / path} is missing: expected it from an earlier build (run without --no-build)")

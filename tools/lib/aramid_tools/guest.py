@@ -4,6 +4,7 @@ import argparse
 import importlib.util
 import os
 import shutil
+import signal
 import sys
 import tempfile
 import termios
@@ -14,8 +15,8 @@ from urllib.parse import quote
 
 from aramid_tools import common, rootfs
 from aramid_tools.build import BLOBS
-from aramid_tools.common import EXIT_SYSTEM, ROOT
-from aramid_tools.machine import DEFAULT_CPU, DEFAULT_MEMORY
+from aramid_tools.common import EXIT_SYSTEM, ROOT, ToolError
+from aramid_tools.machine import DEFAULT_CPU, DEFAULT_MEMORY, Log
 
 ENVIRONMENT = {"PATH": ":".join(rootfs.SEARCH), "HOME": "/root", "USER": "root", "LOGNAME": "root", "SHELL": "/bin/sh",
                "TZ": "UTC", "TERM": "vt100"}
@@ -30,10 +31,21 @@ class Parser(argparse.ArgumentParser):
         self.exit(EXIT_SYSTEM, f"aramid: {message}\n")
 
 
+def seconds(text):
+    """--timeout's value."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"'{text}': expected a number of seconds above 0")
+    return value
+
+
 def add_options(parser, cpu=DEFAULT_CPU):
     parser.add_argument("--rootfs", action="append", default=[], metavar="DIR",
                         help="lay this host directory over the guest's root; may be given again")
-    parser.add_argument("--timeout", type=float, metavar="S", help="give up after S seconds: exit 124")
+    parser.add_argument("--timeout", type=seconds, metavar="S", help="give up after S seconds: exit 124")
     parser.add_argument("--env", action="append", default=[], metavar="K=V", help="set a variable of the program")
     parser.add_argument("--cpu", default=cpu, metavar="MODEL", help="QEMU's -cpu (default: %(default)s)")
     parser.add_argument("--mem", default=DEFAULT_MEMORY, metavar="SIZE", help="memory (default: %(default)s)")
@@ -112,6 +124,30 @@ def work_directory(keep):
             print(f"aramid: kept {path}", file=sys.stderr)
         else:
             shutil.rmtree(path, ignore_errors=True)
+
+
+def open_log(arguments, raw):
+    """The machine's log as --log and --verbose want it; `raw`: the terminal needs its line ends spelt out."""
+    try:
+        file = open(arguments.log, "wb") if arguments.log else None # pylint: disable=consider-using-with
+    except OSError as error:
+        raise ToolError(f"--log {arguments.log}: cannot be written: {error.strerror}") from error
+    return Log(arguments.verbose, file, "\r\n" if raw else "\n")
+
+
+def end_in_order():
+    """A signal that ends the tool, or a terminal that goes away, leaves neither files nor a machine behind."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda number, _: sys.exit(128 + number))
+
+
+def terminal_words():
+    """What init is to know of the user's terminal: its size, as it is now."""
+    try:
+        size = os.get_terminal_size(0)
+    except OSError: # no terminal
+        return []
+    return [f"size={size.lines}x{size.columns}"]
 
 
 @contextmanager

@@ -1,12 +1,11 @@
 # SPDX-License-Identifier: MIT
 """tools/lib/linux-run: tools/run's contract on Debian's Linux kernel."""
 import os
-import signal
 import sys
 
 from aramid_tools import guest, linux, packages
 from aramid_tools.common import say
-from aramid_tools.machine import DEFAULT_CPU, Log, Machine, qemu_command, verdict
+from aramid_tools.machine import DEFAULT_CPU, Machine, qemu_command, verdict
 
 USAGE = "tools/lib/linux-run [options] -- PROGRAM [ARG…]"
 
@@ -43,11 +42,10 @@ def main(argv):
     if not program:
         parser.error("a program is missing: " + USAGE)
     variables = guest.environment(parser, arguments.env)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    guest.end_in_order()
     merged = guest.tree(arguments.rootfs)
     program[0] = guest.rootfs.find_program(merged, program[0])
-    log_file = open(arguments.log, "wb") if arguments.log else None # pylint: disable=consider-using-with
-    log = Log(arguments.verbose, log_file, "\r\n" if arguments.tty and os.isatty(0) else "\n")
+    log = guest.open_log(arguments, arguments.tty and os.isatty(0))
     status, complaint = boot(arguments, merged, "tty" if arguments.tty else "run", program, variables, log)
     if complaint:
         say(complaint)

@@ -33,6 +33,8 @@ WHO_WAITS_SECONDS = 1.0
 LOG_KEEP = 1 << 20       # bytes of the log that are kept in memory
 READY = b"ready for input"
 ESCAPE = b"\x01"         # Ctrl-A
+# The end of a terminal's input stays its end, and one ^D may come while nobody reads lines: say it again so often.
+END_AGAIN_SECONDS = 0.5
 # What in the log says why: kernel_stop, a server's panic or fault, init_fail; the most telling first.
 CAUSES = ("kernel: stop:", " died:", "init: failed", "Kernel panic", "panic")
 STATUS_LINE = re.compile(rb"aramid-exit: (\d+)\s*$", re.MULTILINE)
@@ -108,6 +110,7 @@ class Machine:
         self.timed_out = self.left = False
         self.pending = bytearray()  # on its way into the guest
         self.escape_seen = False
+        self.end_again = None       # when to repeat the end of the terminal's input
         self.system, system_far = socket.socketpair()
         serial = ["-chardev", "stdio,id=user,signal=off", "-serial", "chardev:user",
                   "-chardev", f"socket,id=system,fd={system_far.fileno()}", "-serial", "chardev:system"]
@@ -125,10 +128,13 @@ class Machine:
         reading = True
         try:
             while open_lines:
-                wait = None if deadline is None else max(0.0, deadline - time.monotonic())
-                if wait == 0.0:
+                now = time.monotonic()
+                if deadline is not None and now >= deadline:
                     self._timeout()
                     return None
+                if self.end_again is not None and now >= self.end_again:
+                    self._input_ended()
+                wait = min((at - now for at in (deadline, self.end_again) if at is not None), default=None)
                 readers = [*open_lines, *([self.stdin] if reading and len(self.pending) < CHUNK else [])]
                 writers = [self.user_in] if self.pending and self.log.ready and self.user_out in open_lines else []
                 ready, writable, _ = select.select(readers, writers, [], wait)
@@ -160,7 +166,12 @@ class Machine:
     # ---- input ----
 
     def _input_ended(self):
-        self.pending += EOT if self.terminal else DLE + EOT
+        if not self.terminal:
+            self.pending += DLE + EOT
+            return
+        if not self.pending:
+            self.pending += EOT
+        self.end_again = time.monotonic() + END_AGAIN_SECONDS
 
     def _read_stdin(self):
         """False at end of file."""
@@ -248,7 +259,8 @@ class Machine:
 def verdict(machine, code):
     """(exit status of the tool, complaint or None) from how the machine ended."""
     if machine.left:
-        return 0, None
+        print(file=sys.stderr) # the cursor is where the guest left it
+        return 0, "left by Ctrl-A x; the machine is off"
     if machine.timed_out:
         return EXIT_TIMEOUT, f"time-out: the program still ran after {machine.timeout:g} s"
     status = machine.log.status()
@@ -260,5 +272,6 @@ def verdict(machine, code):
     if what is None:
         what = f"the machine ended unexpectedly (QEMU's status {code}, expected {CLEAN})"
         if complaint := machine.complaint():
-            return EXIT_SYSTEM, f"{what}: {complaint.splitlines()[-1]}"
+            lines = complaint.splitlines()
+            return EXIT_SYSTEM, f"{what}: {next((line for line in lines if 'warning:' not in line), lines[0])}"
     return EXIT_SYSTEM, f"{what}: {machine.log.last_words()}"

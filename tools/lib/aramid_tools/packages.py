@@ -2,6 +2,7 @@
 """The Debian packages that Aramid is built and tested with, and their installation."""
 import hashlib
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -27,7 +28,7 @@ def _missing():
 
 
 def _apt(*arguments):
-    command = ["apt-get", *arguments]
+    command = ["apt-get", "-o", "Dpkg::Use-Pty=0", *arguments] # no progress bars in between
     if os.geteuid() != 0:
         command = ["sudo", *command]
     environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
@@ -55,8 +56,10 @@ def ensure(allow=True):
         raise ToolError("dpkg-query is not on this machine: expected Debian 12") from error
     if missing:
         if not allow:
-            raise ToolError(f"--no-install was given and these packages are missing: {' '.join(missing)} "
-                            f"(apt-get install {' '.join(missing)})")
+            raise ToolError(f"packages are missing and --no-install was given: apt-get install {' '.join(missing)}")
+        if os.geteuid() != 0 and not shutil.which("sudo"):
+            raise ToolError("packages are missing, and only root can install them: sudo is missing too. "
+                            f"As root: apt-get install {' '.join(missing)}")
         say(f"installing with apt-get: {' '.join(missing)}")
         install = ("install", "-y", "-q", "--no-install-recommends", *missing)
         # Lists may be absent (a fresh image) or stale (a file named in them is gone): refresh once.

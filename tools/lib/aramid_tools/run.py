@@ -1,13 +1,12 @@
 # SPDX-License-Identifier: MIT
 """tools/run: boot Aramid in QEMU, to a shell or for one program."""
 import os
-import signal
 import sys
 from pathlib import Path
 
 from aramid_tools import build, common, guest, packages
 from aramid_tools.common import EXIT_SYSTEM, ToolError, say
-from aramid_tools.machine import Log, Machine, qemu_command, verdict
+from aramid_tools.machine import Machine, qemu_command, verdict
 
 USAGE = "tools/run [options] [-- PROGRAM [ARG…]]"
 STATUSES = """\
@@ -18,7 +17,7 @@ GREETING = """\
 Aramid is starting. Three things to try at its prompt:
   ps                                  every process here is procd's, every file filed's
   echo hello | tr a-z A-Z             a pipe is half a socket, served by sockd
-  ls -l /dev; cat /proc/self/stat     devices and processes are files
+  syslogd -O /tmp/log; logger works; cat /tmp/log      a datagram socket at /dev/log
 To leave: type exit, or Ctrl-A x (press Ctrl and A, let go, press x).
 """
 
@@ -38,6 +37,9 @@ def parse(argv):
     arguments = parser.parse_args(options)
     if program == []:
         parser.error("a program is missing after '--'")
+    for word in arguments.boot:
+        if "=" not in word:
+            parser.error(f"--boot {word}: expected KEY=VALUE")
     if arguments.build_dir:
         common.BUILD = Path(arguments.build_dir).resolve()
     if arguments.trace:
@@ -74,7 +76,7 @@ def prepare(arguments):
 def main(argv):
     parser, arguments, program = parse(argv)
     variables = guest.environment(parser, arguments.env)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    guest.end_in_order()
     terminal = arguments.tty or program is None
     merged_early = [path for path in arguments.rootfs if not os.path.isdir(path)]
     if merged_early: # before a long build
@@ -89,10 +91,10 @@ def main(argv):
         argv = ["/bin/sh", "-l"]
     else:
         argv = [guest.rootfs.find_program(merged, program[0]), *program[1:]]
-    text = guest.command_text("shell" if terminal else "run", argv, variables, arguments.boot)
+    text = guest.command_text("shell" if terminal else "run", argv, variables,
+                              [*(guest.terminal_words() if terminal else []), *arguments.boot])
     raw = terminal and os.isatty(0)
-    log_file = open(arguments.log, "wb") if arguments.log else None # pylint: disable=consider-using-with
-    log = Log(arguments.verbose, log_file, "\r\n" if raw else "\n")
+    log = guest.open_log(arguments, raw)
     status, complaint = boot(arguments, text, merged, terminal, log)
     if complaint:
         say(complaint)
