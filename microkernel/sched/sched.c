@@ -74,20 +74,22 @@ static void switch_to(struct tcb *next)
         sched_ready(last);
 }
 
+/* `current` stays what it was, but the time is nobody's. */
 static void idle(void)
 {
-    while (!core.ready_bits) {
-        struct tcb *last = core.current;
-        if (last && runnable(last))
-            return;
+    struct tcb *last = core.current;
+    if (last)
+        last->cpu_ns += arch_clock_ns() - core.switched_ns;
+    while (!core.ready_bits && !(core.current && runnable(core.current))) {
         core.idle = 1;
-        uint64_t ring = arch_clock_ns() + 10 * SCHED_SLICE_NS; /* the log's input is looked at when the timer rings */
+        uint64_t ring = arch_clock_ns() + 10 * SCHED_SLICE_NS; /* then the log's input is looked at */
         if (core.deadlines && core.deadlines->deadline < ring)
             ring = core.deadlines->deadline;
         arch_timer_arm(ring);
         arch_halt();
         core.idle = 0;
     }
+    core.switched_ns = arch_clock_ns();
 }
 
 void sched_pick(void)

@@ -204,13 +204,15 @@ void process_memory_ends(struct process *process)
             child->space.lender = NULL;
 }
 
-void process_set_name(struct process *process, const char name[16])
+void process_set_name(struct procd *procd, struct process *process, const char name[16])
 {
     memcpy(process->name, name, sizeof(process->name));
     process->name[sizeof(process->name) - 1] = 0;
     for (char *c = process->name; *c; c++)
         if (*c < ' ' || *c > '~')
             *c = '?';
+    for (struct thread *thread = process->threads; thread; thread = thread->next)
+        procd->machine->thread_set_name(procd->context, thread->handle, process->name);
 }
 
 enum status op_set_name(void *state, struct ipc_call *call, const struct proc_set_name_request *request)
@@ -220,7 +222,7 @@ enum status op_set_name(void *state, struct ipc_call *call, const struct proc_se
         return ST_PERM;
     const uint64_t words[2] = {request->first, request->second};
     if (caller->tid == caller->process->pid)
-        process_set_name(caller->process, (const char *)words);
+        process_set_name(state, caller->process, (const char *)words);
     return ST_OK;
 }
 
@@ -264,7 +266,7 @@ enum status op_exec_end(void *state, struct ipc_call *call, const struct proc_ex
     }
     mem_free(process->path);
     mem_free(process->command);
-    process_set_name(process, name);
+    process_set_name(procd, process, name);
     process->path = path;
     process->path_length = strlen(path);
     process->command = command;

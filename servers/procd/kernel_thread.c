@@ -143,3 +143,12 @@ void kernel_thread_set_principal(void *machine, uint32_t handle, uint64_t princi
     kernel_must(ar_invoke4(thread_get(handle)->tcb.object, AR_TCB_SET_PRINCIPAL, principal, 0, 0, 0),
                 "set a principal");
 }
+
+void kernel_thread_set_name(void *machine, uint32_t handle, const char name[16])
+{
+    uint64_t words[2];
+    (void)machine;
+    memcpy(words, name, sizeof(words));
+    kernel_must(ar_invoke4(thread_get(handle)->tcb.object, AR_TCB_SET_NAME, words[0], words[1], 0, 0),
+                "set a name");
+}

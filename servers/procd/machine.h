@@ -73,6 +73,7 @@ struct procd_machine_ops {
     void (*thread_info)(void *machine, uint32_t thread, enum ar_thread_state *state, uint64_t *cpu_ns);
     void (*thread_signal)(void *machine, uint32_t thread); /* its notification, bit 0 */
     void (*thread_set_principal)(void *machine, uint32_t thread, uint64_t principal);
+    void (*thread_set_name)(void *machine, uint32_t thread, const char name[16]); /* for the kernel's log */
 
     uint64_t (*now_ns)(void *machine);
     void (*log)(void *machine, const char *line); /* without a newline */

@@ -90,6 +90,7 @@ const struct procd_machine_ops kernel_machine_ops = {
     .thread_destroy = kernel_thread_destroy, .thread_resume = kernel_thread_resume,
     .thread_suspend = kernel_thread_suspend, .thread_read = kernel_thread_read, .thread_write = kernel_thread_write,
     .thread_info = kernel_thread_info, .thread_signal = kernel_thread_signal,
-    .thread_set_principal = kernel_thread_set_principal, .now_ns = kernel_now_ns, .log = kernel_log,
+    .thread_set_principal = kernel_thread_set_principal, .thread_set_name = kernel_thread_set_name,
+    .now_ns = kernel_now_ns, .log = kernel_log,
     .counts = kernel_counts,
 };

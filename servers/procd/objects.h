@@ -76,6 +76,7 @@ void kernel_thread_write(void *machine, uint32_t thread, const struct ar_regs *r
 void kernel_thread_info(void *machine, uint32_t thread, enum ar_thread_state *state, uint64_t *cpu_ns);
 void kernel_thread_signal(void *machine, uint32_t thread);
 void kernel_thread_set_principal(void *machine, uint32_t thread, uint64_t principal);
+void kernel_thread_set_name(void *machine, uint32_t thread, const char name[16]);
 uint64_t kernel_threads_count(void);
 
 /* An invocation on an object of ours that cannot fail on right arguments: if it does, our books are wrong. */

@@ -177,7 +177,7 @@ void process_reap(struct procd *procd, struct process *process); /* a zombie end
 void process_vfork_done(struct procd *procd, struct process *process);
 /* The process's memory goes: children that borrow it keep what they have. */
 void process_memory_ends(struct process *process);
-void process_set_name(struct process *process, const char name[16]);
+void process_set_name(struct procd *procd, struct process *process, const char name[16]);
 
 /* ---- signals.c ---- */
 /* To the process, or to `thread` alone. ST_AGAIN: the queue is full. May end the process. */

@@ -69,7 +69,7 @@ void procfs_system_text(struct procd *procd, const struct procfs_node *node, str
         text_row(text, "", procd->id_last, "\n");
         break;
     case PROCFS_VERSION:
-        text_string(text, "Linux version 6.1.0-aramid (aramid) (gcc) #1\n");
+        text_string(text, "Linux version 6.12.0-aramid (aramid) (gcc) #1\n");
         break;
     case PROCFS_MOUNTS:
         text_string(text, "rootfs / rootfs rw 0 0\nproc /proc proc rw,relatime 0 0\n");
@@ -88,7 +88,7 @@ void procfs_system_text(struct procd *procd, const struct procfs_node *node, str
         text_string(text, "Linux\n");
         break;
     case PROCFS_OSRELEASE:
-        text_string(text, "6.1.0-aramid\n");
+        text_string(text, "6.12.0-aramid\n");
         break;
     case PROCFS_HOSTNAME:
         text_string(text, "aramid\n");

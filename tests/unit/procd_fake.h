@@ -219,6 +219,7 @@ static void fake_thread_info(void *m, uint32_t thread, enum ar_thread_state *sta
     *cpu_ns = 10000000;
 }
 static void fake_thread_signal(void *m, uint32_t thread) { (void)m; fake.threads[thread].signals++; }
+static void fake_thread_set_name(void *m, uint32_t thread, const char name[16]) { (void)m; (void)thread; (void)name; }
 static void fake_thread_set_principal(void *m, uint32_t thread, uint64_t p) { (void)m; fake.threads[thread].principal = p; }
 static uint64_t fake_now_ns(void *m) { (void)m; return fake.now; }
 static void fake_log(void *m, const char *line)
@@ -243,7 +244,8 @@ static const struct procd_machine_ops fake_machine = {
     .slots_used = fake_slots_used, .thread_create = fake_thread_create, .thread_destroy = fake_thread_destroy,
     .thread_resume = fake_thread_resume, .thread_suspend = fake_thread_suspend, .thread_read = fake_thread_read,
     .thread_write = fake_thread_write, .thread_info = fake_thread_info, .thread_signal = fake_thread_signal,
-    .thread_set_principal = fake_thread_set_principal, .now_ns = fake_now_ns, .log = fake_log, .counts = fake_counts,
+    .thread_set_principal = fake_thread_set_principal, .thread_set_name = fake_thread_set_name,
+    .now_ns = fake_now_ns, .log = fake_log, .counts = fake_counts,
 };
 
 /* ---- a libposix of two segments: text with the header, data with one page of bytes and one of zeros ---- */
