@@ -13,23 +13,10 @@
 
 void posix_start_first(uint64_t pid, uint64_t tid, const struct posix_start *start);
 
-static void say(const char *text)
-{
-    struct ar_segment segment = {(uint64_t)text, strlen(text)};
-    struct ipc_transfer transfer = {.in = &segment, .in_count = 1};
-    struct fd_info info;
-    if (fd_look(2, &info))
-        return;
-    struct posix_retry retry = {.transfer = &transfer, .server = info.server};
-    struct io_write_reply reply;
-    POSIX_CALL(&retry, io_write(info.slot, IO_CURRENT, 0, segment.length, &reply, &transfer));
-}
-
+/* There is no program yet whose output this could be: tools/run shows the line (START_LINE in machine.py). */
 _Noreturn static void fail(unsigned status, const char *what, const char *why)
 {
-    char line[600];
-    format_text(line, sizeof(line), "aramid: %s: %s\n", what, why);
-    say(line);
+    posix_log("cannot start %s: %s", what, why);
     process_exit(status, 0, false);
 }
 

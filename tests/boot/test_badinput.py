@@ -96,6 +96,9 @@ def check_broken_programs(root, names):
 def check_missing(root):
     run = lib.aramid(["/bin/nothing-of-that-name"], root, 30)
     lib.require_equal("missing program: status", 127, run.status, run)
+    if not lib.NO_LOG:
+        lib.require_equal("missing program: one line", b"aramid: /bin/nothing-of-that-name: not found\n", run.stderr, run)
+        lib.require_equal("missing program: nothing on standard output", b"", run.stdout, run)
     run = lib.aramid(["/etc/passwd"], root, 30)
     lib.require_equal("a program that cannot be run: status", 126, run.status, run)
     if lib.NO_LOG:

@@ -68,7 +68,7 @@ def check_timeout(root):
     run = lib.aramid(["/bin/sh", "-c", "echo started; sleep 1000; true"], root, 6)
     lib.require_equal("time-out: status", 124, run.status, run)
     lib.require_equal("time-out: what was printed before it is there", b"started\n", run.stdout, run)
-    lib.require(re.search(rb"^aramid: ", run.stderr, re.M) is not None, "time-out: a line 'aramid: …'", "aramid: …", run.stderr)
+    lib.require_equal("time-out: one line 'aramid: …'", 1, len(re.findall(rb"^aramid:", run.stderr, re.M)), run)
     lib.require(run.seconds < 6 + 10, "time-out: it ends in time", "less than 16 s", run.seconds)
     everything = run.stderr.decode("utf-8", "replace") + run.log
     # busybox's sh runs sleep without exec, so that its thread may still be called sh.

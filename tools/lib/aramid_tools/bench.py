@@ -7,7 +7,7 @@ import subprocess
 import time
 
 from aramid_tools import build, linux, packages
-from aramid_tools.common import EXIT_USAGE, ROOT, ToolError, say
+from aramid_tools.common import EXIT_USAGE, ROOT, ToolError, note
 
 LATER = ("ipc", "sockets", "dbus")
 BOOT_LIMIT_SECONDS = 60
@@ -65,7 +65,7 @@ def main(argv):
         raise ToolError(f"--runs {arguments.runs}: expected at least 1", EXIT_USAGE)
     packages.ensure(not arguments.no_install)
     build.build_system()
-    say("measuring; about half a minute")
+    note("measuring; about half a minute")
     rows = boot(arguments.runs)
     if arguments.json:
         for row in rows:

@@ -7,7 +7,7 @@ import sys
 import time
 
 from aramid_tools import common
-from aramid_tools.common import ROOT, ToolError, say
+from aramid_tools.common import ROOT, ToolError, note
 
 SERVERS = ("procd", "filed", "sockd", "consoled")
 KERNEL = "microkernel/aramid.elf"
@@ -38,11 +38,11 @@ def build(targets=()):
     with open(common.BUILD / ".lock", "w", encoding="ascii") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX) # two tools at once, say two tests: one builds, the other finds it done
         if not (common.BUILD / "build.ninja").exists():
-            say("first build: about half a minute")
+            note("first build: about half a minute")
             _run("meson setup", ["meson", "setup", str(common.BUILD), "--cross-file", str(ROOT / "cross-x86_64.ini")])
         _run("the build", ["ninja", "-C", str(common.BUILD), *targets])
     if (seconds := time.monotonic() - start) > SLOW_SECONDS:
-        say(f"built in {seconds:.0f} s")
+        note(f"built in {seconds:.0f} s")
 
 
 def reconfigure():

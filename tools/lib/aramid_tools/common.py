@@ -20,7 +20,13 @@ class ToolError(Exception):
         self.status = status
 
 
+def note(text):
+    """How things are going, to the user."""
+    sys.stdout.flush()
+    print(f"[aramid] {text}", file=sys.stderr, flush=True)
+
+
 def say(text):
-    """One line to the user, marked as ours: a program's own stderr comes the same way."""
+    """What went wrong: the one line that begins with `aramid:` whenever a tool fails."""
     sys.stdout.flush()
     print(f"aramid: {text}", file=sys.stderr, flush=True)

@@ -121,7 +121,7 @@ def work_directory(keep):
         yield path
     finally:
         if keep:
-            print(f"aramid: kept {path}", file=sys.stderr)
+            print(f"[aramid] kept {path}", file=sys.stderr)
         else:
             shutil.rmtree(path, ignore_errors=True)
 

@@ -14,7 +14,7 @@ import tempfile
 from pathlib import Path
 
 from aramid_tools import common, rootfs
-from aramid_tools.common import ToolError, say
+from aramid_tools.common import ToolError, note
 
 RELEASE = "bookworm"
 SUITES = (f"{RELEASE}-backports", RELEASE) # 6.12 in the first, 6.1 in the second
@@ -79,7 +79,7 @@ def _fetch(cache):
         else:
             raise ToolError(f"no suite of {', '.join(SUITES)} on this machine's Debian mirror has {META_PACKAGE}")
         package, version = match.group(1), match.group(2)
-        say(f"fetching Debian's {package} ({suite}) for the comparison")
+        note(f"fetching Debian's {package} ({suite}) for the comparison")
         _apt(state, "apt-get", "download", "-q", package, cwd=state)
         (deb,) = Path(state).glob("*.deb")
         subprocess.run(["dpkg", "-x", str(deb), f"{state}/unpacked"], check=True)

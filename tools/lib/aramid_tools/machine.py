@@ -16,7 +16,7 @@ import subprocess
 import sys
 import time
 
-from aramid_tools.common import EXIT_SYSTEM, EXIT_TIMEOUT, ToolError, say
+from aramid_tools.common import EXIT_SYSTEM, EXIT_TIMEOUT, ToolError, note
 
 DEFAULT_CPU = "qemu64,+smep,+smap,+umip,+fsgsbase,+rdtscp,+pdpe1gb,+xsave,+xsaveopt,+rdrand,+arat,+erms"
 DEFAULT_MEMORY = "512M"
@@ -38,6 +38,7 @@ END_AGAIN_SECONDS = 0.5
 # What in the log says why: kernel_stop, a server's panic or fault, init_fail; the most telling first.
 CAUSES = ("kernel: stop:", " died:", "init: failed", "Kernel panic", "panic")
 STATUS_LINE = re.compile(rb"aramid-exit: (\d+)\s*$", re.MULTILINE)
+START_LINE = re.compile(rb"cannot start ([^\r\n]*)") # libposix/start.c
 
 
 def qemu_command(kernel, initrd, append, cpu=DEFAULT_CPU, memory=DEFAULT_MEMORY, icount=False, gdb=False):
@@ -85,6 +86,11 @@ class Log:
         """The program's exit status as init wrote it, or None."""
         found = STATUS_LINE.findall(self.text.replace(b"\r", b""))
         return int(found[-1]) if found else None
+
+    def not_started(self):
+        """Why the first program could not be executed, or None when it was."""
+        found = START_LINE.search(self.text)
+        return found[1].decode("utf-8", "replace") if found else None
 
     def last_words(self):
         """The line that most likely says why the system ended, with what belongs to it."""
@@ -251,7 +257,7 @@ class Machine:
             pass
         answer = bytes(self.log.text[mark:]).replace(b"\r", b"").decode("utf-8", "replace").strip()
         if not self.log.verbose:
-            say("who waits on whom:" if answer else "the kernel did not answer who waits on whom")
+            note("who waits on whom:" if answer else "the kernel did not answer who waits on whom")
             if answer:
                 print(answer, file=sys.stderr, flush=True)
 
@@ -265,7 +271,7 @@ def verdict(machine, code):
         return EXIT_TIMEOUT, f"time-out: the program still ran after {machine.timeout:g} s"
     status = machine.log.status()
     if code == CLEAN and status is not None:
-        return status, None
+        return status, machine.log.not_started() if status in (126, 127) else None
     if code == CLEAN:
         return EXIT_SYSTEM, "the machine ended in order, but the log has no line 'aramid-exit: N'"
     what = EXIT_CODES.get(code)

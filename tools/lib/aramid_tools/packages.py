@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 
 from aramid_tools import common
-from aramid_tools.common import ToolError, say
+from aramid_tools.common import ToolError, note
 
 # The one list. What each is for:
 PACKAGES = {
@@ -60,7 +60,7 @@ def ensure(allow=True):
         if os.geteuid() != 0 and not shutil.which("sudo"):
             raise ToolError("packages are missing, and only root can install them: sudo is missing too. "
                             f"As root: apt-get install {' '.join(missing)}")
-        say(f"installing with apt-get: {' '.join(missing)}")
+        note(f"installing with apt-get: {' '.join(missing)}")
         install = ("install", "-y", "-q", "--no-install-recommends", *missing)
         # Lists may be absent (a fresh image) or stale (a file named in them is gone): refresh once.
         if not (any(Path("/var/lib/apt/lists").glob("*_Packages*")) and _apt(*install)):

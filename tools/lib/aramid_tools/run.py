@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from aramid_tools import build, common, guest, packages
-from aramid_tools.common import EXIT_SYSTEM, ToolError, say
+from aramid_tools.common import EXIT_SYSTEM, ToolError, note, say
 from aramid_tools.machine import Machine, qemu_command, verdict
 
 USAGE = "tools/run [options] [-- PROGRAM [ARG…]]"
@@ -56,7 +56,7 @@ def boot(arguments, text, merged, terminal, log, on_first_byte=None, stdout=1, s
         if arguments.qmp:
             command += ["-qmp", f"unix:{arguments.qmp},server=on,wait=off"]
         if arguments.gdb:
-            say(f"waiting for gdb: gdb {os.path.relpath(common.BUILD / build.KERNEL)} -ex 'set architecture i386:x86-64' "
+            note(f"waiting for gdb: gdb {os.path.relpath(common.BUILD / build.KERNEL)} -ex 'set architecture i386:x86-64' "
                 "-ex 'target remote :1234'")
         with guest.raw_terminal(terminal):
             machine = Machine(command, log, terminal, None if arguments.gdb else arguments.timeout, stdin, stdout,

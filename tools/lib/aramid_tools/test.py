@@ -7,7 +7,7 @@ import sys
 from collections import Counter
 
 from aramid_tools import build, common, packages
-from aramid_tools.common import EXIT_USAGE, ROOT, ToolError, say
+from aramid_tools.common import EXIT_USAGE, ROOT, ToolError, note
 
 DESCRIPTION = """\
 Without arguments: everything. A SUITE is `unit` (on this machine, no QEMU, seconds) or `boot` (in QEMU, minutes); a TEST
@@ -46,7 +46,7 @@ def _choose(wanted, tests):
 
 
 def _show_failure(record):
-    say(f"test {record['name']}: {record['result']} after {record['duration']:.1f} s; the end of its output:")
+    note(f"test {record['name']}: {record['result']} after {record['duration']:.1f} s; the end of its output:")
     text = (record.get("stdout") or "") + (record.get("stderr") or "")
     for line in text.splitlines()[-FAILED_LINES:]:
         print("    " + line)
@@ -94,7 +94,7 @@ def main(argv):
         for name in names:
             print(f"{tests[name]:6} {name}")
         return 0
-    say(f"{len(names)} tests: " + ", ".join(f"{suite} {count}" for suite, count in counts.items()))
+    note(f"{len(names)} tests: " + ", ".join(f"{suite} {count}" for suite, count in counts.items()))
     passed, failed = _run(names, tests) if names else (0, [])
     if failed:
         print(f"failed: {' '.join(failed)}")
