@@ -89,7 +89,7 @@ struct posix_thread {
     uint64_t futex_address;
     uint32_t futex_bitset;
     volatile uint32_t futex_waiting;
-    /* for the files half (POSIX-B): per-thread scratch of its own */
+    /* for the files half: per-thread scratch of its own */
     uint64_t files_private[32];
 };
 _Static_assert(offsetof(struct posix_thread, frame) == 16 && offsetof(struct posix_thread, system_call) == 160 &&
