@@ -15,17 +15,22 @@ MAY_STAY = {"fs.heap": 65536, "sock.heap": 65536}
 CAP_LINE = re.compile(r"aramid-cap: (\w+) (\d+) (\w+) (\d+) ([0-9a-f]+) (\d+)")
 
 
-def label(protocol, operation):
-    """The label ipcgen.py gives it: protocol id << 8 | place in the file."""
+def operation(protocol, name):
+    """(label, words, capabilities) of a well-formed request, as ipcgen.py has it."""
     with open(lib.SOURCE / f"libipc/protocols/{protocol}.toml", "rb") as file:
         spec = tomllib.load(file)
-    names = [op["name"] for op in spec["op"]]
-    return hex(spec["protocol"]["id"] << 8 | names.index(operation))
+    index = [op["name"] for op in spec["op"]].index(name)
+    op = spec["op"][index]
+    return hex(spec["protocol"]["id"] << 8 | index), len(op.get("request", [])), len(op.get("caps_in", []))
+
+
+def label(protocol, name):
+    return operation(protocol, name)[0]
 
 
 def check_hostile(root):
-    argv = ["/test/hostile", label("sock", "stage"), label("proc", "spawn") + ":3:3",
-            label("proc", "spawn_wait") + ":1:0", label("console", "set_mode") + ":3:0"]
+    privileged = [operation("proc", "spawn"), operation("proc", "spawn_wait"), operation("console", "set_mode")]
+    argv = ["/test/hostile", label("sock", "stage"), *(":".join(map(str, words)) for words in privileged)]
     run = lib.aramid(argv, root, 180)
     lib.require_equal("hostile program: nothing was granted", 0, run.status, run)
     refused = run.stdout.count(b"refused:")
