@@ -32,9 +32,16 @@ def problem(root, path, name):
     return None
 
 
+def manual_is_fresh(root):
+    with tempfile.NamedTemporaryFile() as made:
+        generator, protocols = root / "libipc/generator/ipcgen.py", sorted((root / "libipc/protocols").glob("*.toml"))
+        subprocess.run([sys.executable, generator, "manual", made.name, *protocols], check=True)
+        return Path(made.name).read_text() == (root / "docs/protocols.md").read_text()
+
+
 def main(root):
     pages = sorted((root / "docs").glob("*.md"))
-    print(f"1..{len(pages)}")
+    print(f"1..{len(pages) + 1}")
     for number, page in enumerate(pages, 1):
         wrong, count = [], 0
         for line_number, line in enumerate(page.read_text().splitlines(), 1):
@@ -47,6 +54,8 @@ def main(root):
         print(f"{'not ok' if wrong else 'ok'} {number} - docs/{page.name}, {count} anchors")
         for text in wrong:
             print("# " + text)
+    print(f"{'ok' if manual_is_fresh(root) else 'not ok'} {len(pages) + 1} - docs/protocols.md is up to date "
+          "(else: libipc/generator/ipcgen.py manual docs/protocols.md libipc/protocols/*.toml)")
     if "connect.md" not in [page.name for page in pages]:
         print("Bail out! docs/connect.md is missing")
         return 1
