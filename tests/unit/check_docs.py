@@ -3,10 +3,13 @@
 """check_docs.py REPOSITORY: every anchor `path/file:name` in docs/ names a file and a thing defined in it. TAP.
 
 What "defined" means depends on the file: a C function or type, an assembly label, an operation of a protocol, a Python
-function. A page that shows no anchor at all is not checked.
+function. A page that shows no anchor at all is not checked. And docs/protocols.md is what ipcgen.py makes of the
+protocol files today.
 """
 import re
+import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 ANCHOR = re.compile(r"`([\w./-]+\.(?:c|h|asm|toml|py)):(\w+)`")
