@@ -61,7 +61,7 @@ struct process {
     char *path, *command;       /* /proc/PID/exe and cmdline; owned; NULL: none */
     size_t path_length, command_length;
     /* kinship */
-    struct process *parent, *children, *next_sibling, *previous_sibling; /* parent NULL: procd */
+    struct process *parent, *children, *last_child, *next_sibling, *previous_sibling; /* parent NULL: procd */
     unsigned exit_signal;
     uint32_t exit_status;       /* as wait(2) */
     bool executed;              /* it has called exec since its fork: setpgid by the parent is too late */

@@ -103,11 +103,13 @@ void process_link(struct process *process, struct process *parent)
     process->parent = parent;
     if (!parent)
         return;
-    process->previous_sibling = NULL;
-    process->next_sibling = parent->children;
-    if (parent->children)
-        parent->children->previous_sibling = process;
-    parent->children = process;
+    process->next_sibling = NULL; /* the eldest first: wait(2) reports them in that order */
+    process->previous_sibling = parent->last_child;
+    if (parent->last_child)
+        parent->last_child->next_sibling = process;
+    else
+        parent->children = process;
+    parent->last_child = process;
 }
 
 void process_unlink(struct process *process)
@@ -120,6 +122,8 @@ void process_unlink(struct process *process)
         process->parent->children = process->next_sibling;
     if (process->next_sibling)
         process->next_sibling->previous_sibling = process->previous_sibling;
+    else
+        process->parent->last_child = process->previous_sibling;
     process->parent = process->next_sibling = process->previous_sibling = NULL;
 }
 

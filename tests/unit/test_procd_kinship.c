@@ -96,6 +96,15 @@ static void wait_finds_the_right_child(void **state)
     assert_int_equal(REPLY(1), SIG_KILL);
     assert_int_equal(REQUEST(procd, parent, PROC_WAIT, (uint64_t)-1, 0), ST_CHILD);
     assert_int_equal(REQUEST(procd, parent, PROC_WAIT, (uint64_t)-1, 0x40), ST_INVAL);
+    uint32_t three[3]; /* of several that ended, the eldest is told of first */
+    for (unsigned i = 0; i < 3; i++)
+        three[i] = fake_fork(procd, parent);
+    for (unsigned i = 3; i-- > 0;)
+        fake_exit(procd, three[i], 0);
+    for (unsigned i = 0; i < 3; i++) {
+        assert_int_equal(REQUEST(procd, parent, PROC_WAIT, (uint64_t)-1, 0), ST_OK);
+        assert_int_equal(REPLY(0), three[i]);
+    }
     fake_shutdown(procd);
 }
 
