@@ -94,8 +94,9 @@ void region_split(struct space *space, uint64_t address)
 
 static bool regions_alike(const struct region *a, const struct region *b)
 {
-    return a->end == b->start && a->protection == b->protection && a->flags == b->flags && !a->object && !b->object
-        && !(a->flags & REGION_SYSTEM);
+    return a->end == b->start && a->protection == b->protection && a->flags == b->flags && !(a->flags & REGION_SYSTEM)
+        && a->object == b->object
+        && (!a->object || b->object_page == a->object_page + (a->end - a->start) / PAGE_SIZE);
 }
 
 /* Join neighbours that became equal in and around [start, end). */
@@ -109,6 +110,7 @@ void region_merge(struct space *space, uint64_t start, uint64_t end)
             continue;
         }
         left->end = right->end;
+        object_release(space, right->object);
         space->region_count--;
         memmove(right, right + 1, (space->region_count - i - 1) * sizeof(*right));
     }

@@ -123,8 +123,6 @@ enum status space_protect(struct space *space, uint64_t start, uint64_t end, uin
 
 enum status space_discard(struct space *space, uint64_t start, uint64_t end)
 {
-    if (!space_covers(space, start, end))
-        return ST_NOMEM;
     for (unsigned i = region_after(space, start);
          i < space->region_count && space->regions[i].start < end; i++) {
         struct region *region = &space->regions[i];
@@ -134,7 +132,7 @@ enum status space_discard(struct space *space, uint64_t start, uint64_t end)
         uint64_t high = region->end < end ? region->end : end;
         pages_free(space, low, high);
     }
-    return ST_OK;
+    return space_covers(space, start, end) ? ST_OK : ST_NOMEM; /* a hole is an error, after the rest is done */
 }
 
 /* mremap: [from, from + old_length) lies in one region, [to, to + new_length) is free. */
