@@ -1,6 +1,6 @@
 /*
- * Changing what is known of a file: chmod(2), chown(2), utimensat(2), truncate(2), fallocate(2), fsync(2).
- * SPDX-License-Identifier: MIT
+ * Changing what is known of a file: chmod(2), chown(2), utimensat(2), truncate(2), fallocate(2),
+ * fsync(2). SPDX-License-Identifier: MIT
  */
 #include "files.h"
 
@@ -15,7 +15,8 @@ struct attributes {
 static long set_gate(ar_cap gate, unsigned server, const struct attributes *set)
 {
     struct posix_retry retry = {.server = server};
-    return POSIX_CALL(&retry, io_set_attributes(gate, set->what, set->mode, set->uid, set->gid, set->atime, set->mtime));
+    return POSIX_CALL(&retry, io_set_attributes(gate, set->what, set->mode, set->uid, set->gid,
+                                                set->atime, set->mtime));
 }
 
 static long set_descriptor(int fd, const struct attributes *set)
@@ -43,14 +44,15 @@ static long set_path(int dirfd, uint64_t user, uint32_t flags, const struct attr
         request.transfer.recv_slot_count = 0;
         error = POSIX_CALL(&request.retry,
                            fs_set_attributes(path.target, path.length,
-                                             flags & LX_AT_SYMLINK_NOFOLLOW ? FS_NOFOLLOW : 0, set->what, set->mode,
-                                             set->uid, set->gid, set->atime, set->mtime, &request.transfer));
+                                             flags & LX_AT_SYMLINK_NOFOLLOW ? FS_NOFOLLOW : 0,
+                                             set->what, set->mode, set->uid, set->gid, set->atime,
+                                             set->mtime, &request.transfer));
     }
     path_end(&path);
     return error;
 }
 
-/* ---- chmod ----------------------------------------------------------------------------------------- */
+/* ---- chmod ----------------------------------------------------------------------------------- */
 
 static struct attributes mode_set(uint64_t mode)
 {
@@ -84,7 +86,7 @@ long sys_fchmodat2(const uint64_t a[6])
     return set_path((int)a[0], a[1], flags, &set);
 }
 
-/* ---- chown ----------------------------------------------------------------------------------------- */
+/* ---- chown ----------------------------------------------------------------------------------- */
 
 /* -1 leaves one as it is. */
 static struct attributes owner_set(uint64_t uid, uint64_t gid)
@@ -121,7 +123,7 @@ long sys_fchownat(const uint64_t a[6])
     return set_path((int)a[0], a[1], flags, &set);
 }
 
-/* ---- times ----------------------------------------------------------------------------------------- */
+/* ---- times ----------------------------------------------------------------------------------- */
 
 static long time_set(struct attributes *set, uint64_t bit, int64_t seconds, int64_t nanoseconds)
 {
@@ -195,7 +197,8 @@ static long times_micro(int dirfd, uint64_t path, uint64_t user)
     for (int i = 0; i < 2; i++) {
         if (times[i].microseconds < 0 || times[i].microseconds >= 1000000)
             return ERR(INVAL);
-        time_set(&set, i == 0 ? SET_ATIME : SET_MTIME, times[i].seconds, times[i].microseconds * 1000);
+        time_set(&set, i == 0 ? SET_ATIME : SET_MTIME, times[i].seconds,
+                 times[i].microseconds * 1000);
     }
     return times_apply(dirfd, path, 0, &set);
 }
@@ -225,7 +228,7 @@ long sys_utime(const uint64_t a[6])
     return times_apply(LX_AT_FDCWD, a[0], 0, &set);
 }
 
-/* ---- length and storage ------------------------------------------------------------------------------ */
+/* ---- length and storage ---------------------------------------------------------------------- */
 
 long sys_truncate(const uint64_t a[6])
 {
@@ -240,7 +243,8 @@ long sys_truncate(const uint64_t a[6])
     struct path_request request;
     path_request_begin(&path, &request);
     request.transfer.recv_slot_count = 0;
-    error = POSIX_CALL(&request.retry, fs_truncate(path.target, path.length, (int64_t)a[1], &request.transfer));
+    error = POSIX_CALL(&request.retry,
+                       fs_truncate(path.target, path.length, (int64_t)a[1], &request.transfer));
     path_end(&path);
     return error;
 }

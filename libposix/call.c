@@ -1,5 +1,6 @@
 /*
- * Calling servers: repeat a request until it has an answer that a program understands. SPDX-License-Identifier: MIT
+ * Calling servers: repeat a request until it has an answer that a program understands.
+ * SPDX-License-Identifier: MIT
  */
 #include "private.h"
 
@@ -20,8 +21,9 @@ long status_to_errno(enum status status)
     return (unsigned)status < 256 ? -(long)status : -LINUX_EIO;
 }
 
-/* The server found memory missing. The first time we make present what can be, and ask again even when something could
- * not: the server may not need the rest. The second time a missing page is the program's EFAULT. */
+/* The server found memory missing. The first time we make present what can be, and ask again
+ * even when something could not: the server may not need the rest. The second time a missing
+ * page is the program's EFAULT. */
 static bool fault_again(struct posix_retry *retry)
 {
     const struct ipc_transfer *transfer = retry->transfer;
@@ -88,7 +90,7 @@ void posix_log_write(const char *line, size_t length)
     proc_log(POSIX_SLOT_PROCD, length, &transfer);
 }
 
-/* ---- sessions ------------------------------------------------------------------------------------------- */
+/* ---- sessions -------------------------------------------------------------------------------- */
 
 ar_cap server_root(unsigned server)
 {
@@ -106,7 +108,8 @@ ar_cap server_root(unsigned server)
     }
 }
 
-/* A second open replaces the first at the server, so ours goes first: its closed message must not end the new one. */
+/* A second open replaces the first at the server, so ours goes first: its closed message must
+ * not end the new one. */
 long session_open_with(unsigned server)
 {
     ar_cap root = server_root(server);
@@ -114,12 +117,13 @@ long session_open_with(unsigned server)
         return -LINUX_EIO;
     ar_cap slot = thread_slot(POSIX_TS_SESSION_PROCD + (root - POSIX_SLOT_PROCD));
     uint64_t notification = thread_slot(POSIX_TS_NOTIFICATION);
-    struct ipc_transfer transfer = {.caps = &notification, .cap_count = 1, .recv_slots = &slot, .recv_slot_count = 1};
+    struct ipc_transfer transfer = {
+        .caps = &notification, .cap_count = 1, .recv_slots = &slot, .recv_slot_count = 1};
     slot_delete(slot);
     return status_to_errno(session_open(root, &transfer));
 }
 
-/* ---- slots ---------------------------------------------------------------------------------------------- */
+/* ---- slots ----------------------------------------------------------------------------------- */
 
 void slot_delete(ar_cap slot)
 {

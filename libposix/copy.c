@@ -1,6 +1,6 @@
 /*
- * Bytes from one descriptor to another: sendfile(2), copy_file_range(2), and the splice(2) family, which every caller
- * must be ready to do without (EINVAL). SPDX-License-Identifier: MIT
+ * Bytes from one descriptor to another: sendfile(2), copy_file_range(2), and the splice(2)
+ * family, which every caller must be ready to do without (EINVAL). SPDX-License-Identifier: MIT
  */
 #include "files.h"
 
@@ -13,8 +13,8 @@ struct copy {
     uint64_t length;
 };
 
-/* Until `length` bytes, end of file or an error. What was read but not taken by a short write is read again next time:
- * reading is by position only. */
+/* Until `length` bytes, end of file or an error. What was read but not taken by a short write is
+ * read again next time: reading is by position only. */
 static long copy_run(struct copy *copy)
 {
     void *buffer = private_alloc(COPY_BUFFER);
@@ -26,7 +26,8 @@ static long copy_run(struct copy *copy)
         uint64_t part = copy->length - done < COPY_BUFFER ? copy->length - done : COPY_BUFFER;
         struct iov_list list = {.count = 1, .total = part};
         list.segments[0] = (struct ar_segment){(uint64_t)buffer, part};
-        result = read_list(copy->from, &copy->from_info, &list, copy->from_offset + (int64_t)done, 0);
+        result =
+            read_list(copy->from, &copy->from_info, &list, copy->from_offset + (int64_t)done, 0);
         if (result <= 0)
             break;
         list.segments[0].length = list.total = (uint64_t)result;
@@ -100,7 +101,8 @@ static long sendfile_run(struct copy *copy, uint64_t user)
 
 long sys_sendfile(const uint64_t a[6])
 {
-    struct copy copy = {.to = (int)a[0], .from = (int)a[1], .to_offset = IO_CURRENT, .length = a[3]};
+    struct copy copy = {
+        .to = (int)a[0], .from = (int)a[1], .to_offset = IO_CURRENT, .length = a[3]};
     if (copy.length > LX_RW_MAX)
         copy.length = LX_RW_MAX;
     long result = copy_begin(&copy);
@@ -113,7 +115,8 @@ long sys_sendfile(const uint64_t a[6])
 
 static long copy_range_run(struct copy *copy, uint64_t from_user, uint64_t to_user)
 {
-    unsigned from_kind = fd_kind(copy->from, &copy->from_info), to_kind = fd_kind(copy->to, &copy->to_info);
+    unsigned from_kind = fd_kind(copy->from, &copy->from_info),
+             to_kind = fd_kind(copy->to, &copy->to_info);
     if (from_kind == IO_KIND_DIRECTORY || to_kind == IO_KIND_DIRECTORY)
         return ERR(ISDIR);
     if (from_kind != IO_KIND_FILE || to_kind != IO_KIND_FILE)
@@ -131,8 +134,8 @@ static long copy_range_run(struct copy *copy, uint64_t from_user, uint64_t to_us
     if (error)
         return error;
     struct fd_identity from, to;
-    bool same = !fd_identify(copy->from, &from) && !fd_identify(copy->to, &to) && from.badge == to.badge &&
-                from.issuer == to.issuer;
+    bool same = !fd_identify(copy->from, &from) && !fd_identify(copy->to, &to) &&
+                from.badge == to.badge && from.issuer == to.issuer;
     int64_t distance = copy->from_offset - copy->to_offset;
     if (same && (uint64_t)(distance < 0 ? -distance : distance) < copy->length)
         return ERR(INVAL);
@@ -158,7 +161,8 @@ long sys_copy_file_range(const uint64_t a[6])
     return result;
 }
 
-/* A pipe's bytes cannot be looked at without taking them, so nothing here could fail half-way without losing some. */
+/* A pipe's bytes cannot be looked at without taking them, so nothing here could fail half-way
+ * without losing some. */
 static long no_splice(int from, int to)
 {
     struct fd_info info;

@@ -1,5 +1,6 @@
 /*
- * The working directory, and reading directories: chdir(2), getcwd(2), getdents64(2). SPDX-License-Identifier: MIT
+ * The working directory, and reading directories: chdir(2), getcwd(2), getdents64(2).
+ * SPDX-License-Identifier: MIT
  */
 #include "files.h"
 
@@ -16,7 +17,8 @@ static long directory_search(ar_cap gate, unsigned server)
     return POSIX_CALL(&retry, fs_access(gate, 1, FS_EFFECTIVE, 1, &reply, &transfer));
 }
 
-/* Put the gate in `from`, which is emptied, into the slot of the working directory. Under the lock: path.c copies it. */
+/* Put the gate in `from`, which is emptied, into the slot of the working directory. Under the
+ * lock: path.c copies it. */
 static long cwd_replace(ar_cap from)
 {
     lock_take(&process.lock);
@@ -68,7 +70,8 @@ long sys_fchdir(const uint64_t a[6])
     return error ? error : cwd_replace(held);
 }
 
-/* No server can confine a path to a part of its tree; better none than one that only looks like it. */
+/* No server can confine a path to a part of its tree; better none than one that only looks like
+ * it. */
 long sys_chroot(const uint64_t a[6])
 {
     (void)a;
@@ -94,7 +97,7 @@ long sys_getcwd(const uint64_t a[6])
     return error ? error : (long)reply.length + 1;
 }
 
-/* ---- reading a directory ---------------------------------------------------------------------------------- */
+/* ---- reading a directory --------------------------------------------------------------------- */
 
 static long read_directory(const struct fd_info *info, uint64_t address, uint64_t length)
 {
@@ -115,13 +118,14 @@ long sys_getdents64(const uint64_t a[6])
     if (result)
         return result;
     uint64_t length = (uint32_t)a[2];
-    result = user_range_ok((const void *)a[1], length) ? read_directory(&info, a[1], length) : ERR(FAULT);
+    result = user_range_ok((const void *)a[1], length) ? read_directory(&info, a[1], length)
+                                                       : ERR(FAULT);
     fd_end(&info);
     return result;
 }
 
-/* The old record has one byte less before the name and one more after it, so each new record fits where the 64-bit one
- * was: converting in place goes from front to back. */
+/* The old record has one byte less before the name and one more after it, so each new record
+ * fits where the 64-bit one was: converting in place goes from front to back. */
 static void dirents_convert(char *buffer, uint64_t count)
 {
     for (uint64_t at = 0; at < count;) {

@@ -1,12 +1,12 @@
 /*
- * Directories and the names in them: mkdir(2), rename(2), link(2), unlink(2), getdents(2), chdir(2), getcwd(2).
- * SPDX-License-Identifier: MIT
+ * Directories and the names in them: mkdir(2), rename(2), link(2), unlink(2), getdents(2),
+ * chdir(2), getcwd(2). SPDX-License-Identifier: MIT
  */
 #include "files.h"
 
 #include <ipc/kernel.h>
 
-/* ---- names ------------------------------------------------------------------------------------------- */
+/* ---- names ----------------------------------------------------------------------------------- */
 
 static long make_node(int dirfd, uint64_t user, uint64_t mode, uint64_t device)
 {
@@ -18,7 +18,8 @@ static long make_node(int dirfd, uint64_t user, uint64_t mode, uint64_t device)
     path_request_begin(&path, &request);
     request.transfer.recv_slot_count = 0;
     mode &= ~(uint64_t)process.umask;
-    error = POSIX_CALL(&request.retry, fs_make_node(path.target, path.length, mode, device, &request.transfer));
+    error = POSIX_CALL(&request.retry,
+                       fs_make_node(path.target, path.length, mode, device, &request.transfer));
     path_end(&path);
     return error;
 }
@@ -67,7 +68,8 @@ static long unlink_path(int dirfd, uint64_t user, uint64_t flags)
     struct path_request request;
     path_request_begin(&path, &request);
     request.transfer.recv_slot_count = 0;
-    error = POSIX_CALL(&request.retry, fs_unlink(path.target, path.length, flags, &request.transfer));
+    error =
+        POSIX_CALL(&request.retry, fs_unlink(path.target, path.length, flags, &request.transfer));
     path_end(&path);
     return error;
 }
@@ -90,15 +92,16 @@ long sys_unlinkat(const uint64_t a[6])
     return unlink_path((int)a[0], a[1], flags ? FS_DIRECTORY : 0);
 }
 
-/* A request with two paths: the second follows the first in memory; its directory goes along as a capability. */
+/* A request with two paths: the second follows the first in memory; its directory goes along as
+ * a capability. */
 struct two_paths {
     struct path first, second;
     struct path_request request;
     uint64_t directory;
 };
 
-static long two_paths_begin(struct two_paths *two, int dirfd, uint64_t user, int second_dirfd, uint64_t second_user,
-                            bool empty_ok)
+static long two_paths_begin(struct two_paths *two, int dirfd, uint64_t user, int second_dirfd,
+                            uint64_t second_user, bool empty_ok)
 {
     long error = path_begin(&two->first, dirfd, user, empty_ok);
     if (error)
@@ -131,14 +134,16 @@ static void two_paths_end(struct two_paths *two)
     path_end(&two->first);
 }
 
-static long rename_path(int dirfd, uint64_t user, int second_dirfd, uint64_t second_user, uint64_t flags)
+static long rename_path(int dirfd, uint64_t user, int second_dirfd, uint64_t second_user,
+                        uint64_t flags)
 {
     struct two_paths two;
     long error = two_paths_begin(&two, dirfd, user, second_dirfd, second_user, false);
     if (error)
         return error;
-    error = POSIX_CALL(&two.request.retry, fs_rename(two.first.target, two.first.length, two.second.length, flags,
-                                                     &two.request.transfer));
+    error =
+        POSIX_CALL(&two.request.retry, fs_rename(two.first.target, two.first.length,
+                                                 two.second.length, flags, &two.request.transfer));
     two_paths_end(&two);
     return error;
 }
@@ -159,20 +164,27 @@ long sys_renameat2(const uint64_t a[6])
     /* RENAME_NOREPLACE 1, RENAME_EXCHANGE 2; RENAME_WHITEOUT 4 is for overlays */
     if ((flags & ~3u) || flags == 3)
         return ERR(INVAL);
-    return rename_path((int)a[0], a[1], (int)a[2], a[3], flags == 1 ? FS_NOREPLACE : flags == 2 ? FS_EXCHANGE : 0);
+    return rename_path((int)a[0], a[1], (int)a[2], a[3],
+                       flags == 1   ? FS_NOREPLACE
+                       : flags == 2 ? FS_EXCHANGE
+                                    : 0);
 }
 
-static long link_path(int dirfd, uint64_t user, int second_dirfd, uint64_t second_user, uint32_t flags)
+static long link_path(int dirfd, uint64_t user, int second_dirfd, uint64_t second_user,
+                      uint32_t flags)
 {
     if (flags & ~(uint32_t)(LX_AT_SYMLINK_FOLLOW | LX_AT_EMPTY_PATH))
         return ERR(INVAL);
     struct two_paths two;
-    long error = two_paths_begin(&two, dirfd, user, second_dirfd, second_user, flags & LX_AT_EMPTY_PATH);
+    long error =
+        two_paths_begin(&two, dirfd, user, second_dirfd, second_user, flags & LX_AT_EMPTY_PATH);
     if (error)
         return error;
-    uint64_t fs_flags = (flags & LX_AT_SYMLINK_FOLLOW ? 0 : FS_NOFOLLOW) | (two.first.length == 0 ? FS_EMPTY_PATH : 0);
-    error = POSIX_CALL(&two.request.retry, fs_link(two.first.target, two.first.length, two.second.length, fs_flags,
-                                                   &two.request.transfer));
+    uint64_t fs_flags = (flags & LX_AT_SYMLINK_FOLLOW ? 0 : FS_NOFOLLOW) |
+                        (two.first.length == 0 ? FS_EMPTY_PATH : 0);
+    error =
+        POSIX_CALL(&two.request.retry, fs_link(two.first.target, two.first.length,
+                                               two.second.length, fs_flags, &two.request.transfer));
     two_paths_end(&two);
     return error;
 }
@@ -203,7 +215,8 @@ static long symlink_path(uint64_t target_user, int dirfd, uint64_t user)
     request.transfer.recv_slot_count = 0;
     request.in[1] = (struct ar_segment){(uint64_t)target, (uint64_t)length};
     request.transfer.in_count = 2;
-    error = POSIX_CALL(&request.retry, fs_symlink(path.target, path.length, (uint64_t)length, &request.transfer));
+    error = POSIX_CALL(&request.retry,
+                       fs_symlink(path.target, path.length, (uint64_t)length, &request.transfer));
     path_end(&path);
     return error;
 }

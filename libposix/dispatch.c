@@ -1,6 +1,6 @@
 /*
- * From a bounced system call to its handler, and what happens on the way back to the program: restarts and signals.
- * SPDX-License-Identifier: MIT
+ * From a bounced system call to its handler, and what happens on the way back to the program:
+ * restarts and signals. SPDX-License-Identifier: MIT
  */
 #include "private.h"
 
@@ -15,7 +15,8 @@ static long call_unknown(uint32_t number)
     uint64_t bit = 1ull << (index % 64);
     const char *name = number < LINUX_CALLS ? linux_table[number].name : NULL;
     if (!(__atomic_fetch_or(&reported[index / 64], bit, __ATOMIC_RELAXED) & bit))
-        posix_log("unknown system call %d (%s) by %s", (int)number, name ? name : "no such number", process.name);
+        posix_log("unknown system call %d (%s) by %s", (int)number, name ? name : "no such number",
+                  process.name);
     return -LINUX_ENOSYS;
 }
 
@@ -30,12 +31,14 @@ void posix_dispatch(void)
     f->rax = (uint64_t)result;
 }
 
-/* A call that was interrupted: EINTR or once more, signal(7). With a handler about to run, `flags` are its sa_flags. */
+/* A call that was interrupted: EINTR or once more, signal(7). With a handler about to run,
+ * `flags` are its sa_flags. */
 static void restart_decide(struct posix_thread *thread, bool handler, uint64_t flags)
 {
     struct posix_frame *f = &thread->frame;
     long result = (long)f->rax;
-    if (thread->system_call == UINT64_MAX || (result != -POSIX_RESTART && result != -POSIX_RESTART_NOHAND))
+    if (thread->system_call == UINT64_MAX ||
+        (result != -POSIX_RESTART && result != -POSIX_RESTART_NOHAND))
         return;
     if (handler && (result == -POSIX_RESTART_NOHAND || !(flags & LINUX_SA_RESTART))) {
         f->rax = (uint64_t)-LINUX_EINTR;

@@ -1,5 +1,6 @@
 /*
- * epoll(7): epoll_create(2), epoll_ctl(2), epoll_wait(2). The sets are epoll_set.c's. SPDX-License-Identifier: MIT
+ * epoll(7): epoll_create(2), epoll_ctl(2), epoll_wait(2). The sets are epoll_set.c's.
+ * SPDX-License-Identifier: MIT
  */
 #include "epoll.h"
 
@@ -7,10 +8,11 @@
 
 #define BEHAVIOUR (LX_EPOLLEXCLUSIVE | LX_EPOLLWAKEUP | LX_EPOLLONESHOT | LX_EPOLLET)
 #define ALWAYS (LX_POLLERR | LX_POLLHUP)
-#define EXCLUSIVE_ALLOWED                                                                                      \
-    (LX_POLLIN | LX_POLLOUT | LX_POLLERR | LX_POLLHUP | LX_EPOLLWAKEUP | LX_EPOLLET | LX_EPOLLEXCLUSIVE)
+#define EXCLUSIVE_ALLOWED                                                             \
+    (LX_POLLIN | LX_POLLOUT | LX_POLLERR | LX_POLLHUP | LX_EPOLLWAKEUP | LX_EPOLLET | \
+     LX_EPOLLEXCLUSIVE)
 
-/* ---- asking --------------------------------------------------------------------------------------------- */
+/* ---- asking ---------------------------------------------------------------------------------- */
 
 /* In a threaded program the number may have been closed and given anew since it was added. */
 static bool item_valid(const struct epoll_item *item)
@@ -18,10 +20,12 @@ static bool item_valid(const struct epoll_item *item)
     struct fd_identity now;
     if (process.threads <= 1)
         return true;
-    return fd_identify(item->via, &now) == 0 && now.badge == item->target.badge && now.issuer == item->target.issuer;
+    return fd_identify(item->via, &now) == 0 && now.badge == item->target.badge &&
+           now.issuer == item->target.issuer;
 }
 
-static uint32_t item_ask(const struct epoll_item *item, uint32_t wanted, bool arm, unsigned depth, uint64_t *sequence)
+static uint32_t item_ask(const struct epoll_item *item, uint32_t wanted, bool arm, unsigned depth,
+                         uint64_t *sequence)
 {
     *sequence = 0;
     if (item->nested) { /* not by fd_poll: the lock is ours already */
@@ -33,8 +37,9 @@ static uint32_t item_ask(const struct epoll_item *item, uint32_t wanted, bool ar
     return ready & LX_POLLNVAL ? 0 : ready;
 }
 
-/* What the item has to report now. An edge-triggered one reports when something arrived since it last did; while it has
- * nothing new a wake-up is armed for the events that are not ready, because the server arms none for those that are. */
+/* What the item has to report now. An edge-triggered one reports when something arrived since it
+ * last did; while it has nothing new a wake-up is armed for the events that are not ready,
+ * because the server arms none for those that are. */
 static uint32_t item_poll(struct epoll_item *item, bool arm, unsigned depth, uint64_t *sequence)
 {
     uint32_t wanted = (item->events & ~BEHAVIOUR) | ALWAYS;
@@ -42,7 +47,8 @@ static uint32_t item_poll(struct epoll_item *item, bool arm, unsigned depth, uin
         return 0;
     uint32_t ready = item_ask(item, wanted, arm, depth, sequence);
     item->reported &= ready; /* what was seen to be not ready is news when it comes back */
-    if (!(item->events & LX_EPOLLET) || !ready || item->fresh || *sequence != item->sequence || (ready & ~item->reported))
+    if (!(item->events & LX_EPOLLET) || !ready || item->fresh || *sequence != item->sequence ||
+        (ready & ~item->reported))
         return ready;
     if (arm) {
         uint64_t ignored;
@@ -61,7 +67,8 @@ bool epoll_set_ready(struct epoll_set *set, bool arm, unsigned depth)
     return false;
 }
 
-unsigned epoll_set_collect(struct epoll_set *set, struct linux_epoll_event *events, unsigned most, bool arm)
+unsigned epoll_set_collect(struct epoll_set *set, struct linux_epoll_event *events, unsigned most,
+                           bool arm)
 {
     unsigned count = 0;
     struct epoll_item *end = set->last, *item = set->first;
@@ -95,7 +102,7 @@ uint32_t epoll_poll_self(int fd, bool arm)
     return ready ? LX_POLLIN | LX_POLLRDNORM : 0;
 }
 
-/* ---- making --------------------------------------------------------------------------------------------- */
+/* ---- making ---------------------------------------------------------------------------------- */
 
 static long epoll_make(bool cloexec)
 {
@@ -130,7 +137,7 @@ static long kind_of(int fd, unsigned *kind)
     return 0;
 }
 
-/* ---- epoll_ctl ------------------------------------------------------------------------------------------ */
+/* ---- epoll_ctl ------------------------------------------------------------------------------- */
 
 static long item_change(struct epoll_item *item, const struct linux_epoll_event *event)
 {
@@ -159,7 +166,8 @@ static long item_new(struct epoll_set *set, int fd, const struct fd_identity *ta
     return item_change(item, event);
 }
 
-static long set_change(struct epoll_set *set, int operation, int fd, const struct fd_identity *target, bool nested,
+static long set_change(struct epoll_set *set, int operation, int fd,
+                       const struct fd_identity *target, bool nested,
                        const struct linux_epoll_event *event)
 {
     struct epoll_item *item = epoll_item_find(set, fd, target);
@@ -181,12 +189,14 @@ static long set_change(struct epoll_set *set, int operation, int fd, const struc
 }
 
 /* Linux's order of checks: memory, descriptors, what can be polled, then what makes no sense. */
-static long ctl_check(int epfd, int operation, int fd, const struct linux_epoll_event *event, bool *nested)
+static long ctl_check(int epfd, int operation, int fd, const struct linux_epoll_event *event,
+                      bool *nested)
 {
     unsigned epoll_kind, kind;
     if (kind_of(epfd, &epoll_kind) || kind_of(fd, &kind))
         return ERR(BADF);
-    if (kind == IO_KIND_FILE || kind == IO_KIND_DIRECTORY || kind == IO_KIND_DEVICE || kind == IO_KIND_PROC)
+    if (kind == IO_KIND_FILE || kind == IO_KIND_DIRECTORY || kind == IO_KIND_DEVICE ||
+        kind == IO_KIND_PROC)
         return ERR(PERM);
     struct fd_identity a, b;
     if (fd_identify(epfd, &a) || fd_identify(fd, &b))
@@ -229,13 +239,15 @@ long sys_epoll_ctl(const uint64_t a[6])
     return error;
 }
 
-/* ---- epoll_wait ------------------------------------------------------------------------------------------ */
+/* ---- epoll_wait ------------------------------------------------------------------------------ */
 
-#define COLLECT_MAX 256 /* events of one call; a program that asks for more gets them with its next */
+/* events of one call; a program that asks for more gets them with its next */
+#define COLLECT_MAX 256
 
-/* One look at the set, made when it is not there yet; the waiting bit is set under the same lock, so that a change after
- * this look wakes us. */
-static long epoll_look(const struct fd_identity *self, int epfd, struct linux_epoll_event *events, unsigned most, bool arm)
+/* One look at the set, made when it is not there yet; the waiting bit is set under the same
+ * lock, so that a change after this look wakes us. */
+static long epoll_look(const struct fd_identity *self, int epfd, struct linux_epoll_event *events,
+                       unsigned most, bool arm)
 {
     uint32_t area = thread_self()->area;
     lock_take(&epoll_lock);
@@ -253,8 +265,8 @@ static long epoll_look(const struct fd_identity *self, int epfd, struct linux_ep
     return count;
 }
 
-static long epoll_collect(const struct fd_identity *self, int epfd, struct linux_epoll_event *events, unsigned most,
-                          uint64_t deadline)
+static long epoll_collect(const struct fd_identity *self, int epfd,
+                          struct linux_epoll_event *events, unsigned most, uint64_t deadline)
 {
     for (;;) {
         long count = epoll_look(self, epfd, events, most, deadline != DEADLINE_NOW);
@@ -286,7 +298,8 @@ static long epoll_wait_run(const uint64_t a[6], uint64_t deadline)
     if (kind != IO_KIND_EPOLL)
         return ERR(INVAL);
     struct linux_epoll_event events[COLLECT_MAX];
-    long count = epoll_collect(&self, epfd, events, most < COLLECT_MAX ? (unsigned)most : COLLECT_MAX, deadline);
+    long count = epoll_collect(&self, epfd, events,
+                               most < COLLECT_MAX ? (unsigned)most : COLLECT_MAX, deadline);
     if (count > 0 && user_write((void *)a[1], events, (size_t)count * sizeof(events[0])))
         return ERR(FAULT);
     return count;

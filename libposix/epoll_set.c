@@ -1,4 +1,5 @@
-/* Keeping epoll's interest sets in step with the descriptor table: see epoll.h. SPDX-License-Identifier: MIT */
+/* Keeping epoll's interest sets in step with the descriptor table: see epoll.h.
+ * SPDX-License-Identifier: MIT */
 #include "epoll.h"
 
 #include <ipc/kernel.h>
@@ -34,7 +35,8 @@ struct epoll_set *epoll_set_get(const struct fd_identity *self, int via)
     return set;
 }
 
-struct epoll_item *epoll_item_find(const struct epoll_set *set, int fd, const struct fd_identity *target)
+struct epoll_item *epoll_item_find(const struct epoll_set *set, int fd,
+                                   const struct fd_identity *target)
 {
     for (struct epoll_item *item = set->first; item; item = item->next)
         if (item->fd == fd && identity_equal(&item->target, target))
@@ -131,7 +133,8 @@ static unsigned set_height(const struct epoll_set *set, unsigned limit)
 bool epoll_set_loops(const struct epoll_set *outer, const struct epoll_set *inner)
 {
     return set_reaches(inner, outer, EPOLL_NESTS_MAX + 1) ||
-           set_height(outer, EPOLL_NESTS_MAX + 1) + set_depth(inner, EPOLL_NESTS_MAX + 1) > EPOLL_NESTS_MAX;
+           set_height(outer, EPOLL_NESTS_MAX + 1) + set_depth(inner, EPOLL_NESTS_MAX + 1) >
+               EPOLL_NESTS_MAX;
 }
 
 void epoll_set_wake(struct epoll_set *set)
@@ -143,7 +146,7 @@ void epoll_set_wake(struct epoll_set *set)
         }
 }
 
-/* ---- what happens to descriptors ----------------------------------------------------------------------- */
+/* ---- what happens to descriptors ------------------------------------------------------------- */
 
 static void set_fd_closed(struct epoll_set *set, int fd)
 {

@@ -1,9 +1,9 @@
 /*
  * execve(2), execveat(2). SPDX-License-Identifier: MIT
  *
- * Everything that can fail is done first: arguments are copied into libposix's own memory, headers are read and checked.
- * Then proc.exec_begin ends the other threads and takes the old memory away, and from there a failure can only end the
- * process, as on Linux.
+ * Everything that can fail is done first: arguments are copied into libposix's own memory,
+ * headers are read and checked. Then proc.exec_begin ends the other threads and takes the old
+ * memory away, and from there a failure can only end the process, as on Linux.
  */
 #include "exec.h"
 #include "thread.h"
@@ -21,7 +21,8 @@ struct exec_state *exec_state_begin(void)
 {
     uint64_t mapped;
     lock_take(&exec_lock);
-    if (memory_map(PRIVATE_EXEC, STATE_SIZE, LINUX_PROT_READ | LINUX_PROT_WRITE, PROC_MAP_FIXED, &mapped) == 0) {
+    if (memory_map(PRIVATE_EXEC, STATE_SIZE, LINUX_PROT_READ | LINUX_PROT_WRITE, PROC_MAP_FIXED,
+                   &mapped) == 0) {
         STATE->arguments.at = STATE->strings;
         return STATE;
     }
@@ -37,7 +38,7 @@ void exec_state_end(void)
     lock_release(&exec_lock);
 }
 
-/* ---- arguments ------------------------------------------------------------------------------------------- */
+/* ---- arguments ------------------------------------------------------------------------------- */
 
 /* One array of string pointers. Limits as Linux's: 128 KiB a string, 2 MiB in all. */
 static long strings_collect(struct exec_state *state, uint64_t vector, uint64_t *count)
@@ -72,18 +73,20 @@ static long arguments_collect(struct exec_state *state, uint64_t argv, uint64_t 
     return error ? error : strings_collect(state, envp, &s->envc);
 }
 
-/* ---- "#!" ------------------------------------------------------------------------------------------------- */
+/* ---- "#!" ------------------------------------------------------------------------------------ */
 
 static bool is_blank(char c)
 {
     return c == ' ' || c == '\t';
 }
 
-/* argv[0] goes; in its place come the interpreter, its argument when there is one, and the script's name. */
+/* argv[0] goes; in its place come the interpreter, its argument when there is one, and the
+ * script's name. */
 static long script_arguments(struct exec_state *state, const char *argument, const char *name)
 {
     struct exec_strings *s = &state->arguments;
-    uint64_t first = strlen(s->at) + 1, lengths[3] = {strlen(state->script) + 1, 0, strlen(name) + 1};
+    uint64_t first = strlen(s->at) + 1,
+             lengths[3] = {strlen(state->script) + 1, 0, strlen(name) + 1};
     if (argument[0])
         lengths[1] = strlen(argument) + 1;
     uint64_t added = lengths[0] + lengths[1] + lengths[2];
@@ -126,7 +129,8 @@ static long script_apply(struct exec_state *state, char *head, long count, const
         argument++;
     *end = '\0'; /* there is room for one byte more */
     *stop = '\0';
-    /* A script's script: its name is in state->script, and short, for it came out of a head like this one. */
+    /* A script's script: its name is in state->script, and short, for it came out of a head like
+     * this one. */
     if (name == state->script) {
         memcpy(previous, name, strlen(name) + 1);
         name = previous;
@@ -136,16 +140,18 @@ static long script_apply(struct exec_state *state, char *head, long count, const
     return error ? error : 1;
 }
 
-/* ---- the file ----------------------------------------------------------------------------------------------- */
+/* ---- the file -------------------------------------------------------------------------------- */
 
-static long program_open(struct exec_state *state, int dirfd, uint64_t user_path, bool nofollow, bool opened)
+static long program_open(struct exec_state *state, int dirfd, uint64_t user_path, bool nofollow,
+                         bool opened)
 {
     char head[EXEC_HEAD + 1];
     const char *name = state->path;
     for (unsigned depth = 0; depth <= EXEC_SCRIPTS_MAX; depth++) {
         long error = 0;
         if (!opened)
-            error = exec_open(state, name, dirfd, user_path, nofollow, &state->program, POSIX_SLOT_EXEC_FD);
+            error = exec_open(state, name, dirfd, user_path, nofollow, &state->program,
+                              POSIX_SLOT_EXEC_FD);
         if (error)
             return error;
         long count = file_read_at(state->program.slot, state->program.server, head, EXEC_HEAD, 0);
@@ -170,7 +176,8 @@ static long interpreter_open(struct exec_state *state)
     const char *path = state->program.interpreter;
     if (!path[0])
         return 0;
-    long error = exec_open(state, path, LINUX_AT_FDCWD, 0, false, &state->interpreter, POSIX_SLOT_SCRATCH);
+    long error =
+        exec_open(state, path, LINUX_AT_FDCWD, 0, false, &state->interpreter, POSIX_SLOT_SCRATCH);
     if (error) {
         posix_log("%s: its interpreter %s cannot be opened", state->path, path);
         return error;
@@ -194,20 +201,23 @@ static void real_path_find(struct exec_state *state)
     state->real_path[reply.length] = '\0';
 }
 
-/* ---- the change ---------------------------------------------------------------------------------------------- */
+/* ---- the change ------------------------------------------------------------------------------ */
 
-/* All other threads end and the old memory goes. Locks are held so that none of them dies in the middle of a change. */
+/* All other threads end and the old memory goes. Locks are held so that none of them dies in the
+ * middle of a change. */
 static long old_image_end(struct exec_file *program)
 {
     bool alone = process.threads == 1;
     struct proc_exec_begin_reply reply = {0};
     enum status status;
     locks_take_all();
-    /* A shell that runs itself, as busybox does: the text is here already. Alone, for nobody may be changing it now. */
+    /* A shell that runs itself, as busybox does: the text is here already. Alone, for nobody may
+     * be changing it now. */
     const struct posix_text *text = &program->text;
     bool same = alone && text->high && memcmp(text, &process.text, sizeof(*text)) == 0;
     for (;;) {
-        status = proc_exec_begin(POSIX_SLOT_PROCD, same ? text->low : 0, same ? text->high : 0, &reply);
+        status =
+            proc_exec_begin(POSIX_SLOT_PROCD, same ? text->low : 0, same ? text->high : 0, &reply);
         if (status == ST_WAIT)
             wait_uninterrupted();
         else if (status != ST_SESSION || session_open_with(ISSUER_PROCD))
@@ -318,7 +328,7 @@ long exec_run(struct exec_state *state, int dirfd, uint64_t user_path, bool nofo
     return 0;
 }
 
-/* ---- system calls --------------------------------------------------------------------------------------------- */
+/* ---- system calls ---------------------------------------------------------------------------- */
 
 static long exec_file_descriptor(struct exec_state *state, int fd)
 {
@@ -355,7 +365,8 @@ static long exec_at(int dirfd, uint64_t path, uint64_t argv, uint64_t envp, unsi
     if (error >= 0)
         error = arguments_collect(state, argv, envp);
     if (!error)
-        error = exec_run(state, dirfd, relative ? path : 0, flags & LINUX_AT_SYMLINK_NOFOLLOW, opened);
+        error =
+            exec_run(state, dirfd, relative ? path : 0, flags & LINUX_AT_SYMLINK_NOFOLLOW, opened);
     exec_state_end();
     return error; /* 0: rax of the new program */
 }

@@ -1,4 +1,5 @@
-/* Loading programs: what exec.c, exec_file.c, exec_elf.c, exec_stack.c and start.c share. SPDX-License-Identifier: MIT */
+/* Loading programs: what exec.c, exec_file.c, exec_elf.c, exec_stack.c and start.c share.
+ * SPDX-License-Identifier: MIT */
 #ifndef LIBPOSIX_EXEC_H
 #define LIBPOSIX_EXEC_H
 
@@ -19,8 +20,16 @@ struct elf_segment {
     uint64_t offset, vaddr, paddr, filesz, memsz, align;
 };
 _Static_assert(sizeof(struct elf_segment) == 56, "Elf64_Phdr");
-enum { ELF_EXEC = 2, ELF_DYN = 3, ELF_X86_64 = 62, ELF_PT_LOAD = 1, ELF_PT_INTERP = 3, ELF_PF_X = 1, ELF_PF_W = 2,
-       ELF_PF_R = 4 };
+enum {
+    ELF_EXEC = 2,
+    ELF_DYN = 3,
+    ELF_X86_64 = 62,
+    ELF_PT_LOAD = 1,
+    ELF_PT_INTERP = 3,
+    ELF_PF_X = 1,
+    ELF_PF_W = 2,
+    ELF_PF_R = 4
+};
 #define ELF_SEGMENTS_MAX 64u
 
 #define EXEC_PATH_MAX 4096u
@@ -44,7 +53,8 @@ struct exec_file {
     char interpreter[EXEC_PATH_MAX]; /* PT_INTERP, or empty */
 };
 
-/* Argument strings while libposix carries them: argc + envc strings one after the other in `strings`. */
+/* Argument strings while libposix carries them: argc + envc strings one after the other in
+ * `strings`. */
 struct exec_strings {
     char *at;
     uint64_t length, argc, envc;
@@ -65,9 +75,10 @@ struct exec_state {
 _Static_assert(sizeof(struct exec_state) <= PRIVATE_EXEC_SIZE, "fits its place");
 
 /* ---- exec_file.c: 0 or -errno ---- */
-/* Open for execution into `slot`: regular, permitted. `user_path` not 0: relative to dirfd, read from the program. */
-long exec_open(struct exec_state *state, const char *path, int dirfd, uint64_t user_path, bool nofollow,
-               struct exec_file *file, ar_cap slot);
+/* Open for execution into `slot`: regular, permitted. `user_path` not 0: relative to dirfd, read
+ * from the program. */
+long exec_open(struct exec_state *state, const char *path, int dirfd, uint64_t user_path,
+               bool nofollow, struct exec_file *file, ar_cap slot);
 /* The checks of the file behind file->slot alone (fexecve). */
 long exec_permitted(struct exec_state *state, struct exec_file *file);
 void exec_close(struct exec_file *file);
@@ -85,8 +96,8 @@ long exec_elf_load(struct exec_file *file);
 long exec_stack_build(struct exec_state *state);
 
 /* ---- exec.c ---- */
-/* From state->path (see exec_open for dirfd, user_path) and state->arguments. Does not return to the old program on
- * success: the frame is the new one's. */
+/* From state->path (see exec_open for dirfd, user_path) and state->arguments. Does not return to
+ * the old program on success: the frame is the new one's. */
 long exec_run(struct exec_state *state, int dirfd, uint64_t user_path, bool nofollow, bool opened);
 /* Begin and end: the state's memory. NULL: none. */
 struct exec_state *exec_state_begin(void);

@@ -1,4 +1,5 @@
-/* ELF: headers checked before anything is lost, segments mapped and read after. SPDX-License-Identifier: MIT */
+/* ELF: headers checked before anything is lost, segments mapped and read after.
+ * SPDX-License-Identifier: MIT */
 #include "exec.h"
 
 static long reject(const char *path, const char *reason)
@@ -30,7 +31,8 @@ static const char *header_fault(const struct elf_header *h)
 
 static const char *segment_fault(const struct exec_file *file, const struct elf_segment *s)
 {
-    uint64_t limit = file->header.type == ELF_EXEC ? USER_END : USER_END / 16; /* so that the bias keeps it below libposix */
+    /* so that the bias keeps it below libposix */
+    uint64_t limit = file->header.type == ELF_EXEC ? USER_END : USER_END / 16;
     if (s->filesz > s->memsz)
         return "a segment is larger in the file than in memory";
     if (s->offset + s->filesz < s->offset || s->offset + s->filesz > file->size)
@@ -49,7 +51,8 @@ static const char *interpreter_read(struct exec_file *file, const struct elf_seg
 {
     if (s->filesz < 2 || s->filesz > EXEC_PATH_MAX || s->offset + s->filesz > file->size)
         return "bad PT_INTERP";
-    if (file_read_at(file->slot, file->server, file->interpreter, s->filesz, (int64_t)s->offset) != (long)s->filesz ||
+    if (file_read_at(file->slot, file->server, file->interpreter, s->filesz, (int64_t)s->offset) !=
+            (long)s->filesz ||
         file->interpreter[s->filesz - 1] != '\0')
         return "bad PT_INTERP";
     return NULL;
@@ -86,7 +89,8 @@ static const char *segments_check(struct exec_file *file)
             file->high = PAGE_UP(previous_end);
         if (h->phoff >= s->offset && h->phoff + h->phnum * sizeof(*s) <= s->offset + s->filesz)
             file->phdr = h->phoff - s->offset + s->vaddr;
-        file->segments[file->segment_count++] = *s; /* loadable ones move to the front; i is never behind */
+        /* loadable ones move to the front; i is never behind */
+        file->segments[file->segment_count++] = *s;
     }
     return file->segment_count ? NULL : "nothing to load";
 }
@@ -105,7 +109,8 @@ long exec_elf_check(struct exec_file *file, const char *path)
     if (!fault) {
         long size = (long)(h->phnum * sizeof(struct elf_segment));
         if (h->phoff + (uint64_t)size < h->phoff || h->phoff + (uint64_t)size > file->size ||
-            file_read_at(file->slot, file->server, file->segments, (size_t)size, (int64_t)h->phoff) != size)
+            file_read_at(file->slot, file->server, file->segments, (size_t)size,
+                         (int64_t)h->phoff) != size)
             fault = "program headers lie past the end of the file";
     }
     if (!fault)
@@ -123,11 +128,13 @@ static unsigned protection_of(uint32_t flags)
 }
 
 /* `mapped_end`: pages below are there already, from the segment before. */
-static long segment_load(const struct exec_file *file, const struct elf_segment *s, uint64_t *mapped_end)
+static long segment_load(const struct exec_file *file, const struct elf_segment *s,
+                         uint64_t *mapped_end)
 {
     unsigned rw = LINUX_PROT_READ | LINUX_PROT_WRITE;
     uint64_t start = s->vaddr + file->bias, mapped;
-    uint64_t page = PAGE_DOWN(start), file_end = PAGE_UP(start + s->filesz), end = PAGE_UP(start + s->memsz);
+    uint64_t page = PAGE_DOWN(start), file_end = PAGE_UP(start + s->filesz),
+             end = PAGE_UP(start + s->memsz);
     long error = 0;
     if (page < *mapped_end)
         page = *mapped_end;
@@ -136,13 +143,13 @@ static long segment_load(const struct exec_file *file, const struct elf_segment 
     if (file_end > page)
         error = memory_map(page, file_end - page, rw, PROC_MAP_FIXED | PROC_MAP_POPULATE, &mapped);
     if (!error && end > file_end && end > page)
-        error = memory_map(file_end > page ? file_end : page, end - (file_end > page ? file_end : page), rw,
-                           PROC_MAP_FIXED, &mapped);
+        error = memory_map(file_end > page ? file_end : page,
+                           end - (file_end > page ? file_end : page), rw, PROC_MAP_FIXED, &mapped);
     if (error)
         return error;
     *mapped_end = end;
-    if (s->filesz && file_read_at(file->slot, file->server, (void *)start, s->filesz, (int64_t)s->offset) !=
-                         (long)s->filesz)
+    if (s->filesz && file_read_at(file->slot, file->server, (void *)start, s->filesz,
+                                  (int64_t)s->offset) != (long)s->filesz)
         return -LINUX_EIO;
     return 0;
 }
@@ -180,7 +187,8 @@ long exec_elf_load(struct exec_file *file)
     for (unsigned i = 0; i < file->segment_count; i++) {
         const struct elf_segment *s = &file->segments[i];
         unsigned protection = protection_of(s->flags);
-        uint64_t low = PAGE_DOWN(s->vaddr + file->bias), high = PAGE_UP(s->vaddr + s->memsz + file->bias);
+        uint64_t low = PAGE_DOWN(s->vaddr + file->bias),
+                 high = PAGE_UP(s->vaddr + s->memsz + file->bias);
         if (protection == (LINUX_PROT_READ | LINUX_PROT_WRITE) || low < file->kept_end)
             continue;
         long error = PROC_CALL(proc_protect(POSIX_SLOT_PROCD, low, high - low, protection));

@@ -1,4 +1,5 @@
-/* Opening a file to execute it: execve(2)'s EACCES, ENOENT and so on. SPDX-License-Identifier: MIT */
+/* Opening a file to execute it: execve(2)'s EACCES, ENOENT and so on.
+ * SPDX-License-Identifier: MIT */
 #include "exec.h"
 #include "files.h"
 
@@ -19,8 +20,8 @@ static bool in_groups(uint64_t gid)
     return false;
 }
 
-/* The server checked reading when it opened the file; execution is checked here. It protects from mistakes, not from the
- * program itself, which may run whatever it can read. */
+/* The server checked reading when it opened the file; execution is checked here. It protects
+ * from mistakes, not from the program itself, which may run whatever it can read. */
 long exec_permitted(struct exec_state *state, struct exec_file *file)
 {
     struct io_stat_reply stat;
@@ -41,17 +42,22 @@ long exec_permitted(struct exec_state *state, struct exec_file *file)
         return -LINUX_EACCES;
     file->size = (uint64_t)stat.size;
     file->kept_end = 0;
-    file->text = (struct posix_text){.server = file->server, .dev = stat.dev, .ino = stat.ino, .size = stat.size,
-                                     .mtime = stat.mtime, .ctime = stat.ctime};
+    file->text = (struct posix_text){.server = file->server,
+                                     .dev = stat.dev,
+                                     .ino = stat.ino,
+                                     .size = stat.size,
+                                     .mtime = stat.mtime,
+                                     .ctime = stat.ctime};
     return 0;
 }
 
-long exec_open(struct exec_state *state, const char *path, int dirfd, uint64_t user_path, bool nofollow,
-               struct exec_file *file, ar_cap slot)
+long exec_open(struct exec_state *state, const char *path, int dirfd, uint64_t user_path,
+               bool nofollow, struct exec_file *file, ar_cap slot)
 {
     struct path walk;
     unsigned kind;
-    long error = user_path ? path_begin(&walk, dirfd, user_path, false) : path_begin_text(&walk, path, strlen(path));
+    long error = user_path ? path_begin(&walk, dirfd, user_path, false)
+                           : path_begin_text(&walk, path, strlen(path));
     if (error)
         return error;
     error = path_open(&walk, nofollow ? LX_O_NOFOLLOW : 0, 0, &kind, &file->server);

@@ -1,6 +1,6 @@
 /*
- * A new program's stack: strings, auxiliary vector, environment, arguments; System V ABI x86-64, 3.4.1.
- * SPDX-License-Identifier: MIT
+ * A new program's stack: strings, auxiliary vector, environment, arguments; System V ABI x86-64,
+ * 3.4.1. SPDX-License-Identifier: MIT
  */
 #include "exec.h"
 
@@ -33,8 +33,8 @@ static long stack_map(uint64_t needed)
                       PROC_MAP_FIXED | PROC_MAP_STACK | PROC_MAP_POPULATE, &mapped);
 }
 
-static unsigned auxv_fill(const struct exec_state *state, uint64_t random, uint64_t execfn, uint64_t platform,
-                          uint64_t auxv[][2])
+static unsigned auxv_fill(const struct exec_state *state, uint64_t random, uint64_t execfn,
+                          uint64_t platform, uint64_t auxv[][2])
 {
     uint32_t eax = 1, ebx, ecx, edx;
     unsigned n = 0;
@@ -64,8 +64,10 @@ static unsigned auxv_fill(const struct exec_state *state, uint64_t random, uint6
     return n;
 }
 
-/* Pointers to `count` strings, the first of which is at `string`; a null pointer after them. The next string's address. */
-static uint64_t put_pointers(struct writer *w, uint64_t *slot, const char *text, uint64_t count, uint64_t string)
+/* Pointers to `count` strings, the first of which is at `string`; a null pointer after them. The
+ * next string's address. */
+static uint64_t put_pointers(struct writer *w, uint64_t *slot, const char *text, uint64_t count,
+                             uint64_t string)
 {
     for (uint64_t i = 0; i < count; i++) {
         put(w, *slot, &string, 8);

@@ -3,7 +3,8 @@
  */
 #include "files.h"
 
-/* Who gets SIGIO and SIGURG, as F_SETOWN said; read back by F_GETOWN. Few programs ask, so few are remembered. */
+/* Who gets SIGIO and SIGURG, as F_SETOWN said; read back by F_GETOWN. Few programs ask, so few
+ * are remembered. */
 #define OWNERS_MAX 32
 static struct {
     struct posix_lock lock;
@@ -75,7 +76,8 @@ void fd_owner_forget(int fd)
     lock_release(&owners.lock);
 }
 
-/* The server is told as well: a socket's owner gets SIGURG from it. Servers without signals say ENOTTY, and that is fine. */
+/* The server is told as well: a socket's owner gets SIGURG from it. Servers without signals say
+ * ENOTTY, and that is fine. */
 static long owner_tell(const struct fd_info *info, int fd, int32_t pid)
 {
     struct ar_segment segment = {(uint64_t)&pid, sizeof(pid)};
@@ -96,13 +98,15 @@ static long flags_get(int fd, struct fd_info *info)
     if (error)
         return error;
     fd_set_kind(fd, (unsigned)reply.kind);
-    bool opened = reply.kind <= IO_KIND_STREAM || reply.kind == IO_KIND_PROC; /* by open(2), which adds O_LARGEFILE */
+    /* by open(2), which adds O_LARGEFILE */
+    bool opened = reply.kind <= IO_KIND_STREAM || reply.kind == IO_KIND_PROC;
     if (opened && !(reply.flags & LX_O_PATH))
         reply.flags |= LX_O_LARGEFILE;
     return (long)reply.flags;
 }
 
-/* Where a lock's `start` counts from; Linux takes the end of the file and the offset at the time of the call. */
+/* Where a lock's `start` counts from; Linux takes the end of the file and the offset at the time
+ * of the call. */
 static long lock_base(const struct fd_info *info, int whence, int64_t *base)
 {
     struct posix_retry retry = {.server = info->server};
@@ -123,8 +127,8 @@ static long lock_base(const struct fd_info *info, int whence, int64_t *base)
     return whence == 0 ? 0 : ERR(INVAL);
 }
 
-/* Set once the process has made a record lock: from then on each close of a file unlocks it, as POSIX wants it. A child of
- * fork has none and keeps the mark, which costs it a request a close. */
+/* Set once the process has made a record lock: from then on each close of a file unlocks it, as
+ * POSIX wants it. A child of fork has none and keeps the mark, which costs it a request a close. */
 static volatile bool records_locked;
 
 void files_fd_closing(int fd)
@@ -170,7 +174,11 @@ static long lock_record(const struct fd_info *info, enum linux_fcntl command, ui
     struct io_lock_reply reply;
     if (!query && command < LX_F_OFD_GETLK && info->server == ISSUER_FILED)
         records_locked = true;
-    error = POSIX_CALL(&retry, io_lock(info->slot, query ? 1 : wait ? 3 : 2, (uint64_t)lock.type, start, lock.length,
+    error = POSIX_CALL(&retry, io_lock(info->slot,
+                                       query  ? 1
+                                       : wait ? 3
+                                              : 2,
+                                       (uint64_t)lock.type, start, lock.length,
                                        wait ? 0 : IO_NOWAIT, &reply));
     if (error || !query)
         return error;
@@ -226,8 +234,9 @@ static long fcntl_server(int fd, struct fd_info *info, uint32_t command, uint64_
     case LX_F_GETFL:
         return flags_get(fd, info);
     case LX_F_SETFL:
-        return POSIX_CALL(&retry, io_set_flags(info->slot, argument & (LX_O_APPEND | LX_O_NONBLOCK | LX_O_ASYNC |
-                                                                        LX_O_DIRECT | LX_O_NOATIME)));
+        return POSIX_CALL(
+            &retry, io_set_flags(info->slot, argument & (LX_O_APPEND | LX_O_NONBLOCK | LX_O_ASYNC |
+                                                         LX_O_DIRECT | LX_O_NOATIME)));
     case LX_F_GETLK:
     case LX_F_SETLK:
     case LX_F_SETLKW:
@@ -236,7 +245,8 @@ static long fcntl_server(int fd, struct fd_info *info, uint32_t command, uint64_
     case LX_F_OFD_SETLKW:
         return lock_record(info, command, argument);
     case LX_F_SETOWN:
-        return (int32_t)argument == INT32_MIN ? ERR(INVAL) : owner_tell(info, fd, (int32_t)argument);
+        return (int32_t)argument == INT32_MIN ? ERR(INVAL)
+                                              : owner_tell(info, fd, (int32_t)argument);
     case LX_F_GETOWN:
         return owner_get(fd, false);
     case LX_F_SETSIG:
@@ -297,7 +307,8 @@ long sys_flock(const uint64_t a[6])
     uint64_t mode = operation == 1 ? LX_F_RDLCK : operation == 2 ? LX_F_WRLCK : LX_F_UNLCK;
     struct posix_retry retry = {.server = info.server};
     struct io_lock_reply reply;
-    result = POSIX_CALL(&retry, io_lock(info.slot, 0, mode, 0, 0, a[1] & LOCK_NB ? IO_NOWAIT : 0, &reply));
+    result = POSIX_CALL(&retry,
+                        io_lock(info.slot, 0, mode, 0, 0, a[1] & LOCK_NB ? IO_NOWAIT : 0, &reply));
     fd_end(&info);
     return result;
 }

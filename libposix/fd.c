@@ -1,15 +1,18 @@
 /*
- * The descriptor table. Descriptor n is the capability in slot POSIX_SLOT_FD + n; what we keep beside it (close-on-exec,
- * what kind of object, whose) is only a cache: nothing depends on it but our own speed. SPDX-License-Identifier: MIT
+ * The descriptor table. Descriptor n is the capability in slot POSIX_SLOT_FD + n; what we keep
+ * beside it (close-on-exec, what kind of object, whose) is only a cache: nothing depends on it
+ * but our own speed. SPDX-License-Identifier: MIT
  *
- * All under process.lock, except that a process with one thread needs no private copy of a capability to call on it.
+ * All under process.lock, except that a process with one thread needs no private copy of a
+ * capability to call on it.
  */
 #include "private.h"
 
 struct fd_entry {
     uint8_t used, cloexec, kind, server;
 };
-_Static_assert(sizeof(struct fd_entry) * POSIX_FD_MAX <= PRIVATE_FD_SIZE, "the table fits its place");
+_Static_assert(sizeof(struct fd_entry) * POSIX_FD_MAX <= PRIVATE_FD_SIZE,
+               "the table fits its place");
 
 #define TABLE ((struct fd_entry *)PRIVATE_FD_TABLE)
 #define LEAF_OF(slot) ((slot) / AR_LEAF_SLOTS)
@@ -38,8 +41,8 @@ static uint8_t slot_issuer(ar_cap slot)
 long fd_table_init(void)
 {
     uint64_t mapped;
-    long error = memory_map(PRIVATE_FD_TABLE, PRIVATE_FD_SIZE, LINUX_PROT_READ | LINUX_PROT_WRITE, PROC_MAP_FIXED,
-                            &mapped);
+    long error = memory_map(PRIVATE_FD_TABLE, PRIVATE_FD_SIZE, LINUX_PROT_READ | LINUX_PROT_WRITE,
+                            PROC_MAP_FIXED, &mapped);
     if (error)
         return error;
     for (int fd = 0; fd < 3; fd++)

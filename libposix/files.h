@@ -1,5 +1,6 @@
 /*
- * What the file, socket and readiness families of libposix share among themselves. SPDX-License-Identifier: MIT
+ * What the file, socket and readiness families of libposix share among themselves.
+ * SPDX-License-Identifier: MIT
  */
 #ifndef LIBPOSIX_FILES_H
 #define LIBPOSIX_FILES_H
@@ -14,12 +15,14 @@
 /* -errno as a long. (The enum is unsigned: a plain minus would not be negative in 64 bits.) */
 #define ERR(name) (-(long)ST_##name)
 
-/* A slot of the thread's 16 that nobody else uses: the gate of the mount, or of the socket's name, that a path led to. */
+/* A slot of the thread's 16 that nobody else uses: the gate of the mount, or of the socket's
+ * name, that a path led to. */
 #define FILES_TS_MOUNT 7
 
-/* ---- paths (path.c) ------------------------------------------------------------------------------ */
+/* ---- paths (path.c) -------------------------------------------------------------------------- */
 
-/* A path as the program gave it, and whom to ask about what is left of it. 4 KiB: at most two on a stack. */
+/* A path as the program gave it, and whom to ask about what is left of it. 4 KiB: at most two on
+ * a stack. */
 struct path {
     ar_cap target;       /* gate that the request goes to */
     unsigned server;     /* enum ipc_issuer of it */
@@ -32,12 +35,14 @@ struct path {
     char buffer[LX_PATH_MAX];
 };
 
-/* Read a path from the program and find its first gate. `empty_ok`: an empty path is no error (AT_EMPTY_PATH); then
- * the target is the descriptor itself, whatever it is. 0 or -errno; pair with path_end when 0. */
+/* Read a path from the program and find its first gate. `empty_ok`: an empty path is no error
+ * (AT_EMPTY_PATH); then the target is the descriptor itself, whatever it is. 0 or -errno; pair
+ * with path_end when 0. */
 long path_begin(struct path *path, int dirfd, uint64_t user, bool empty_ok);
 /* For the second of two paths. */
 long path_begin_second(struct path *path, int dirfd, uint64_t user);
-/* For the pathname in a socket's address: `length` bytes of our own memory, at most 108, relative to the working directory. */
+/* For the pathname in a socket's address: `length` bytes of our own memory, at most 108,
+ * relative to the working directory. */
 long path_begin_text(struct path *path, const char *text, uint64_t length);
 void path_end(struct path *path);
 
@@ -48,47 +53,53 @@ struct path_request {
     struct posix_retry retry;
 };
 void path_request_begin(const struct path *path, struct path_request *request);
-/* The answer was ST_REDIRECT: turn to the gate that came, with the last `rest` bytes. 0 or -errno. */
+/* The answer was ST_REDIRECT: turn to the gate that came, with the last `rest` bytes. 0 or
+ * -errno. */
 long path_redirect(struct path *path, struct path_request *request, uint64_t rest);
 
 /* As open(2) without the table: the description's gate is left in receive slot 0. 0 or -errno. */
 long path_open(struct path *path, uint64_t flags, uint64_t mode, unsigned *kind, unsigned *server);
 
-/* ---- the process's own names (path_self.c) ------------------------------------------------------- */
+/* ---- the process's own names (path_self.c) --------------------------------------------------- */
 
-/* If the path is, or leads through, /proc/self/fd/N, cwd or exe: it becomes the path that the link leads to. *fd >= 0: it
- * is this descriptor, to which no path leads; -1: ask as usual. `last`: also if the link is all of the path. 0 or -errno. */
+/* If the path is, or leads through, /proc/self/fd/N, cwd or exe: it becomes the path that the
+ * link leads to. *fd >= 0: it is this descriptor, to which no path leads; -1: ask as usual.
+ * `last`: also if the link is all of the path. 0 or -errno. */
 long path_own_follow(struct path *path, bool last, int *fd);
-/* filed answered XDEV: /dev/stdin and its like lead into /proc. true: the path is now the one there, to be tried again. */
+/* filed answered XDEV: /dev/stdin and its like lead into /proc. true: the path is now the one
+ * there, to be tried again. */
 bool path_own_alias(struct path *path);
 /* readlink of such a name: the target's length, 0 when it is none of these, or -errno. */
 long path_own_read(const struct path *path, char *target, uint64_t size);
 /* Another gate to the same description, left in receive slot 0. 0 or -errno. */
 long path_own_duplicate(int fd, unsigned *kind, unsigned *server);
 
-/* ---- descriptors (open.c) ------------------------------------------------------------------------- */
+/* ---- descriptors (open.c) -------------------------------------------------------------------- */
 
 /* IO_KIND_* of a descriptor in use, asked once and remembered; 0 when its server does not say. */
 unsigned fd_kind(int fd, struct fd_info *info);
 
 /* RLIMIT_FSIZE for a regular file: may it reach `end`? Else SIGXFSZ is raised: EFBIG. */
 long file_size_check(uint64_t end);
-/* No further descriptor can be made: to be asked before something is taken that could not be given back. */
+/* No further descriptor can be made: to be asked before something is taken that could not be
+ * given back. */
 bool fd_table_full(void);
 /* Forget what fcntl(F_SETOWN) said of a closed descriptor. */
 void fd_owner_forget(int fd);
 /* Around fork: nobody may be half-way through that table. */
 void fd_owner_lock(void);
 void fd_owner_unlock(void);
-/* The description behind a descriptor: the same two words mean the same description. 0 or -EBADF. */
+/* The description behind a descriptor: the same two words mean the same description. 0 or
+ * -EBADF. */
 struct fd_identity {
     uint64_t issuer, badge;
 };
 long fd_identify(int fd, struct fd_identity *identity);
 
-/* ---- memory for transfers (iov.c) ------------------------------------------------------------------- */
+/* ---- memory for transfers (iov.c) ------------------------------------------------------------ */
 
-/* The program's memory that one call moves: `total` bytes, at most LX_RW_MAX. 16 KiB: do not initialise it whole. */
+/* The program's memory that one call moves: `total` bytes, at most LX_RW_MAX. 16 KiB: do not
+ * initialise it whole. */
 struct iov_list {
     unsigned count;     /* segments, none of them empty */
     uint64_t total;
@@ -99,7 +110,8 @@ long iov_single(struct iov_list *list, uint64_t user, uint64_t length);
 /* readv(2)'s array: 0, -EINVAL, -EFAULT. */
 long iov_import(struct iov_list *list, uint64_t user, uint64_t count);
 
-/* The list as at most 15 segments: as it is, or, when it has more, a temporary buffer of up to IOV_BUFFER bytes. */
+/* The list as at most 15 segments: as it is, or, when it has more, a temporary buffer of up to
+ * IOV_BUFFER bytes. */
 #define IOV_BUFFER (1u << 20)
 struct iov_window {
     struct ar_segment *segments; /* borrowed from the list or `buffered` */
@@ -108,24 +120,30 @@ struct iov_window {
     uint64_t length; /* bytes that the segments cover */
     void *buffer;    /* owned; NULL: none */
 };
-/* Cover the list from byte `skip` on with at most `most` segments. `write`: the server will write into them; else the
- * bytes are gathered. 0, -EFAULT, -ENOMEM. Pair with iov_window_end when 0. */
-long iov_window_begin(struct iov_window *window, const struct iov_list *list, uint64_t skip, unsigned most, bool write);
+/* Cover the list from byte `skip` on with at most `most` segments. `write`: the server will
+ * write into them; else the bytes are gathered. 0, -EFAULT, -ENOMEM. Pair with iov_window_end
+ * when 0. */
+long iov_window_begin(struct iov_window *window, const struct iov_list *list, uint64_t skip,
+                      unsigned most, bool write);
 /* Keep only the first `total` bytes. */
 void iov_shorten(struct iov_list *list, uint64_t total);
 /* Copy `length` bytes of ours into the list from byte `skip` on. 0 or -EFAULT. */
 long iov_put(const struct iov_list *list, uint64_t skip, void *bytes, uint64_t length);
 /* `received` bytes of a buffered window go to the program. 0 or -EFAULT. */
-long iov_window_end(struct iov_window *window, const struct iov_list *list, uint64_t skip, uint64_t received);
+long iov_window_end(struct iov_window *window, const struct iov_list *list, uint64_t skip,
+                    uint64_t received);
 
-/* ---- reading and writing (rw.c) ----------------------------------------------------------------------- */
+/* ---- reading and writing (rw.c) -------------------------------------------------------------- */
 
-/* One read or write at `offset` (IO_CURRENT: the description's). `flags`: IO_NOWAIT. Bytes or -errno. write_list goes on
- * until all is written or RLIMIT_FSIZE stops it (then it shortens the list), and raises SIGPIPE and SIGXFSZ. */
-long read_list(int fd, struct fd_info *info, const struct iov_list *list, int64_t offset, uint64_t flags);
-long write_list(int fd, struct fd_info *info, struct iov_list *list, int64_t offset, uint64_t flags);
+/* One read or write at `offset` (IO_CURRENT: the description's). `flags`: IO_NOWAIT. Bytes or
+ * -errno. write_list goes on until all is written or RLIMIT_FSIZE stops it (then it shortens the
+ * list), and raises SIGPIPE and SIGXFSZ. */
+long read_list(int fd, struct fd_info *info, const struct iov_list *list, int64_t offset,
+               uint64_t flags);
+long write_list(int fd, struct fd_info *info, struct iov_list *list, int64_t offset,
+                uint64_t flags);
 
-/* ---- sockets (socket.c, sockopt.c) ---------------------------------------------------------------------- */
+/* ---- sockets (socket.c, sockopt.c) ----------------------------------------------------------- */
 
 /* A struct sockaddr as it comes and goes: any bytes, at most LX_SOCKADDR_MAX. */
 union socket_address {
@@ -147,10 +165,12 @@ bool socket_address_is_path(const union socket_address *address, uint64_t length
 long socket_find_name(const union socket_address *address, uint64_t length);
 /* Copy a struct sockaddr in: 0, -EINVAL (length), -EFAULT. */
 long socket_address_read(union socket_address *address, uint64_t user, int32_t length);
-/* Give an address back: cut to the int at user_length, which becomes the full length. 0, -EINVAL, -EFAULT. */
-long socket_address_write(uint64_t user, uint64_t user_length, const union socket_address *address, uint64_t length);
+/* Give an address back: cut to the int at user_length, which becomes the full length. 0,
+ * -EINVAL, -EFAULT. */
+long socket_address_write(uint64_t user, uint64_t user_length, const union socket_address *address,
+                          uint64_t length);
 
-/* ---- messages (message_control.c) ------------------------------------------------------------------------- */
+/* ---- messages (message_control.c) ------------------------------------------------------------ */
 
 #define RIGHTS_MAX 253
 
@@ -163,7 +183,8 @@ struct control_out {
 };
 /* Read a program's control buffer: 0, -EINVAL, -EBADF, -EFAULT, -ENOBUFS, -ENOMEM. */
 long control_read(struct control_out *out, uint64_t user, uint64_t length);
-/* Stage the descriptors for the next send on `gate`, in groups of 8. 0 or -errno; nothing stays staged on an error. */
+/* Stage the descriptors for the next send on `gate`, in groups of 8. 0 or -errno; nothing stays
+ * staged on an error. */
 long control_stage(ar_cap gate, const struct control_out *out);
 /* Empty the stage. */
 void control_unstage(ar_cap gate);
@@ -176,28 +197,32 @@ struct control_in {
 /* How many descriptors could fit. */
 uint64_t control_rights_room(const struct control_in *in);
 void control_put_credentials(struct control_in *in, const struct linux_ucred *ucred);
-/* `first` descriptors are in the receive slots, `count` in all: install what fits, drop the rest at the server. */
-void control_put_rights(struct control_in *in, ar_cap gate, unsigned first, uint64_t count, bool cloexec);
+/* `first` descriptors are in the receive slots, `count` in all: install what fits, drop the rest
+ * at the server. */
+void control_put_rights(struct control_in *in, ar_cap gate, unsigned first, uint64_t count,
+                        bool cloexec);
 
-/* ---- timer and signal descriptors (virtual.c) ---------------------------------------------------------------- */
+/* ---- timer and signal descriptors (virtual.c) ------------------------------------------------ */
 
 /* Kinds that no server knows, beside IO_KIND_*. */
 #define FILES_KIND_TIMER 100
 #define FILES_KIND_SIGNAL 101
 uint32_t virtual_poll(int fd, unsigned kind, bool arm);
-long virtual_read(int fd, const struct fd_info *info, const struct iov_list *list, int64_t offset, bool nowait);
+long virtual_read(int fd, const struct fd_info *info, const struct iov_list *list, int64_t offset,
+                  bool nowait);
 void virtual_fd_closed(int fd);
 void virtual_fork_lock(void);
 void virtual_fork_unlock(void);
 /* Some open descriptor of this description, or -1. Walks the table. */
 int fd_find_description(const struct fd_identity *identity);
 
-/* ---- readiness ------------------------------------------------------------------------------------------ */
+/* ---- readiness ------------------------------------------------------------------------------- */
 
 /* Read a timeout in struct timespec as an absolute deadline. NULL: AR_NO_DEADLINE; no time at
  * all: DEADLINE_NOW. 0, -EINVAL, -EFAULT. */
 long deadline_read(uint64_t *deadline_ns, uint64_t user);
-/* Poll one descriptor for `events`. The ready events, POLLNVAL among them; `arm`: be woken when there are some. */
+/* Poll one descriptor for `events`. The ready events, POLLNVAL among them; `arm`: be woken when
+ * there are some. */
 uint32_t fd_poll(int fd, uint32_t events, bool arm, uint64_t *sequence);
 /* Events of an epoll instance itself: it is readable when something in it is ready. */
 uint32_t epoll_poll_self(int fd, bool arm);
@@ -205,8 +230,8 @@ uint32_t epoll_poll_self(int fd, bool arm);
 long deadline_read_micro(uint64_t *deadline_ns, uint64_t user);
 /* 0: the deadline was "at once", so nothing may wait. */
 #define DEADLINE_NOW 0
-/* Around each scan of poll, select or epoll_wait: forget the timers (timerfd) of the last scan; then posix_wait, but no
- * longer than until the first timer that the scan found. */
+/* Around each scan of poll, select or epoll_wait: forget the timers (timerfd) of the last scan;
+ * then posix_wait, but no longer than until the first timer that the scan found. */
 void readiness_begin(void);
 enum wait_result readiness_wait(uint64_t deadline_ns);
 /* Nanoseconds until the deadline, not below 0. */

@@ -1,8 +1,10 @@
 /*
- * fork(2), vfork(2), clone(2), clone3(2): new processes. New threads are in thread.c. SPDX-License-Identifier: MIT
+ * fork(2), vfork(2), clone(2), clone3(2): new processes. New threads are in thread.c.
+ * SPDX-License-Identifier: MIT
  *
- * The child is a copy: procd starts it at fork entry in the same thread area, with our memory as it was during the call.
- * So what the child must do is left in `plan`, and every lock is held over the call, which makes both copies consistent.
+ * The child is a copy: procd starts it at fork entry in the same thread area, with our memory as
+ * it was during the call. So what the child must do is left in `plan`, and every lock is held
+ * over the call, which makes both copies consistent.
  */
 #include "private.h"
 #include "thread.h"
@@ -43,7 +45,8 @@ static long clone_process(const struct clone_request *request)
     bool vfork = (request->flags & LINUX_CLONE_VFORK) != 0;
     uint64_t unsupported = LINUX_CLONE_FILES | LINUX_CLONE_FS | LINUX_CLONE_SIGHAND;
     if (!vfork && (request->flags & (LINUX_CLONE_VM | unsupported))) {
-        posix_log("clone: flags %lx: a process that shares memory or descriptors with another is not there",
+        posix_log("clone: flags %lx: a process that shares memory or descriptors with another is "
+                  "not there",
                   request->flags);
         return -LINUX_EINVAL;
     }
@@ -94,8 +97,12 @@ long sys_vfork(const uint64_t a[6])
 long sys_clone(const uint64_t a[6])
 {
     return clone_any(&(struct clone_request){
-        .flags = (uint32_t)a[0] & ~LINUX_CSIGNAL, .exit_signal = a[0] & LINUX_CSIGNAL, .stack = a[1],
-        .parent_tid = a[2], .child_tid = a[3], .tls = a[4],
+        .flags = (uint32_t)a[0] & ~LINUX_CSIGNAL,
+        .exit_signal = a[0] & LINUX_CSIGNAL,
+        .stack = a[1],
+        .parent_tid = a[2],
+        .child_tid = a[3],
+        .tls = a[4],
     });
 }
 
@@ -111,13 +118,14 @@ long sys_clone3(const uint64_t a[6])
         return -LINUX_E2BIG;
     if (user_read(&args, (void *)a[0], size))
         return -LINUX_EFAULT;
-    if ((args.flags & (LINUX_CSIGNAL | LINUX_CLONE_DETACHED)) || args.exit_signal > LINUX_SIGNALS || args.set_tid ||
-        args.set_tid_size || (args.stack == 0) != (args.stack_size == 0))
+    if ((args.flags & (LINUX_CSIGNAL | LINUX_CLONE_DETACHED)) || args.exit_signal > LINUX_SIGNALS ||
+        args.set_tid || args.set_tid_size || (args.stack == 0) != (args.stack_size == 0))
         return -LINUX_EINVAL;
     if ((args.flags & (LINUX_CLONE_THREAD | LINUX_CLONE_PARENT)) && args.exit_signal)
         return -LINUX_EINVAL;
     return clone_any(&(struct clone_request){
-        .flags = args.flags, .exit_signal = args.exit_signal, .stack = args.stack ? args.stack + args.stack_size : 0,
+        .flags = args.flags, .exit_signal = args.exit_signal,
+        .stack = args.stack ? args.stack + args.stack_size : 0,
         .parent_tid = args.parent_tid, .child_tid = args.child_tid, .tls = args.tls,
     });
 }

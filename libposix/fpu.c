@@ -1,15 +1,17 @@
 /*
- * The program's vector state: libposix never uses it, but signal frames, fork and clone have to carry it.
- * SPDX-License-Identifier: MIT
+ * The program's vector state: libposix never uses it, but signal frames, fork and clone have to
+ * carry it. SPDX-License-Identifier: MIT
  *
- * XSAVE when the system has it on (CPUID.1:ECX.OSXSAVE), with every component that XCR0 enables; else FXSAVE.
+ * XSAVE when the system has it on (CPUID.1:ECX.OSXSAVE), with every component that XCR0 enables;
+ * else FXSAVE.
  */
 #include "private.h"
 
 #define FX_SIZE 512u
 #define FX_MXCSR 24u
 #define FX_MXCSR_MASK 28u
-#define FX_SOFTWARE 464u      /* bytes that software may use: Linux puts struct _fpx_sw_bytes here */
+/* bytes that software may use: Linux puts struct _fpx_sw_bytes here */
+#define FX_SOFTWARE 464u
 #define XSAVE_HEADER 512u
 #define XSAVE_HEADER_SIZE 64u
 #define MAGIC1 0x46505853u
@@ -23,7 +25,9 @@ static bool fsgsbase;
 
 static void cpuid(uint32_t leaf, uint32_t subleaf, uint32_t r[4])
 {
-    __asm__ volatile("cpuid" : "=a"(r[0]), "=b"(r[1]), "=c"(r[2]), "=d"(r[3]) : "a"(leaf), "c"(subleaf));
+    __asm__ volatile("cpuid"
+                     : "=a"(r[0]), "=b"(r[1]), "=c"(r[2]), "=d"(r[3])
+                     : "a"(leaf), "c"(subleaf));
 }
 
 static void fpu_find(void)
@@ -41,7 +45,8 @@ static void fpu_find(void)
         state_mask = (uint64_t)high << 32 | low;
         cpuid(13, 0, r);
         size = (r[1] + 63) & ~63u;
-        if (size + 64 > AREA_FPU_SIZE) { /* more than we keep room for: the components that every program has */
+        /* more than we keep room for: the components that every program has */
+        if (size + 64 > AREA_FPU_SIZE) {
             state_mask &= 7;
             size = FX_SIZE + XSAVE_HEADER_SIZE + 256;
         }
@@ -129,14 +134,16 @@ long fpu_write_frame(uint64_t user)
 
     if (!user_range_ok((void *)user, size + 4))
         return -LINUX_EFAULT;
-    /* XSAVE writes only the first word of its header, and touches components not in use not at all. */
+    /* XSAVE writes only the first word of its header, and touches components not in use not at
+     * all. */
     if (state_mask && user_write((char *)user + XSAVE_HEADER, zeros, sizeof(zeros)))
         return -LINUX_EFAULT;
     if (fpu_save_user((void *)user, state_mask))
         return -LINUX_EFAULT;
     if (!state_mask)
         return 0;
-    if (user_write((char *)user + FX_SOFTWARE, &marks, sizeof(marks)) || user_write((char *)user + size, &magic2, 4))
+    if (user_write((char *)user + FX_SOFTWARE, &marks, sizeof(marks)) ||
+        user_write((char *)user + size, &magic2, 4))
         return -LINUX_EFAULT;
     return 0;
 }

@@ -1,9 +1,11 @@
 /*
- * futex(2), inside one process: waiting threads hang in queues keyed by the word's address. A futex in memory shared with
- * another process wakes only this process's threads. SPDX-License-Identifier: MIT
+ * futex(2), inside one process: waiting threads hang in queues keyed by the word's address. A
+ * futex in memory shared with another process wakes only this process's threads.
+ * SPDX-License-Identifier: MIT
  *
- * A thread is in a queue exactly while futex_waiting is 1; whoever takes it out clears that, both under futex_lock, and
- * then signals its notification. The word is read under the lock, so no wake can fall between look and sleep.
+ * A thread is in a queue exactly while futex_waiting is 1; whoever takes it out clears that,
+ * both under futex_lock, and then signals its notification. The word is read under the lock, so
+ * no wake can fall between look and sleep.
  */
 #include "private.h"
 #include "thread.h"
@@ -12,7 +14,8 @@
 #define CMD_MASK 127u
 #define CLOCK_REALTIME_FLAG 256u
 enum futex_command {
-    FUTEX_WAIT, FUTEX_WAKE, FUTEX_FD, FUTEX_REQUEUE, FUTEX_CMP_REQUEUE, FUTEX_WAKE_OP, FUTEX_WAIT_BITSET = 9,
+    FUTEX_WAIT, FUTEX_WAKE, FUTEX_FD, FUTEX_REQUEUE, FUTEX_CMP_REQUEUE, FUTEX_WAKE_OP,
+    FUTEX_WAIT_BITSET = 9,
     FUTEX_WAKE_BITSET = 10
 };
 
@@ -155,7 +158,8 @@ static long requeue_call(const uint64_t a[6], bool compare)
     return result;
 }
 
-/* FUTEX_WAKE_OP: change the second word, wake on the first, and on the second when its old value compares. */
+/* FUTEX_WAKE_OP: change the second word, wake on the first, and on the second when its old value
+ * compares. */
 static long wake_op(const uint64_t a[6])
 {
     uint32_t encoded = (uint32_t)a[5], old, new;
@@ -237,12 +241,13 @@ long sys_futex(const uint64_t a[6])
         error = deadline_read(operation, a[3], &deadline);
         if (error)
             return error;
-        return wait(a[0], (uint32_t)a[2], (operation & CMD_MASK) == FUTEX_WAIT ? UINT32_MAX : (uint32_t)a[5],
-                    deadline);
+        return wait(a[0], (uint32_t)a[2],
+                    (operation & CMD_MASK) == FUTEX_WAIT ? UINT32_MAX : (uint32_t)a[5], deadline);
     case FUTEX_WAKE:
         return futex_wake_address(a[0], (uint32_t)a[2], UINT32_MAX);
     case FUTEX_WAKE_BITSET:
-        return (uint32_t)a[5] ? (long)futex_wake_address(a[0], (uint32_t)a[2], (uint32_t)a[5]) : -LINUX_EINVAL;
+        return (uint32_t)a[5] ? (long)futex_wake_address(a[0], (uint32_t)a[2], (uint32_t)a[5])
+                              : -LINUX_EINVAL;
     case FUTEX_REQUEUE:
         return requeue_call(a, false);
     case FUTEX_CMP_REQUEUE:

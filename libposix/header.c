@@ -1,9 +1,10 @@
 /* The first thing in the image: where procd finds our entries. SPDX-License-Identifier: MIT */
 #include "private.h"
 
-extern const char posix_start_entry[], posix_foreign_entry[], posix_async_entry[], posix_fork_entry[],
-    posix_thread_entry[], posix_text_start[], posix_text_end[], posix_exit_low[], posix_exit_high[], posix_exit_redo[],
-    posix_copy_low[], posix_copy_high[], posix_copy_fixup[];
+extern const char posix_start_entry[], posix_foreign_entry[], posix_async_entry[],
+    posix_fork_entry[], posix_thread_entry[], posix_text_start[], posix_text_end[],
+    posix_exit_low[], posix_exit_high[], posix_exit_redo[], posix_copy_low[], posix_copy_high[],
+    posix_copy_fixup[];
 extern const struct posix_header posix_header;
 
 #define ADDRESS(symbol) ((uint64_t)(symbol))

@@ -1,10 +1,11 @@
 /*
- * What libposix's files share: the thread and process records, user memory, descriptors, waiting, calling servers.
+ * What libposix's files share: the thread and process records, user memory, descriptors,
+ * waiting, calling servers.
  *
- * Every system call is `long sys_NAME(const uint64_t a[6])`, listed in linux_table.c; it returns the value or -errno, or one of
- * the -POSIX_RESTART* codes, which the way out turns into EINTR or a restart. Nothing here may touch vector registers, fs
- * base, or block while a lock is held (except for page faults, which procd resolves).
- * SPDX-License-Identifier: MIT
+ * Every system call is `long sys_NAME(const uint64_t a[6])`, listed in linux_table.c; it returns
+ * the value or -errno, or one of the -POSIX_RESTART* codes, which the way out turns into EINTR
+ * or a restart. Nothing here may touch vector registers, fs base, or block while a lock is held
+ * (except for page faults, which procd resolves). SPDX-License-Identifier: MIT
  */
 #ifndef LIBPOSIX_INTERNAL_H
 #define LIBPOSIX_INTERNAL_H
@@ -20,7 +21,7 @@
 
 #include "linux_abi.h"
 
-/* ---- string.c ------------------------------------------------------------------------------------- */
+/* ---- string.c -------------------------------------------------------------------------------- */
 
 void *memcpy(void *restrict to, const void *restrict from, size_t n);
 void *memmove(void *to, const void *from, size_t n);
@@ -32,26 +33,30 @@ size_t strnlen(const char *s, size_t n);
 int strcmp(const char *a, const char *b);
 int strncmp(const char *a, const char *b, size_t n);
 char *strchr(const char *s, int c);
-/* format.c: printf-like, into `buffer`, always terminated: %s %d %u %x %ld %lu %lx %c %%. Returns the length written. */
-size_t format_text(char *buffer, size_t size, const char *format, ...) __attribute__((format(printf, 3, 4)));
+/* format.c: printf-like, into `buffer`, always terminated: %s %d %u %x %ld %lu %lx %c %%.
+ * Returns the length written. */
+size_t format_text(char *buffer, size_t size, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
 /* One line into the system log (proc.log), same formats. Does not block for long. */
 void posix_log(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void posix_log_write(const char *line, size_t length); /* call.c */
 
-/* ---- locks -------------------------------------------------------------------------------------------- */
+/* ---- locks ----------------------------------------------------------------------------------- */
 
-/* Not recursive; a waiter yields. Held for a bounded time, never across a blocking call. Zero-initialised is free. */
+/* Not recursive; a waiter yields. Held for a bounded time, never across a blocking call.
+ * Zero-initialised is free. */
 struct posix_lock {
     volatile uint32_t held;
 };
 void lock_take(struct posix_lock *lock);
 void lock_release(struct posix_lock *lock);
 
-/* ---- the thread ----------------------------------------------------------------------------------------- */
+/* ---- the thread ------------------------------------------------------------------------------ */
 
 /* The program's registers while the thread is inside libposix. Offsets are used by entry.asm. */
 struct posix_frame {
-    uint64_t rax, rbx, rcx, rdx, rsi, rdi, rbp, r8, r9, r10, r11, r12, r13, r14, r15, rip, rsp, rflags;
+    uint64_t rax, rbx, rcx, rdx, rsi, rdi, rbp, r8, r9, r10, r11, r12, r13, r14, r15, rip, rsp,
+        rflags;
 };
 
 /* A signal taken from procd and not delivered yet. signal 0: none. */
@@ -74,7 +79,8 @@ struct posix_thread {
 
     /* signals */
     uint64_t mask;             /* blocked; bit n-1 is signal n */
-    uint64_t saved_mask;       /* the mask to go back to when mask_saved: sigsuspend, ppoll, pselect, epoll_pwait */
+    /* the mask to go back to when mask_saved: sigsuspend, ppoll, pselect, epoll_pwait */
+    uint64_t saved_mask;
     bool mask_saved;
     struct posix_siginfo taken; /* interrupts the call in progress; delivered on the way out */
     struct linux_stack altstack;
@@ -92,8 +98,10 @@ struct posix_thread {
     /* for the files half: per-thread scratch of its own */
     uint64_t files_private[32];
 };
-_Static_assert(offsetof(struct posix_thread, frame) == 16 && offsetof(struct posix_thread, system_call) == 160 &&
-                   offsetof(struct posix_frame, rflags) == 136, "used by entry.asm");
+_Static_assert(offsetof(struct posix_thread, frame) == 16 &&
+                   offsetof(struct posix_thread, system_call) == 160 &&
+                   offsetof(struct posix_frame, rflags) == 136,
+               "used by entry.asm");
 _Static_assert(sizeof(struct posix_thread) <= 4096, "the thread record is one page");
 
 static inline struct posix_thread *thread_self(void)
@@ -109,13 +117,15 @@ static inline ar_cap thread_slot(unsigned n)
     return POSIX_THREAD_SLOT(thread_self()->area, n);
 }
 
-/* ---- the process ------------------------------------------------------------------------------------------ */
+/* ---- the process ----------------------------------------------------------------------------- */
 
 struct posix_action {
-    uint64_t handler, flags, restorer, mask; /* handler: LINUX_SIG_DFL, LINUX_SIG_IGN or an address */
+    /* handler: LINUX_SIG_DFL, LINUX_SIG_IGN or an address */
+    uint64_t handler, flags, restorer, mask;
 };
 
-/* The program's leading segments that cannot be written, as loaded, and the file they are from. high 0: none, or no longer so. */
+/* The program's leading segments that cannot be written, as loaded, and the file they are from.
+ * high 0: none, or no longer so. */
 struct posix_text {
     uint64_t low, high, server, dev, ino;
     int64_t size, mtime, ctime;
@@ -125,7 +135,8 @@ struct posix_process {
     struct posix_lock lock;       /* descriptors */
     struct posix_lock signal_lock, memory_lock, futex_lock;
     uint32_t pid, ppid_hint;
-    volatile uint32_t threads;    /* living threads; 1: nobody else can change descriptors under us */
+    /* living threads; 1: nobody else can change descriptors under us */
+    volatile uint32_t threads;
     uint32_t umask;
     uint64_t boot_seconds;        /* CLOCK_REALTIME - CLOCK_MONOTONIC, seconds */
     int64_t realtime_adjust_ns;
@@ -140,40 +151,45 @@ struct posix_process {
 };
 extern struct posix_process process;
 
-/* ---- user memory (user.c, user_copy.asm) ------------------------------------------------------------------------- */
+/* ---- user memory (user.c, user_copy.asm) ----------------------------------------------------- */
 
 /* false for pointers into libposix or the upper half; an empty range is always fine. */
 bool user_range_ok(const void *user, size_t length);
 /* 0 or -EFAULT; some bytes may have been copied before a fault. */
 long user_read(void *to, const void *user, size_t n);
 long user_write(void *user, const void *from, size_t n);
-/* Copies a string with its NUL. Its length, -EFAULT, or -ENAMETOOLONG when no NUL is among the first `max` bytes. */
+/* Copies a string with its NUL. Its length, -EFAULT, or -ENAMETOOLONG when no NUL is among the
+ * first `max` bytes. */
 long user_read_string(char *to, const void *user, size_t max);
 /* Fill a segment, after the range check: 0 or -EFAULT. */
 long user_segment(struct ar_segment *segment, const void *user, size_t length);
 /* Make the pages of `count` segments present (with write access when `write`): 0 or -EFAULT. */
 long user_touch(const struct ar_segment *segments, unsigned count, bool write);
 
-/* ---- waiting (wait.c) ----------------------------------------------------------------------------------------- */
+/* ---- waiting (wait.c) ------------------------------------------------------------------------ */
 
 enum wait_result { WAIT_WOKEN, WAIT_TIMED_OUT, WAIT_INTERRUPTED };
-/* Wait on the thread's notification until the absolute deadline (ns of the kernel's clock; AR_NO_DEADLINE: for ever).
- * WOKEN may be spurious: ask again. INTERRUPTED: a signal with a handler is to be delivered: return one of the
- * -POSIX_RESTART codes (or -EINTR). Default actions happen inside. */
+/* Wait on the thread's notification until the absolute deadline (ns of the kernel's clock;
+ * AR_NO_DEADLINE: for ever). WOKEN may be spurious: ask again. INTERRUPTED: a signal with a
+ * handler is to be delivered: return one of the -POSIX_RESTART codes (or -EINTR). Default
+ * actions happen inside. */
 enum wait_result posix_wait(uint64_t deadline_ns);
 /* As above, without waiting: true when a handler is due. */
 bool signal_due(void);
 
 /* Never seen by programs. */
-#define POSIX_RESTART 512        /* restart when SA_RESTART, else EINTR: read, write, accept, wait4… */
-#define POSIX_RESTART_NOHAND 514 /* EINTR when a handler runs: poll, select, epoll_wait, sigsuspend, pause */
+/* restart when SA_RESTART, else EINTR: read, write, accept, wait4… */
+#define POSIX_RESTART 512
+/* EINTR when a handler runs: poll, select, epoll_wait, sigsuspend, pause */
+#define POSIX_RESTART_NOHAND 514
 
-/* ---- calling servers (call.c, session.c) ------------------------------------------------------------------------ */
+/* ---- calling servers (call.c, session.c) ----------------------------------------------------- */
 
 /* 0 for ST_OK, -errno otherwise; statuses that are no errno give -EIO. */
 long status_to_errno(enum status status);
 
-/* How one request is repeated until it has an answer for the program. Zero-initialise, set what is needed. */
+/* How one request is repeated until it has an answer for the program. Zero-initialise, set what
+ * is needed. */
 struct posix_retry {
     struct ipc_transfer *transfer; /* its segments are touched on ST_FAULT; may be NULL */
     unsigned server;      /* enum ipc_issuer of the target: whom to open a session with */
@@ -182,26 +198,27 @@ struct posix_retry {
     bool no_wait;         /* ST_WAIT is the answer: -EAGAIN */
     /* out */
     enum status status;   /* the last one */
-    long result;          /* 0, -errno, a restart code; 0 as well for ST_REDIRECT (look at status) */
+    /* 0, -errno, a restart code; 0 as well for ST_REDIRECT (look at status) */
+    long result;
     /* private */
     unsigned faults, sessions, slots;
 };
 /* true: make the call again. */
 bool posix_again(struct posix_retry *retry, enum status status);
 /* POSIX_CALL(&retry, io_read(slot, ..., &reply, &transfer)) is retry.result. */
-#define POSIX_CALL(retry, expression)                                                                          \
-    ({                                                                                                         \
-        enum status posix_status_;                                                                             \
-        do {                                                                                                   \
-            posix_status_ = (expression);                                                                      \
-        } while (posix_again((retry), posix_status_));                                                         \
-        (retry)->result;                                                                                       \
+#define POSIX_CALL(retry, expression)                                                              \
+    ({                                                                                             \
+        enum status posix_status_;                                                                 \
+        do {                                                                                       \
+            posix_status_ = (expression);                                                          \
+        } while (posix_again((retry), posix_status_));                                             \
+        (retry)->result;                                                                           \
     })
 /* For requests to procd without memory: POSIX_CALL with server ISSUER_PROCD and nothing else. */
-#define PROC_CALL(expression)                                                                                  \
-    ({                                                                                                         \
-        struct posix_retry proc_retry_ = {.server = ISSUER_PROCD};                                             \
-        POSIX_CALL(&proc_retry_, expression);                                                                  \
+#define PROC_CALL(expression)                                                                      \
+    ({                                                                                             \
+        struct posix_retry proc_retry_ = {.server = ISSUER_PROCD};                                 \
+        POSIX_CALL(&proc_retry_, expression);                                                      \
     })
 
 /* Open the calling thread's session with a server (enum ipc_issuer): 0 or -errno. */
@@ -215,7 +232,7 @@ void receive_slots_clear(void);
 /* Delete one slot's capability; empty is fine. */
 void slot_delete(ar_cap slot);
 
-/* ---- descriptors (fd.c) ------------------------------------------------------------------------------------------- */
+/* ---- descriptors (fd.c) ---------------------------------------------------------------------- */
 
 struct fd_info {
     ar_cap slot;     /* send requests here */
@@ -224,8 +241,9 @@ struct fd_info {
     uint8_t cloexec, copied;
 };
 
-/* Start using descriptor fd in this call: 0 or -EBADF. *call_slot (may be NULL) and info->slot are a private copy in
- * POSIX_TS_CALL, or the descriptor's own slot while the process has one thread. Pair with fd_end. */
+/* Start using descriptor fd in this call: 0 or -EBADF. *call_slot (may be NULL) and info->slot
+ * are a private copy in POSIX_TS_CALL, or the descriptor's own slot while the process has one
+ * thread. Pair with fd_end. */
 int fd_begin(int fd, ar_cap *call_slot, struct fd_info *info);
 /* The same in POSIX_TS_CALL2, for calls with two descriptors. */
 int fd_begin2(int fd, ar_cap *call_slot, struct fd_info *info);
@@ -233,8 +251,8 @@ void fd_end(const struct fd_info *info);
 /* Look only; no capability is copied. 0 or -EBADF. */
 int fd_look(int fd, struct fd_info *info);
 void fd_set_kind(int fd, unsigned kind);
-/* Move the capability in from_slot into the lowest free descriptor >= lowest. `server` 0: found by inspection.
- * The descriptor, -EMFILE or -ENOMEM (from_slot is emptied either way). */
+/* Move the capability in from_slot into the lowest free descriptor >= lowest. `server` 0: found
+ * by inspection. The descriptor, -EMFILE or -ENOMEM (from_slot is emptied either way). */
 int fd_install(ar_cap from_slot, int lowest, bool cloexec, unsigned kind, unsigned server);
 /* dup, F_DUPFD: the new descriptor, -EBADF, -EMFILE (lowest past the limit: -EINVAL). */
 int fd_dup(int fd, int lowest, bool cloexec);
@@ -248,33 +266,37 @@ int fd_next(int from);
 /* One past the highest used descriptor's slot. */
 uint32_t fd_slot_limit(void);
 void fd_close_on_exec(void);
-/* Called by fd.c and defined by the files half, which keeps something per descriptor (epoll sets): a descriptor closed; a
- * descriptor `fd` made as a copy of `from`. Called without the process lock. */
+/* Called by fd.c and defined by the files half, which keeps something per descriptor (epoll
+ * sets): a descriptor closed; a descriptor `fd` made as a copy of `from`. Called without the
+ * process lock. */
 void files_fd_closed(int fd);
 /* Before a descriptor, if it is one, is closed: it still works. */
 void files_fd_closing(int fd);
 void files_fd_duplicated(int from, int fd);
-/* Around fork, in the parent's thread: take and release the files half's own locks, so that the child gets none held. */
+/* Around fork, in the parent's thread: take and release the files half's own locks, so that the
+ * child gets none held. */
 void files_fork_lock(void);
 void files_fork_unlock(void);
 
-/* ---- libposix's own memory (memory_private.c) ------------------------------------------------------------------------ */
+/* ---- libposix's own memory (memory_private.c) ------------------------------------------------ */
 
-/* Zeroed, 16-byte aligned, up to 4 MiB; NULL when there is none. Survives fork (copied) and exec. */
+/* Zeroed, 16-byte aligned, up to 4 MiB; NULL when there is none. Survives fork (copied) and
+ * exec. */
 void *private_alloc(size_t bytes);
 void private_free(void *memory);
 
-/* ---- signals (signal*.c) ------------------------------------------------------------------------------------------------ */
+/* ---- signals (signal*.c) --------------------------------------------------------------------- */
 
 /* Send a signal to the calling thread (SIGPIPE): delivered on the way out. */
 void signal_raise(int signal);
-/* Temporary mask of ppoll, pselect6, epoll_pwait: install before the first try. The way out restores the old mask, after
- * running the handler when the call was interrupted. `mask` is in our memory. */
+/* Temporary mask of ppoll, pselect6, epoll_pwait: install before the first try. The way out
+ * restores the old mask, after running the handler when the call was interrupted. `mask` is in
+ * our memory. */
 void signal_mask_push(uint64_t mask);
 /* Reads a user's sigset of `size` bytes: 0, -EINVAL (size is not 8), -EFAULT. */
 long signal_mask_read(uint64_t *mask, const void *user, size_t size);
 
-/* ---- time ------------------------------------------------------------------------------------------------------------------ */
+/* ---- time ------------------------------------------------------------------------------------ */
 
 #define NS_PER_SECOND 1000000000ull
 uint64_t clock_realtime_ns(void);

@@ -1,12 +1,14 @@
 /*
- * ioctl(2). What the table knows is answered here, the terminal's process groups by procd, the rest by the descriptor's
- * server, which needs to know how much memory the third argument points to. SPDX-License-Identifier: MIT
+ * ioctl(2). What the table knows is answered here, the terminal's process groups by procd, the
+ * rest by the descriptor's server, which needs to know how much memory the third argument points
+ * to. SPDX-License-Identifier: MIT
  */
 #include "files.h"
 
 #include <proto/proc.h>
 
-/* Bytes behind the pointer; 0: the argument is a number. Newer requests carry the size in themselves, ioctl(2). */
+/* Bytes behind the pointer; 0: the argument is a number. Newer requests carry the size in
+ * themselves, ioctl(2). */
 static uint64_t argument_size(uint32_t request)
 {
     switch (request) {
@@ -41,15 +43,15 @@ static uint64_t argument_size(uint32_t request)
 /* A request that fills its memory, and so needs no readable page; and one that only reads. */
 static bool only_written(uint32_t request)
 {
-    return request == LX_TCGETS || request == LX_TIOCGWINSZ || request == LX_FIONREAD || request == LX_TIOCOUTQ ||
-           request == LX_FIOGETOWN || request == LX_SIOCGPGRP || request == LX_SIOCATMARK || request == LX_FIOQSIZE ||
-           request >> 30 == 2;
+    return request == LX_TCGETS || request == LX_TIOCGWINSZ || request == LX_FIONREAD ||
+           request == LX_TIOCOUTQ || request == LX_FIOGETOWN || request == LX_SIOCGPGRP ||
+           request == LX_SIOCATMARK || request == LX_FIOQSIZE || request >> 30 == 2;
 }
 
 static bool only_read(uint32_t request)
 {
-    return (request >= LX_TCSETS && request <= LX_TCSETSF) || request == LX_TIOCSWINSZ || request == LX_FIOSETOWN ||
-           request == LX_SIOCSPGRP || request >> 30 == 1;
+    return (request >= LX_TCSETS && request <= LX_TCSETSF) || request == LX_TIOCSWINSZ ||
+           request == LX_FIOSETOWN || request == LX_SIOCSPGRP || request >> 30 == 1;
 }
 
 static long ioctl_server(const struct fd_info *info, uint32_t request, uint64_t argument)
@@ -65,7 +67,8 @@ static long ioctl_server(const struct fd_info *info, uint32_t request, uint64_t 
     }
     struct posix_retry retry = {.server = info->server, .transfer = &transfer};
     struct io_ioctl_reply reply = {0};
-    long error = POSIX_CALL(&retry, io_ioctl(info->slot, request, size ? 0 : argument, &reply, &transfer));
+    long error =
+        POSIX_CALL(&retry, io_ioctl(info->slot, request, size ? 0 : argument, &reply, &transfer));
     return error ? error : (long)reply.result;
 }
 
@@ -82,7 +85,8 @@ static long flag_change(const struct fd_info *info, uint64_t user, uint64_t flag
         return error;
     uint64_t flags = on ? reply.flags | flag : reply.flags & ~flag;
     retry = (struct posix_retry){.server = info->server};
-    return POSIX_CALL(&retry, io_set_flags(info->slot, flags & (LX_O_APPEND | LX_O_NONBLOCK | LX_O_ASYNC | LX_O_DIRECT)));
+    return POSIX_CALL(&retry, io_set_flags(info->slot, flags & (LX_O_APPEND | LX_O_NONBLOCK |
+                                                                LX_O_ASYNC | LX_O_DIRECT)));
 }
 
 /* tcgetpgrp(3), tcsetpgrp(3), tcgetsid(3): procd knows the foreground group of the one terminal. */
@@ -135,7 +139,8 @@ static long ioctl_run(int fd, struct fd_info *info, uint32_t request, uint64_t a
     case LX_TIOCGPGRP:
     case LX_TIOCSPGRP:
     case LX_TIOCGSID:
-        return fd_kind(fd, info) == IO_KIND_TERMINAL ? terminal_group(request, argument) : ERR(NOTTY);
+        return fd_kind(fd, info) == IO_KIND_TERMINAL ? terminal_group(request, argument)
+                                                     : ERR(NOTTY);
     case LX_TIOCSCTTY:
         return fd_kind(fd, info) == IO_KIND_TERMINAL ? terminal_take() : ERR(NOTTY);
     case LX_TIOCNOTTY:

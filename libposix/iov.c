@@ -1,5 +1,6 @@
 /*
- * The program's memory for one transfer, as the segments that a message can declare. SPDX-License-Identifier: MIT
+ * The program's memory for one transfer, as the segments that a message can declare.
+ * SPDX-License-Identifier: MIT
  */
 #include "files.h"
 
@@ -18,7 +19,8 @@ long iov_import(struct iov_list *list, uint64_t user, uint64_t count)
     list->total = 0;
     if (count > LX_IOV_MAX)
         return ERR(INVAL);
-    /* The array is read into the list's own room; entries are rewritten in place, never ahead of the one being read. */
+    /* The array is read into the list's own room; entries are rewritten in place, never ahead of
+     * the one being read. */
     if (user_read(list->segments, (const void *)user, count * sizeof(struct linux_iovec)))
         return ERR(FAULT);
     _Static_assert(sizeof(struct linux_iovec) == sizeof(struct ar_segment), "read in place");
@@ -60,10 +62,12 @@ void iov_shorten(struct iov_list *list, uint64_t total)
 }
 
 /* Copy between a buffer and the list's bytes from `skip` on. */
-static long list_copy(const struct iov_list *list, uint64_t skip, char *buffer, uint64_t length, bool to_user)
+static long list_copy(const struct iov_list *list, uint64_t skip, char *buffer, uint64_t length,
+                      bool to_user)
 {
     uint64_t offset;
-    for (unsigned i = list_find(list, skip, &offset); length > 0 && i < list->count; i++, offset = 0) {
+    for (unsigned i = list_find(list, skip, &offset); length > 0 && i < list->count;
+         i++, offset = 0) {
         uint64_t part = list->segments[i].length - offset;
         if (part > length)
             part = length;
@@ -81,8 +85,10 @@ long iov_put(const struct iov_list *list, uint64_t skip, void *bytes, uint64_t l
     return list_copy(list, skip, bytes, length, true);
 }
 
-/* More segments than a message declares: all go through one buffer, so that the server still sees one message. */
-static long window_buffer(struct iov_window *window, const struct iov_list *list, uint64_t skip, bool write)
+/* More segments than a message declares: all go through one buffer, so that the server still
+ * sees one message. */
+static long window_buffer(struct iov_window *window, const struct iov_list *list, uint64_t skip,
+                          bool write)
 {
     uint64_t length = list->total - skip;
     if (length > IOV_BUFFER)
@@ -104,7 +110,8 @@ static long window_buffer(struct iov_window *window, const struct iov_list *list
     return 0;
 }
 
-long iov_window_begin(struct iov_window *window, const struct iov_list *list, uint64_t skip, unsigned most, bool write)
+long iov_window_begin(struct iov_window *window, const struct iov_list *list, uint64_t skip,
+                      unsigned most, bool write)
 {
     window->buffer = NULL;
     window->segments = window->own;
@@ -115,12 +122,13 @@ long iov_window_begin(struct iov_window *window, const struct iov_list *list, ui
     if (list->count - first > most)
         return window_buffer(window, list, skip, write);
     for (unsigned i = first; i < list->count; i++, offset = 0)
-        window->own[window->count++] =
-            (struct ar_segment){list->segments[i].address + offset, list->segments[i].length - offset};
+        window->own[window->count++] = (struct ar_segment){list->segments[i].address + offset,
+                                                           list->segments[i].length - offset};
     return 0;
 }
 
-long iov_window_end(struct iov_window *window, const struct iov_list *list, uint64_t skip, uint64_t received)
+long iov_window_end(struct iov_window *window, const struct iov_list *list, uint64_t skip,
+                    uint64_t received)
 {
     if (!window->buffer)
         return 0;

@@ -1,6 +1,6 @@
 /*
- * Linux x86_64 numbers and layouts for processes, memory, signals and time. File and socket ones: linux_abi_files.h.
- * SPDX-License-Identifier: MIT
+ * Linux x86_64 numbers and layouts for processes, memory, signals and time. File and socket
+ * ones: linux_abi_files.h. SPDX-License-Identifier: MIT
  */
 #ifndef LIBPOSIX_LINUX_ABI_H
 #define LIBPOSIX_LINUX_ABI_H
@@ -8,24 +8,35 @@
 #include <stdint.h>
 
 enum linux_errno {
-    LINUX_EPERM = 1, LINUX_ENOENT, LINUX_ESRCH, LINUX_EINTR, LINUX_EIO, LINUX_ENXIO, LINUX_E2BIG, LINUX_ENOEXEC,
-    LINUX_EBADF, LINUX_ECHILD, LINUX_EAGAIN, LINUX_ENOMEM, LINUX_EACCES, LINUX_EFAULT, LINUX_ENOTBLK, LINUX_EBUSY,
-    LINUX_EEXIST, LINUX_EXDEV, LINUX_ENODEV, LINUX_ENOTDIR, LINUX_EISDIR, LINUX_EINVAL, LINUX_ENFILE, LINUX_EMFILE,
-    LINUX_ENOTTY, LINUX_ETXTBSY, LINUX_EFBIG, LINUX_ENOSPC, LINUX_ESPIPE, LINUX_EROFS, LINUX_EMLINK, LINUX_EPIPE,
-    LINUX_EDOM, LINUX_ERANGE, LINUX_EDEADLK, LINUX_ENAMETOOLONG, LINUX_ENOLCK, LINUX_ENOSYS, LINUX_ENOTEMPTY,
+    LINUX_EPERM = 1, LINUX_ENOENT, LINUX_ESRCH, LINUX_EINTR, LINUX_EIO, LINUX_ENXIO, LINUX_E2BIG,
+    LINUX_ENOEXEC,
+    LINUX_EBADF, LINUX_ECHILD, LINUX_EAGAIN, LINUX_ENOMEM, LINUX_EACCES, LINUX_EFAULT,
+    LINUX_ENOTBLK, LINUX_EBUSY,
+    LINUX_EEXIST, LINUX_EXDEV, LINUX_ENODEV, LINUX_ENOTDIR, LINUX_EISDIR, LINUX_EINVAL,
+    LINUX_ENFILE, LINUX_EMFILE,
+    LINUX_ENOTTY, LINUX_ETXTBSY, LINUX_EFBIG, LINUX_ENOSPC, LINUX_ESPIPE, LINUX_EROFS,
+    LINUX_EMLINK, LINUX_EPIPE,
+    LINUX_EDOM, LINUX_ERANGE, LINUX_EDEADLK, LINUX_ENAMETOOLONG, LINUX_ENOLCK, LINUX_ENOSYS,
+    LINUX_ENOTEMPTY,
     LINUX_ELOOP, LINUX_ENODATA = 61, LINUX_EOVERFLOW = 75, LINUX_ELIBBAD = 80, LINUX_ENOTSOCK = 88,
     LINUX_EDESTADDRREQ, LINUX_EMSGSIZE, LINUX_EPROTOTYPE, LINUX_ENOPROTOOPT, LINUX_EPROTONOSUPPORT,
-    LINUX_ESOCKTNOSUPPORT, LINUX_EOPNOTSUPP, LINUX_EAFNOSUPPORT = 97, LINUX_EADDRINUSE, LINUX_EADDRNOTAVAIL,
-    LINUX_ECONNABORTED = 103, LINUX_ECONNRESET, LINUX_ENOBUFS, LINUX_EISCONN, LINUX_ENOTCONN, LINUX_ETOOMANYREFS = 109,
+    LINUX_ESOCKTNOSUPPORT, LINUX_EOPNOTSUPP, LINUX_EAFNOSUPPORT = 97, LINUX_EADDRINUSE,
+    LINUX_EADDRNOTAVAIL,
+    LINUX_ECONNABORTED = 103, LINUX_ECONNRESET, LINUX_ENOBUFS, LINUX_EISCONN, LINUX_ENOTCONN,
+    LINUX_ETOOMANYREFS = 109,
     LINUX_ETIMEDOUT, LINUX_ECONNREFUSED, LINUX_EALREADY = 114, LINUX_EINPROGRESS
 };
 
 /* ---- signals, signal(7) ---- */
 enum linux_signal {
-    LINUX_SIGHUP = 1, LINUX_SIGINT, LINUX_SIGQUIT, LINUX_SIGILL, LINUX_SIGTRAP, LINUX_SIGABRT, LINUX_SIGBUS, LINUX_SIGFPE,
-    LINUX_SIGKILL, LINUX_SIGUSR1, LINUX_SIGSEGV, LINUX_SIGUSR2, LINUX_SIGPIPE, LINUX_SIGALRM, LINUX_SIGTERM,
-    LINUX_SIGSTKFLT, LINUX_SIGCHLD, LINUX_SIGCONT, LINUX_SIGSTOP, LINUX_SIGTSTP, LINUX_SIGTTIN, LINUX_SIGTTOU,
-    LINUX_SIGURG, LINUX_SIGXCPU, LINUX_SIGXFSZ, LINUX_SIGVTALRM, LINUX_SIGPROF, LINUX_SIGWINCH, LINUX_SIGIO,
+    LINUX_SIGHUP = 1, LINUX_SIGINT, LINUX_SIGQUIT, LINUX_SIGILL, LINUX_SIGTRAP, LINUX_SIGABRT,
+    LINUX_SIGBUS, LINUX_SIGFPE,
+    LINUX_SIGKILL, LINUX_SIGUSR1, LINUX_SIGSEGV, LINUX_SIGUSR2, LINUX_SIGPIPE, LINUX_SIGALRM,
+    LINUX_SIGTERM,
+    LINUX_SIGSTKFLT, LINUX_SIGCHLD, LINUX_SIGCONT, LINUX_SIGSTOP, LINUX_SIGTSTP, LINUX_SIGTTIN,
+    LINUX_SIGTTOU,
+    LINUX_SIGURG, LINUX_SIGXCPU, LINUX_SIGXFSZ, LINUX_SIGVTALRM, LINUX_SIGPROF, LINUX_SIGWINCH,
+    LINUX_SIGIO,
     LINUX_SIGPWR, LINUX_SIGSYS, LINUX_SIGNALS = 64
 };
 #define LINUX_SIGNAL_BIT(n) (1ull << ((n) - 1))
@@ -77,7 +88,8 @@ _Static_assert(sizeof(struct linux_siginfo) == 128, "siginfo_t");
 
 /* struct sigcontext, as it lies in ucontext. */
 struct linux_sigcontext {
-    uint64_t r8, r9, r10, r11, r12, r13, r14, r15, rdi, rsi, rbp, rbx, rdx, rax, rcx, rsp, rip, rflags;
+    uint64_t r8, r9, r10, r11, r12, r13, r14, r15, rdi, rsi, rbp, rbx, rdx, rax, rcx, rsp, rip,
+        rflags;
     uint16_t cs, gs, fs, ss;
     uint64_t error, trap, oldmask, cr2, fpstate, reserved[8];
 };
@@ -142,13 +154,15 @@ struct linux_tms { int64_t utime, stime, cutime, cstime; };
 #define LINUX_CLONE_IO 0x80000000ull
 
 struct linux_clone_args {
-    uint64_t flags, pidfd, child_tid, parent_tid, exit_signal, stack, stack_size, tls, set_tid, set_tid_size, cgroup;
+    uint64_t flags, pidfd, child_tid, parent_tid, exit_signal, stack, stack_size, tls, set_tid,
+        set_tid_size, cgroup;
 };
 _Static_assert(sizeof(struct linux_clone_args) == 88, "clone_args, version 2");
 
 struct linux_rusage {
     struct linux_timeval utime, stime;
-    int64_t maxrss, ixrss, idrss, isrss, minflt, majflt, nswap, inblock, oublock, msgsnd, msgrcv, nsignals, nvcsw, nivcsw;
+    int64_t maxrss, ixrss, idrss, isrss, minflt, majflt, nswap, inblock, oublock, msgsnd, msgrcv,
+        nsignals, nvcsw, nivcsw;
 };
 _Static_assert(sizeof(struct linux_rusage) == 144, "rusage");
 
@@ -159,7 +173,9 @@ struct linux_rlimit { uint64_t soft, hard; };
 #define LINUX_RLIMIT_NOFILE 7
 #define LINUX_RLIMIT_COUNT 16
 
-struct linux_utsname { char sysname[65], nodename[65], release[65], version[65], machine[65], domainname[65]; };
+struct linux_utsname {
+    char sysname[65], nodename[65], release[65], version[65], machine[65], domainname[65];
+};
 _Static_assert(sizeof(struct linux_utsname) == 390, "new_utsname");
 
 struct linux_sysinfo {
@@ -198,9 +214,12 @@ _Static_assert(sizeof(struct linux_sysinfo) == 112, "sysinfo");
 
 /* ---- auxiliary vector ---- */
 enum linux_auxv {
-    LINUX_AT_NULL, LINUX_AT_PHDR = 3, LINUX_AT_PHENT, LINUX_AT_PHNUM, LINUX_AT_PAGESZ, LINUX_AT_BASE, LINUX_AT_FLAGS,
-    LINUX_AT_ENTRY, LINUX_AT_UID = 11, LINUX_AT_EUID, LINUX_AT_GID, LINUX_AT_EGID, LINUX_AT_PLATFORM, LINUX_AT_HWCAP,
-    LINUX_AT_CLKTCK, LINUX_AT_SECURE = 23, LINUX_AT_RANDOM = 25, LINUX_AT_HWCAP2, LINUX_AT_EXECFN = 31,
+    LINUX_AT_NULL, LINUX_AT_PHDR = 3, LINUX_AT_PHENT, LINUX_AT_PHNUM, LINUX_AT_PAGESZ,
+    LINUX_AT_BASE, LINUX_AT_FLAGS,
+    LINUX_AT_ENTRY, LINUX_AT_UID = 11, LINUX_AT_EUID, LINUX_AT_GID, LINUX_AT_EGID,
+    LINUX_AT_PLATFORM, LINUX_AT_HWCAP,
+    LINUX_AT_CLKTCK, LINUX_AT_SECURE = 23, LINUX_AT_RANDOM = 25, LINUX_AT_HWCAP2,
+    LINUX_AT_EXECFN = 31,
     LINUX_AT_MINSIGSTKSZ = 51
 };
 

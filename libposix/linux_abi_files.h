@@ -1,6 +1,6 @@
 /*
- * Linux x86_64 layouts and numbers for files, sockets and readiness: the man pages' structures, as the kernel's system
- * calls (not libc's wrappers) take them. SPDX-License-Identifier: MIT
+ * Linux x86_64 layouts and numbers for files, sockets and readiness: the man pages' structures,
+ * as the kernel's system calls (not libc's wrappers) take them. SPDX-License-Identifier: MIT
  */
 #ifndef LINUX_ABI_FILES_H
 #define LINUX_ABI_FILES_H
@@ -10,7 +10,7 @@
 
 #include "linux_abi.h"
 
-/* ---- open(2), fcntl(2) ------------------------------------------------------------------------ */
+/* ---- open(2), fcntl(2) ----------------------------------------------------------------------- */
 
 #define LX_O_ACCMODE 03
 #define LX_O_RDONLY 00
@@ -43,11 +43,15 @@
 #define LX_AT_STATX_SYNC_TYPE 0x6000
 
 enum linux_fcntl {
-    LX_F_DUPFD = 0, LX_F_GETFD = 1, LX_F_SETFD = 2, LX_F_GETFL = 3, LX_F_SETFL = 4, LX_F_GETLK = 5, LX_F_SETLK = 6,
-    LX_F_SETLKW = 7, LX_F_SETOWN = 8, LX_F_GETOWN = 9, LX_F_SETSIG = 10, LX_F_GETSIG = 11, LX_F_SETOWN_EX = 15,
-    LX_F_GETOWN_EX = 16, LX_F_GETOWNER_UIDS = 17, LX_F_OFD_GETLK = 36, LX_F_OFD_SETLK = 37, LX_F_OFD_SETLKW = 38,
+    LX_F_DUPFD = 0, LX_F_GETFD = 1, LX_F_SETFD = 2, LX_F_GETFL = 3, LX_F_SETFL = 4, LX_F_GETLK = 5,
+    LX_F_SETLK = 6,
+    LX_F_SETLKW = 7, LX_F_SETOWN = 8, LX_F_GETOWN = 9, LX_F_SETSIG = 10, LX_F_GETSIG = 11,
+    LX_F_SETOWN_EX = 15,
+    LX_F_GETOWN_EX = 16, LX_F_GETOWNER_UIDS = 17, LX_F_OFD_GETLK = 36, LX_F_OFD_SETLK = 37,
+    LX_F_OFD_SETLKW = 38,
     LX_F_SETLEASE = 1024, LX_F_GETLEASE = 1025, LX_F_NOTIFY = 1026, LX_F_DUPFD_QUERY = 1027,
-    LX_F_DUPFD_CLOEXEC = 1030, LX_F_SETPIPE_SZ = 1031, LX_F_GETPIPE_SZ = 1032, LX_F_ADD_SEALS = 1033,
+    LX_F_DUPFD_CLOEXEC = 1030, LX_F_SETPIPE_SZ = 1031, LX_F_GETPIPE_SZ = 1032,
+    LX_F_ADD_SEALS = 1033,
     LX_F_GET_SEALS = 1034
 };
 #define LX_FD_CLOEXEC 1
@@ -79,7 +83,7 @@ struct linux_iovec {
 };
 _Static_assert(sizeof(struct linux_iovec) == 16, "struct iovec");
 
-/* ---- stat(2) ---------------------------------------------------------------------------------- */
+/* ---- stat(2) --------------------------------------------------------------------------------- */
 
 #define LX_S_IFMT 0170000
 #define LX_S_IFSOCK 0140000
@@ -99,7 +103,8 @@ struct linux_stat {
     int64_t unused[3];
 };
 _Static_assert(sizeof(struct linux_stat) == 144, "struct stat");
-_Static_assert(offsetof(struct linux_stat, size) == 48 && offsetof(struct linux_stat, atime) == 72, "struct stat");
+_Static_assert(offsetof(struct linux_stat, size) == 48 && offsetof(struct linux_stat, atime) == 72,
+               "struct stat");
 
 struct linux_statx_time {
     int64_t seconds;
@@ -117,7 +122,9 @@ struct linux_statx {
     uint64_t spare[14];
 };
 _Static_assert(sizeof(struct linux_statx) == 256, "struct statx");
-_Static_assert(offsetof(struct linux_statx, atime) == 64 && offsetof(struct linux_statx, rdev_major) == 128, "statx");
+_Static_assert(offsetof(struct linux_statx, atime) == 64 &&
+                   offsetof(struct linux_statx, rdev_major) == 128,
+               "statx");
 #define LX_STATX_BASIC_STATS 0x7ffu
 #define LX_STATX_RESERVED 0x80000000u
 
@@ -148,7 +155,7 @@ struct linux_dirent {
 } __attribute__((packed));
 _Static_assert(offsetof(struct linux_dirent, name) == 18, "struct linux_dirent");
 
-/* ---- sockets ---------------------------------------------------------------------------------- */
+/* ---- sockets --------------------------------------------------------------------------------- */
 
 #define LX_AF_UNSPEC 0
 #define LX_AF_UNIX 1
@@ -175,7 +182,9 @@ struct linux_msghdr {
     uint32_t flags, padding2;
 };
 _Static_assert(sizeof(struct linux_msghdr) == 56, "struct msghdr");
-_Static_assert(offsetof(struct linux_msghdr, control) == 32 && offsetof(struct linux_msghdr, flags) == 48, "msghdr");
+_Static_assert(offsetof(struct linux_msghdr, control) == 32 &&
+                   offsetof(struct linux_msghdr, flags) == 48,
+               "msghdr");
 struct linux_mmsghdr {
     struct linux_msghdr header;
     uint32_t length, padding;
@@ -218,7 +227,7 @@ _Static_assert(sizeof(struct linux_ucred) == 12, "struct ucred");
 #define LX_MSG_CMSG_CLOEXEC 0x40000000u
 #define LX_MSG_CMSG_COMPAT 0x80000000u
 
-/* ---- readiness -------------------------------------------------------------------------------- */
+/* ---- readiness ------------------------------------------------------------------------------- */
 
 #define LX_POLLIN 1u
 #define LX_POLLPRI 2u
@@ -251,7 +260,7 @@ enum { LX_EPOLL_CTL_ADD = 1, LX_EPOLL_CTL_DEL = 2, LX_EPOLL_CTL_MOD = 3 };
 #define LX_EPOLLONESHOT (1u << 30)
 #define LX_EPOLLET (1u << 31)
 
-/* ---- ioctl(2) --------------------------------------------------------------------------------- */
+/* ---- ioctl(2) -------------------------------------------------------------------------------- */
 
 #define LX_TCGETS 0x5401
 #define LX_TCSETS 0x5402

@@ -1,7 +1,9 @@
 /*
- * Every Linux x86_64 system call up to 6.12's last, by number: who answers it. SPDX-License-Identifier: MIT
+ * Every Linux x86_64 system call up to 6.12's last, by number: who answers it.
+ * SPDX-License-Identifier: MIT
  *
- * CALL: a handler. NONE: ENOSYS and one line in the log. QUIET: ENOSYS without a line, for calls that libcs try at every start.
+ * CALL: a handler. NONE: ENOSYS and one line in the log. QUIET: ENOSYS without a line, for calls
+ * that libcs try at every start.
  */
 #include "private.h"
 #include "sys_core.h"

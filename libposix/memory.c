@@ -1,8 +1,9 @@
-/* Memory: mmap(2), munmap(2), mprotect(2), mremap(2), brk(2), madvise(2)… SPDX-License-Identifier: MIT
+/* Memory: mmap(2), munmap(2), mprotect(2), mremap(2), brk(2), madvise(2)…
+ * SPDX-License-Identifier: MIT
  *
- * procd maps anonymous memory only; a file mapping is that, with the file's bytes read into it. So a private mapping is
- * right but for later changes of the file, and a shared one is given only read-only.
- */
+ * procd maps anonymous memory only; a file mapping is that, with the file's bytes read into it.
+ * So a private mapping is right but for later changes of the file, and a shared one is given
+ * only read-only. */
 #include "private.h"
 
 #define PROT_ALL 7u
@@ -15,7 +16,8 @@ static void text_forget(uint64_t address, uint64_t length)
         process.text.high = 0;
 }
 
-long memory_map(uint64_t address, uint64_t length, unsigned protection, unsigned flags, uint64_t *mapped)
+long memory_map(uint64_t address, uint64_t length, unsigned protection, unsigned flags,
+                uint64_t *mapped)
 {
     struct proc_map_reply reply;
     text_forget(address, length);
@@ -45,7 +47,8 @@ long file_read_at(ar_cap file, unsigned server, void *to, size_t length, int64_t
         struct ipc_transfer transfer = {.out = &segment, .out_count = 1};
         struct posix_retry retry = {.transfer = &transfer, .server = server};
         struct io_read_reply reply;
-        long error = POSIX_CALL(&retry, io_read(file, offset + (int64_t)done, 0, length - done, &reply, &transfer));
+        long error = POSIX_CALL(
+            &retry, io_read(file, offset + (int64_t)done, 0, length - done, &reply, &transfer));
         if (error)
             return done ? (long)done : error;
         if (reply.count == 0 || reply.count > length - done)
@@ -55,9 +58,10 @@ long file_read_at(ar_cap file, unsigned server, void *to, size_t length, int64_t
     return (long)done;
 }
 
-/* ---- mmap ------------------------------------------------------------------------------------------------------ */
+/* ---- mmap ------------------------------------------------------------------------------------ */
 
-static long map_file_check(const struct fd_info *info, unsigned protection, bool shared, bool *anonymous)
+static long map_file_check(const struct fd_info *info, unsigned protection, bool shared,
+                           bool *anonymous)
 {
     struct io_get_flags_reply flags;
     struct posix_retry retry = {.server = info->server};
@@ -81,8 +85,8 @@ static long map_file_check(const struct fd_info *info, unsigned protection, bool
     return 0;
 }
 
-static long map_file(const struct fd_info *info, uint64_t address, uint64_t length, unsigned protection,
-                     unsigned flags, uint64_t offset)
+static long map_file(const struct fd_info *info, uint64_t address, uint64_t length,
+                     unsigned protection, unsigned flags, uint64_t offset)
 {
     bool shared = flags & PROC_MAP_SHARED, anonymous;
     uint64_t mapped;
@@ -203,7 +207,8 @@ long sys_mremap(const uint64_t a[6])
 {
     struct proc_remap_reply reply;
     uint64_t old_length = PAGE_UP(a[1]), new_length = PAGE_UP(a[2]);
-    if (a[0] % PAGE_SIZE || new_length == 0 || (a[3] & ~(uint64_t)(MREMAP_MAYMOVE | MREMAP_FIXED)) ||
+    if (a[0] % PAGE_SIZE || new_length == 0 ||
+        (a[3] & ~(uint64_t)(MREMAP_MAYMOVE | MREMAP_FIXED)) ||
         ((a[3] & MREMAP_FIXED) && (!(a[3] & MREMAP_MAYMOVE) || a[4] % PAGE_SIZE)))
         return -LINUX_EINVAL;
     if (old_length == 0)
@@ -214,7 +219,8 @@ long sys_mremap(const uint64_t a[6])
         return -LINUX_EINVAL;
     text_forget(a[0], old_length);
     text_forget(a[4], new_length); /* MREMAP_FIXED */
-    long error = PROC_CALL(proc_remap(POSIX_SLOT_PROCD, a[0], old_length, new_length, a[3], a[4], &reply));
+    long error =
+        PROC_CALL(proc_remap(POSIX_SLOT_PROCD, a[0], old_length, new_length, a[3], a[4], &reply));
     return error ? error : (long)reply.address;
 }
 
@@ -238,7 +244,7 @@ long sys_brk(const uint64_t a[6])
     return (long)result;
 }
 
-/* ---- advice ------------------------------------------------------------------------------------------------------- */
+/* ---- advice ---------------------------------------------------------------------------------- */
 
 #define MADV_DONTNEED 4
 #define MADV_FREE 8
@@ -261,7 +267,8 @@ long sys_madvise(const uint64_t a[6])
 
 long sys_msync(const uint64_t a[6])
 {
-    return a[0] % PAGE_SIZE || ((unsigned)a[2] & ~7u) || ((unsigned)a[2] & 5) == 5 ? -LINUX_EINVAL : 0;
+    return a[0] % PAGE_SIZE || ((unsigned)a[2] & ~7u) || ((unsigned)a[2] & 5) == 5 ? -LINUX_EINVAL
+                                                                                   : 0;
 }
 
 long sys_mincore(const uint64_t a[6])

@@ -1,6 +1,7 @@
 /*
- * libposix's own memory: power-of-two blocks with a header, cut from chunks of anonymous memory in POSIX_PRIVATE. Freed
- * blocks go to their size's list and are used again. SPDX-License-Identifier: MIT
+ * libposix's own memory: power-of-two blocks with a header, cut from chunks of anonymous memory
+ * in POSIX_PRIVATE. Freed blocks go to their size's list and are used again.
+ * SPDX-License-Identifier: MIT
  */
 #include "private.h"
 
@@ -28,7 +29,8 @@ static struct block *block_cut(unsigned class)
     if (at + size > heap_mapped) {
         uint64_t length = at + size - heap_mapped, mapped;
         length = (length + CHUNK - 1) & ~(CHUNK - 1);
-        if (memory_map(heap_mapped, length, LINUX_PROT_READ | LINUX_PROT_WRITE, PROC_MAP_FIXED, &mapped))
+        if (memory_map(heap_mapped, length, LINUX_PROT_READ | LINUX_PROT_WRITE, PROC_MAP_FIXED,
+                       &mapped))
             return NULL;
         heap_mapped += length;
     }

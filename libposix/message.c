@@ -1,7 +1,7 @@
 /*
- * Sending: send(2), sendto(2), sendmsg(2), sendmmsg(2). One request carries the whole message, all its iovecs and the
- * descriptors staged before it, so nothing can come apart; only what a stream did not take is sent again.
- * SPDX-License-Identifier: MIT
+ * Sending: send(2), sendto(2), sendmsg(2), sendmmsg(2). One request carries the whole message,
+ * all its iovecs and the descriptors staged before it, so nothing can come apart; only what a
+ * stream did not take is sent again. SPDX-License-Identifier: MIT
  */
 #include "files.h"
 
@@ -16,7 +16,8 @@ struct outgoing {
     struct iov_list list;
 };
 
-/* A name that cannot be found matters to a datagram only: the others never look at the address (unix(7)). */
+/* A name that cannot be found matters to a datagram only: the others never look at the address
+ * (unix(7)). */
 static long destination_find(const struct fd_info *info, struct outgoing *out)
 {
     out->named = false;
@@ -27,10 +28,11 @@ static long destination_find(const struct fd_info *info, struct outgoing *out)
     return error && socket_type(info) == LX_SOCK_DGRAM ? error : 0;
 }
 
-/* One try after the other until the server took something. A stage lives until an answer other than ST_WAIT, so it is
- * filled again before any other repeat. */
-static long send_request(const struct fd_info *info, const struct outgoing *out, struct posix_retry *retry,
-                         uint64_t length, unsigned rights, struct ipc_transfer *transfer)
+/* One try after the other until the server took something. A stage lives until an answer other
+ * than ST_WAIT, so it is filled again before any other repeat. */
+static long send_request(const struct fd_info *info, const struct outgoing *out,
+                         struct posix_retry *retry, uint64_t length, unsigned rights,
+                         struct ipc_transfer *transfer)
 {
     const struct linux_ucred *ucred = &out->control.ucred;
     struct sock_send_reply reply = {0};
@@ -42,10 +44,11 @@ static long send_request(const struct fd_info *info, const struct outgoing *out,
             if (error)
                 return error;
         }
-        status = sock_send(info->slot, out->flags, length, out->address_length, rights, out->control.credentials,
-                           out->control.credentials ? (uint32_t)ucred->pid : 0,
-                           out->control.credentials ? ucred->uid : 0, out->control.credentials ? ucred->gid : 0, &reply,
-                           transfer);
+        status =
+            sock_send(info->slot, out->flags, length, out->address_length, rights,
+                      out->control.credentials, out->control.credentials ? (uint32_t)ucred->pid : 0,
+                      out->control.credentials ? ucred->uid : 0,
+                      out->control.credentials ? ucred->gid : 0, &reply, transfer);
         staged = status == ST_WAIT;
     } while (posix_again(retry, status));
     if (rights && staged)
@@ -68,14 +71,16 @@ static long send_once(const struct fd_info *info, const struct outgoing *out, ui
     for (unsigned i = 0; i < window.count; i++)
         segments[count++] = window.segments[i];
     uint64_t name = thread_slot(FILES_TS_MOUNT);
-    struct ipc_transfer transfer = {.in = segments, .in_count = count, .caps = &name, .cap_count = out->named};
+    struct ipc_transfer transfer = {
+        .in = segments, .in_count = count, .caps = &name, .cap_count = out->named};
     struct posix_retry retry = {.server = ISSUER_SOCKD, .transfer = &transfer};
     retry.no_wait = out->flags & LX_MSG_DONTWAIT;
     if (!retry.no_wait)
         retry.deadline_ns = socket_deadline(info, LX_SO_SNDTIMEO);
     retry.interrupted = retry.deadline_ns ? ERR(INTR) : 0;
     /* Descriptors go with the first bytes, once. */
-    result = send_request(info, out, &retry, window.length, done ? 0 : out->control.rights, &transfer);
+    result =
+        send_request(info, out, &retry, window.length, done ? 0 : out->control.rights, &transfer);
     iov_window_end(&window, &out->list, done, 0);
     return result;
 }
@@ -93,12 +98,13 @@ static long send_list(const struct fd_info *info, struct outgoing *out)
     } while (result > 0 && done < out->list.total);
     if (out->named)
         slot_delete(thread_slot(FILES_TS_MOUNT));
-    if (result == ERR(PIPE) && done == 0 && !(out->flags & LX_MSG_NOSIGNAL) && socket_raises_sigpipe(info))
+    if (result == ERR(PIPE) && done == 0 && !(out->flags & LX_MSG_NOSIGNAL) &&
+        socket_raises_sigpipe(info))
         signal_raise(LINUX_SIGPIPE);
     return done ? (long)done : result;
 }
 
-/* ---- sendto ------------------------------------------------------------------------------------------------ */
+/* ---- sendto ---------------------------------------------------------------------------------- */
 
 static long sendto_run(const struct fd_info *info, const uint64_t a[6])
 {
@@ -128,7 +134,7 @@ long sys_sendto(const uint64_t a[6])
     return result;
 }
 
-/* ---- sendmsg, sendmmsg ---------------------------------------------------------------------------------------- */
+/* ---- sendmsg, sendmmsg ----------------------------------------------------------------------- */
 
 static long message_read(struct outgoing *out, uint64_t user)
 {
@@ -142,7 +148,9 @@ static long message_read(struct outgoing *out, uint64_t user)
     if (header.name_length > LX_SOCKADDR_MAX)
         header.name_length = LX_SOCKADDR_MAX;
     out->address_length = (uint32_t)header.name_length;
-    long error = out->address_length ? socket_address_read(&out->address, header.name, header.name_length) : 0;
+    long error = out->address_length
+                     ? socket_address_read(&out->address, header.name, header.name_length)
+                     : 0;
     if (!error && header.iov_count > LX_IOV_MAX)
         error = ERR(MSGSIZE);
     if (!error)
@@ -190,7 +198,8 @@ long sys_sendmmsg(const uint64_t a[6])
         if (result < 0)
             break;
         uint32_t length = (uint32_t)result;
-        if (user_write((void *)(entry + offsetof(struct linux_mmsghdr, length)), &length, sizeof(length))) {
+        if (user_write((void *)(entry + offsetof(struct linux_mmsghdr, length)), &length,
+                       sizeof(length))) {
             result = ERR(FAULT);
             break;
         }

@@ -1,9 +1,10 @@
 /*
  * Control messages, cmsg(3): SCM_RIGHTS and SCM_CREDENTIALS, out and in.
  *
- * A message between processes carries 8 capabilities, a control message up to 253 descriptors. So descriptors are put
- * on a stage at sockd, in groups, and the send that follows takes the stage with its bytes or drops it; and what a
- * receive delivers beyond its first 8 waits in the session until it is claimed. SPDX-License-Identifier: MIT
+ * A message between processes carries 8 capabilities, a control message up to 253 descriptors.
+ * So descriptors are put on a stage at sockd, in groups, and the send that follows takes the
+ * stage with its bytes or drops it; and what a receive delivers beyond its first 8 waits in the
+ * session until it is claimed. SPDX-License-Identifier: MIT
  */
 #include "files.h"
 
@@ -13,7 +14,7 @@
 #define CONTROL_MAX 131072    /* net.core.optmem_max */
 #define GROUP AR_MSG_CAPS
 
-/* ---- out ------------------------------------------------------------------------------------------------- */
+/* ---- out ------------------------------------------------------------------------------------- */
 
 static long rights_read(struct control_out *out, const char *data, uint64_t length)
 {
@@ -75,7 +76,9 @@ long control_read(struct control_out *out, uint64_t user, uint64_t length)
             return ERR(NOMEM);
     }
     /* Copied whole before it is looked at: another thread may be changing it. */
-    long error = user_read(control, (const void *)user, length) ? ERR(FAULT) : control_parse(out, control, length);
+    long error = user_read(control, (const void *)user, length)
+                     ? ERR(FAULT)
+                     : control_parse(out, control, length);
     if (control != small)
         private_free(control);
     return error;
@@ -121,11 +124,13 @@ long control_stage(ar_cap gate, const struct control_out *out)
     return 0;
 }
 
-/* ---- in -------------------------------------------------------------------------------------------------- */
+/* ---- in -------------------------------------------------------------------------------------- */
 
 uint64_t control_rights_room(const struct control_in *in)
 {
-    uint64_t count = in->room > sizeof(struct linux_cmsghdr) ? (in->room - sizeof(struct linux_cmsghdr)) / sizeof(int32_t) : 0;
+    uint64_t count = in->room > sizeof(struct linux_cmsghdr)
+                         ? (in->room - sizeof(struct linux_cmsghdr)) / sizeof(int32_t)
+                         : 0;
     return count < RIGHTS_MAX ? count : RIGHTS_MAX;
 }
 
@@ -141,7 +146,8 @@ static void control_put(struct control_in *in, int32_t type, const void *data, u
         in->flags |= LX_MSG_CTRUNC;
         header.length = in->room;
     }
-    /* A bad pointer leaves the room as it was: the message counts, the control data are lost, as on Linux. */
+    /* A bad pointer leaves the room as it was: the message counts, the control data are lost, as
+     * on Linux. */
     if (user_write((void *)in->user, &header, sizeof(header)) ||
         user_write((void *)(in->user + sizeof(header)), data, header.length - sizeof(header)))
         return;
@@ -155,9 +161,10 @@ void control_put_credentials(struct control_in *in, const struct linux_ucred *uc
     control_put(in, LX_SCM_CREDENTIALS, ucred, sizeof(*ucred));
 }
 
-/* Descriptors of the capabilities in the receive slots, while there is room; false when one could not be made. Each
- * capability that is not taken is closed. */
-static bool rights_install(unsigned received, uint64_t room, bool cloexec, int32_t *fds, uint64_t *made)
+/* Descriptors of the capabilities in the receive slots, while there is room; false when one
+ * could not be made. Each capability that is not taken is closed. */
+static bool rights_install(unsigned received, uint64_t room, bool cloexec, int32_t *fds,
+                           uint64_t *made)
 {
     bool all = true;
     for (unsigned i = 0; i < received; i++) {
@@ -177,7 +184,8 @@ static bool rights_install(unsigned received, uint64_t room, bool cloexec, int32
 
 static unsigned rights_claim(ar_cap gate, bool drop, uint64_t *left)
 {
-    struct ipc_transfer transfer = {.recv_slots = receive_slots(), .recv_slot_count = drop ? 0 : GROUP};
+    struct ipc_transfer transfer = {.recv_slots = receive_slots(),
+                                    .recv_slot_count = drop ? 0 : GROUP};
     struct sock_claim_reply reply = {0};
     struct posix_retry retry = {.server = ISSUER_SOCKD};
     long error = POSIX_CALL(&retry, sock_claim(gate, drop, &reply, &transfer));
@@ -185,8 +193,9 @@ static unsigned rights_claim(ar_cap gate, bool drop, uint64_t *left)
     return error ? 0 : transfer.received_count;
 }
 
-/* The numbers are written only after the memory for them was seen to be writable, so that nothing installed has to be
- * taken back by number, which in a threaded program could be somebody else's by then. */
+/* The numbers are written only after the memory for them was seen to be writable, so that
+ * nothing installed has to be taken back by number, which in a threaded program could be
+ * somebody else's by then. */
 static uint64_t rights_room_checked(const struct control_in *in)
 {
     uint64_t room = control_rights_room(in);
@@ -196,7 +205,8 @@ static uint64_t rights_room_checked(const struct control_in *in)
     return user_touch(&segment, 1, true) ? 0 : room;
 }
 
-void control_put_rights(struct control_in *in, ar_cap gate, unsigned first, uint64_t count, bool cloexec)
+void control_put_rights(struct control_in *in, ar_cap gate, unsigned first, uint64_t count,
+                        bool cloexec)
 {
     int32_t fds[RIGHTS_MAX];
     uint64_t made = 0, taken = first, left;

@@ -37,7 +37,8 @@ long fd_identify(int fd, struct fd_identity *identity)
     if (fd_look(fd, &info))
         return ERR(BADF);
     struct ar_message m;
-    if (ar_invoke(AR_CAP_SELF, AR_CNODE_INSPECT, info.slot, 0, 0, 0, 1, &m) || m.words[0] != AR_GATE)
+    if (ar_invoke(AR_CAP_SELF, AR_CNODE_INSPECT, info.slot, 0, 0, 0, 1, &m) ||
+        m.words[0] != AR_GATE)
         return ERR(BADF);
     *identity = (struct fd_identity){m.words[3], m.words[2]};
     return 0;
@@ -47,13 +48,15 @@ int fd_find_description(const struct fd_identity *wanted)
 {
     for (int fd = fd_next(0); fd >= 0; fd = fd_next(fd + 1)) {
         struct fd_identity identity;
-        if (fd_identify(fd, &identity) == 0 && identity.badge == wanted->badge && identity.issuer == wanted->issuer)
+        if (fd_identify(fd, &identity) == 0 && identity.badge == wanted->badge &&
+            identity.issuer == wanted->issuer)
             return fd;
     }
     return -1;
 }
 
-/* Flags that mean nothing to a server: they are the table's, or this machine has only one answer. */
+/* Flags that mean nothing to a server: they are the table's, or this machine has only one
+ * answer. */
 #define FLAGS_OURS (LX_O_CLOEXEC | LX_O_NOCTTY | LX_O_LARGEFILE | LX_O_NOATIME)
 
 static long open_path(int dirfd, uint64_t user, uint64_t flags, uint64_t mode)
@@ -76,7 +79,8 @@ static long open_path(int dirfd, uint64_t user, uint64_t flags, uint64_t mode)
     path_end(&path);
     if (error)
         return error;
-    /* An O_PATH descriptor answers EBADF to input and output; its kind must not promise anything else. */
+    /* An O_PATH descriptor answers EBADF to input and output; its kind must not promise anything
+     * else. */
     return fd_install(receive_slots()[0], 0, flags & LX_O_CLOEXEC, kind, server);
 }
 
@@ -120,7 +124,8 @@ long sys_openat2(const uint64_t a[6])
         return ERR(INVAL);
     if (how.resolve & ~0x3full)
         return ERR(INVAL);
-    /* RESOLVE_* restrict what a path may cross; no server offers that, and ignoring it would be unsafe. */
+    /* RESOLVE_* restrict what a path may cross; no server offers that, and ignoring it would be
+     * unsafe. */
     if (how.resolve)
         return ERR(OPNOTSUPP);
     return open_path((int)a[0], a[1], how.flags, how.mode);

@@ -1,6 +1,6 @@
 /*
- * From a path in the program's memory to the server that resolves it: the first gate, and the way through mounts.
- * path_resolution(7). SPDX-License-Identifier: MIT
+ * From a path in the program's memory to the server that resolves it: the first gate, and the
+ * way through mounts. path_resolution(7). SPDX-License-Identifier: MIT
  */
 #include "files.h"
 
@@ -10,7 +10,8 @@
 
 #define REDIRECTS_MAX 8 /* mounts crossed in one path; more is a loop */
 
-/* A private copy of the working directory's gate: chdir in another thread replaces the slot under the same lock. */
+/* A private copy of the working directory's gate: chdir in another thread replaces the slot
+ * under the same lock. */
 static long cwd_begin(struct path *path)
 {
     path->server = ISSUER_FILED;
@@ -31,7 +32,8 @@ static long cwd_begin(struct path *path)
 
 static long descriptor_begin(struct path *path, int dirfd)
 {
-    long error = path->second ? fd_begin2(dirfd, NULL, &path->dir) : fd_begin(dirfd, NULL, &path->dir);
+    long error =
+        path->second ? fd_begin2(dirfd, NULL, &path->dir) : fd_begin(dirfd, NULL, &path->dir);
     if (error)
         return error;
     path->held = true;
@@ -113,7 +115,8 @@ void path_request_begin(const struct path *path, struct path_request *request)
 long path_redirect(struct path *path, struct path_request *request, uint64_t rest)
 {
     struct ipc_transfer *transfer = &request->transfer;
-    if (transfer->received_count != 1 || transfer->received[0].kind != AR_RECEIVED_CAP || rest > path->length) {
+    if (transfer->received_count != 1 || transfer->received[0].kind != AR_RECEIVED_CAP ||
+        rest > path->length) {
         receive_slots_clear();
         return ERR(IO);
     }
@@ -142,8 +145,9 @@ static long console_descriptor(struct path *path, uint64_t flags, unsigned *kind
     path_request_begin(path, &request);
     request.transfer.in_count = 0;
     struct console_open_reply reply;
-    long error = POSIX_CALL(&request.retry, console_open(path->target, flags & (LX_O_ACCMODE | LX_O_NONBLOCK), &reply,
-                                                         &request.transfer));
+    long error = POSIX_CALL(&request.retry,
+                            console_open(path->target, flags & (LX_O_ACCMODE | LX_O_NONBLOCK),
+                                         &reply, &request.transfer));
     *kind = error ? 0 : (unsigned)reply.kind;
     return error;
 }
@@ -155,7 +159,8 @@ static long terminal_own(void)
     return PROC_CALL(proc_foreground(POSIX_SLOT_PROCD, 0, 0, &reply)) ? ERR(NXIO) : 0;
 }
 
-/* Who made the descriptor is read off the capability: the working directory may lie in another server's mount. */
+/* Who made the descriptor is read off the capability: the working directory may lie in another
+ * server's mount. */
 long path_open(struct path *path, uint64_t flags, uint64_t mode, unsigned *kind, unsigned *server)
 {
     int fd = -1;
@@ -169,10 +174,11 @@ long path_open(struct path *path, uint64_t flags, uint64_t mode, unsigned *kind,
         struct path_request request;
         path_request_begin(path, &request);
         struct fs_open_reply reply;
-        long error = POSIX_CALL(&request.retry,
-                                fs_open(path->target, path->length, flags, mode, &reply, &request.transfer));
+        long error = POSIX_CALL(&request.retry, fs_open(path->target, path->length, flags, mode,
+                                                        &reply, &request.transfer));
         if (error == ERR(XDEV) && path_own_alias(path))
-            return path_open(path, flags, mode, kind, server); /* once: what it is now is no alias */
+            /* once: what it is now is no alias */
+            return path_open(path, flags, mode, kind, server);
         if (error)
             return error;
         if (request.retry.status != ST_REDIRECT) {

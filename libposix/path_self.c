@@ -1,10 +1,12 @@
 /*
- * The names of a process's own things: /proc/self/fd/N, /proc/self/cwd, /proc/self/exe, /dev/stdin. proc(5).
+ * The names of a process's own things: /proc/self/fd/N, /proc/self/cwd, /proc/self/exe,
+ * /dev/stdin. proc(5).
  *
- * procd has these links but cannot follow them: what is behind a descriptor is another server's, and only its holder may
- * ask. So the holder resolves them before the path is sent. They are known by their absolute text; seen from a descriptor
- * of a directory in /proc they are not. Unlike on Linux, opening what no path leads to (a pipe, the terminal, a removed
- * file) gives a duplicate, with the same offset, flags and direction. SPDX-License-Identifier: MIT
+ * procd has these links but cannot follow them: what is behind a descriptor is another server's,
+ * and only its holder may ask. So the holder resolves them before the path is sent. They are
+ * known by their absolute text; seen from a descriptor of a directory in /proc they are not.
+ * Unlike on Linux, opening what no path leads to (a pipe, the terminal, a removed file) gives a
+ * duplicate, with the same offset, flags and direction. SPDX-License-Identifier: MIT
  */
 #include "files.h"
 
@@ -18,10 +20,12 @@ struct own_name {
     bool slash;       /* something, if only a slash, follows */
 };
 
-/* If the text begins with this word as a whole component: past it and the slashes after; else NULL. */
+/* If the text begins with this word as a whole component: past it and the slashes after; else
+ * NULL. */
 static const char *component(const char *at, const char *end, const char *word, size_t length)
 {
-    if ((size_t)(end - at) < length || memcmp(at, word, length) != 0 || (at + length < end && at[length] != '/'))
+    if ((size_t)(end - at) < length || memcmp(at, word, length) != 0 ||
+        (at + length < end && at[length] != '/'))
         return NULL;
     at += length;
     while (at < end && *at == '/')
@@ -61,7 +65,8 @@ static struct own_name own_find(const struct path *path)
         own.kind = OWN_CWD;
     } else if ((own.rest = COMPONENT(next, end, "exe"))) {
         own.kind = OWN_EXE;
-    } else if ((next = COMPONENT(next, end, "fd")) && (own.rest = component_number(next, end, &number))) {
+    } else if ((next = COMPONENT(next, end, "fd")) &&
+               (own.rest = component_number(next, end, &number))) {
         own.kind = OWN_FD;
         own.fd = (int)number;
     }
@@ -71,7 +76,8 @@ static struct own_name own_find(const struct path *path)
 }
 
 /* The path becomes `length` bytes of text followed by what is in own->rest, asked of filed. */
-static long path_replace(struct path *path, const char *text, uint64_t length, const struct own_name *own)
+static long path_replace(struct path *path, const char *text, uint64_t length,
+                         const struct own_name *own)
 {
     uint64_t rest = (uint64_t)(path->text + path->length - own->rest), slash = own->slash ? 1 : 0;
     if (length + slash + rest > sizeof(path->buffer))
@@ -106,7 +112,8 @@ static long descriptor_path(int fd, char *text, uint64_t size)
     unsigned kind = fd_kind(fd, &info);
     long length;
     if (kind == FILES_KIND_TIMER || kind == FILES_KIND_SIGNAL)
-        length = (long)format_text(text, size, "anon_inode:%s", kind == FILES_KIND_TIMER ? "[timerfd]" : "[signalfd]");
+        length = (long)format_text(text, size, "anon_inode:%s",
+                                   kind == FILES_KIND_TIMER ? "[timerfd]" : "[signalfd]");
     else
         length = gate_path(info.slot, info.server, text, size);
     fd_end(&info);
@@ -116,7 +123,8 @@ static long descriptor_path(int fd, char *text, uint64_t size)
 static bool path_is_deleted(const char *text, uint64_t length)
 {
     static const char mark[] = " (deleted)";
-    return length >= sizeof(mark) - 1 && memcmp(text + length - (sizeof(mark) - 1), mark, sizeof(mark) - 1) == 0;
+    return length >= sizeof(mark) - 1 &&
+           memcmp(text + length - (sizeof(mark) - 1), mark, sizeof(mark) - 1) == 0;
 }
 
 /* Does a path lead to what is behind the descriptor? Then the path is that one from now on. */
@@ -142,7 +150,8 @@ long path_own_follow(struct path *path, bool last, int *fd)
         return 0;
     switch (own.kind) {
     case OWN_EXE:
-        return process.exe[0] ? path_replace(path, process.exe, strlen(process.exe), &own) : ERR(NOENT);
+        return process.exe[0] ? path_replace(path, process.exe, strlen(process.exe), &own)
+                              : ERR(NOENT);
     case OWN_CWD: {
         char text[LX_PATH_MAX];
         long length = gate_path(POSIX_SLOT_CWD, ISSUER_FILED, text, sizeof(text));
@@ -166,8 +175,12 @@ long path_own_follow(struct path *path, bool last, int *fd)
 
 bool path_own_alias(struct path *path)
 {
-    static const struct { const char *name; const char *target; } aliases[] = {
-        {"stdin", "/proc/self/fd/0"}, {"stdout", "/proc/self/fd/1"}, {"stderr", "/proc/self/fd/2"}, {"fd", "/proc/self/fd"},
+    static const struct { const char *name; const char *target;
+    } aliases[] = {
+        {"stdin", "/proc/self/fd/0"},
+        {"stdout", "/proc/self/fd/1"},
+        {"stderr", "/proc/self/fd/2"},
+        {"fd", "/proc/self/fd"},
     };
     const char *at = path->text, *end = path->text + path->length;
     if (path->server != ISSUER_FILED || path->length == 0 || *at != '/')
@@ -177,7 +190,8 @@ bool path_own_alias(struct path *path)
     if (!(at = COMPONENT(at, end, "dev")))
         return false;
     for (unsigned i = 0; i < sizeof(aliases) / sizeof(aliases[0]); i++) {
-        struct own_name own = {.rest = component(at, end, aliases[i].name, strlen(aliases[i].name))};
+        struct own_name own = {.rest =
+                                   component(at, end, aliases[i].name, strlen(aliases[i].name))};
         if (!own.rest)
             continue;
         own.slash = own.rest[-1] == '/';

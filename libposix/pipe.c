@@ -5,7 +5,8 @@
 
 #include <proto/sock.h>
 
-/* Two gates came in receive slots 0 and 1: make descriptors of both or of none, and tell the program. */
+/* Two gates came in receive slots 0 and 1: make descriptors of both or of none, and tell the
+ * program. */
 static long install_pair(uint64_t user, bool cloexec, unsigned kind)
 {
     int32_t fds[2];
@@ -28,7 +29,8 @@ static long install_pair(uint64_t user, bool cloexec, unsigned kind)
     return 0;
 }
 
-/* Looked at first, so that a bad pointer never makes us close a number that another thread may have got meanwhile. */
+/* Looked at first, so that a bad pointer never makes us close a number that another thread may
+ * have got meanwhile. */
 static long pair_writable(uint64_t user)
 {
     struct ar_segment segment;
@@ -46,7 +48,8 @@ static long pipe_make(uint64_t user, uint32_t flags)
         return error;
     struct ipc_transfer transfer = {.recv_slots = receive_slots(), .recv_slot_count = 2};
     struct posix_retry retry = {.server = ISSUER_SOCKD};
-    error = POSIX_CALL(&retry, sock_pipe(POSIX_SLOT_SOCKD, flags & ~(uint64_t)LX_O_CLOEXEC, &transfer));
+    error =
+        POSIX_CALL(&retry, sock_pipe(POSIX_SLOT_SOCKD, flags & ~(uint64_t)LX_O_CLOEXEC, &transfer));
     return error ? error : install_pair(user, flags & LX_O_CLOEXEC, IO_KIND_PIPE);
 }
 
@@ -71,8 +74,8 @@ long sys_socketpair(const uint64_t a[6])
     struct ipc_transfer transfer = {.recv_slots = receive_slots(), .recv_slot_count = 2};
     struct posix_retry retry = {.server = ISSUER_SOCKD};
     error = POSIX_CALL(&retry, sock_socket_pair(POSIX_SLOT_SOCKD, (uint64_t)(int32_t)a[0],
-                                                     type & ~(uint64_t)LX_SOCK_CLOEXEC, (uint64_t)(int32_t)a[2],
-                                                     &transfer));
+                                                type & ~(uint64_t)LX_SOCK_CLOEXEC,
+                                                (uint64_t)(int32_t)a[2], &transfer));
     return error ? error : install_pair(a[3], type & LX_SOCK_CLOEXEC, IO_KIND_SOCKET);
 }
 
@@ -84,8 +87,11 @@ static long eventfd_make(uint32_t initial, uint32_t flags)
         return ERR(INVAL);
     struct ipc_transfer transfer = {.recv_slots = receive_slots(), .recv_slot_count = 1};
     struct posix_retry retry = {.server = ISSUER_SOCKD};
-    long error = POSIX_CALL(&retry, sock_event(POSIX_SLOT_SOCKD, 0, initial, flags & ~(uint64_t)LX_O_CLOEXEC, &transfer));
-    return error ? error : fd_install(receive_slots()[0], 0, flags & LX_O_CLOEXEC, IO_KIND_EVENT, ISSUER_SOCKD);
+    long error = POSIX_CALL(&retry, sock_event(POSIX_SLOT_SOCKD, 0, initial,
+                                               flags & ~(uint64_t)LX_O_CLOEXEC, &transfer));
+    return error ? error
+                 : fd_install(receive_slots()[0], 0, flags & LX_O_CLOEXEC, IO_KIND_EVENT,
+                              ISSUER_SOCKD);
 }
 
 long sys_eventfd(const uint64_t a[6])
@@ -98,7 +104,7 @@ long sys_eventfd2(const uint64_t a[6])
     return eventfd_make((uint32_t)a[0], (uint32_t)a[1]);
 }
 
-/* ---- not here yet: callers fall back ------------------------------------------------------------------- */
+/* ---- not here yet: callers fall back --------------------------------------------------------- */
 
 long sys_inotify_init(const uint64_t a[6])
 {

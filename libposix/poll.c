@@ -1,13 +1,14 @@
 /*
- * poll(2), ppoll(2), and what all of the readiness family share. Every descriptor's server is asked; each that has
- * nothing arms a wake-up for our notification in the same request, so no event can fall between asking and waiting.
- * SPDX-License-Identifier: MIT
+ * poll(2), ppoll(2), and what all of the readiness family share. Every descriptor's server is
+ * asked; each that has nothing arms a wake-up for our notification in the same request, so no
+ * event can fall between asking and waiting. SPDX-License-Identifier: MIT
  */
 #include "files.h"
 
-#define POLL_FILE (LX_POLLIN | LX_POLLOUT | LX_POLLRDNORM | LX_POLLWRNORM) /* what has no readiness is always ready */
+/* what has no readiness is always ready */
+#define POLL_FILE (LX_POLLIN | LX_POLLOUT | LX_POLLRDNORM | LX_POLLWRNORM)
 
-/* ---- time ------------------------------------------------------------------------------------------------- */
+/* ---- time ------------------------------------------------------------------------------------ */
 
 static uint64_t deadline_from(uint64_t ns)
 {
@@ -36,8 +37,8 @@ long deadline_read_micro(uint64_t *deadline_ns, uint64_t user)
         return ERR(FAULT);
     int64_t seconds;
     /* Microseconds of a second or more are carried, as select(2) on Linux does. */
-    if (time.microseconds < 0 || __builtin_add_overflow(time.seconds, time.microseconds / 1000000, &seconds) ||
-        seconds < 0)
+    if (time.microseconds < 0 ||
+        __builtin_add_overflow(time.seconds, time.microseconds / 1000000, &seconds) || seconds < 0)
         return ERR(INVAL);
     if ((uint64_t)seconds < INT64_MAX / NS_PER_SECOND)
         *deadline_ns = deadline_from((uint64_t)seconds * NS_PER_SECOND + (uint64_t)(time.microseconds % 1000000) * 1000);
@@ -52,7 +53,7 @@ uint64_t deadline_left(uint64_t deadline_ns)
     return deadline_ns > now ? deadline_ns - now : 0;
 }
 
-/* ---- one descriptor ---------------------------------------------------------------------------------------- */
+/* ---- one descriptor -------------------------------------------------------------------------- */
 
 uint32_t fd_poll(int fd, uint32_t events, bool arm, uint64_t *sequence)
 {
@@ -79,7 +80,9 @@ uint32_t fd_poll(int fd, uint32_t events, bool arm, uint64_t *sequence)
         struct io_poll_reply reply = {0};
         long error = POSIX_CALL(&retry, io_poll(info.slot, events, arm, &reply));
         /* A server of files need not know readiness: what has none is ready, poll(2). */
-        ready = !error ? (uint32_t)reply.ready : info.server == ISSUER_SOCKD ? LX_POLLERR : POLL_FILE;
+        ready = !error                        ? (uint32_t)reply.ready
+                : info.server == ISSUER_SOCKD ? LX_POLLERR
+                                              : POLL_FILE;
         if (sequence)
             *sequence = reply.sequence;
     }
@@ -88,9 +91,10 @@ uint32_t fd_poll(int fd, uint32_t events, bool arm, uint64_t *sequence)
     return ready & (events | LX_POLLERR | LX_POLLHUP | LX_POLLNVAL);
 }
 
-/* ---- poll -------------------------------------------------------------------------------------------------- */
+/* ---- poll ------------------------------------------------------------------------------------ */
 
-/* Ask every descriptor once; from the first that is ready on, nothing more is armed. How many are ready. */
+/* Ask every descriptor once; from the first that is ready on, nothing more is armed. How many
+ * are ready. */
 static long poll_scan(struct linux_pollfd *fds, uint64_t count, bool arm)
 {
     long ready = 0;
@@ -99,7 +103,8 @@ static long poll_scan(struct linux_pollfd *fds, uint64_t count, bool arm)
         fds[i].revents = 0;
         if (fds[i].fd < 0)
             continue;
-        fds[i].revents = (int16_t)fd_poll(fds[i].fd, (uint16_t)fds[i].events, arm && ready == 0, NULL);
+        fds[i].revents =
+            (int16_t)fd_poll(fds[i].fd, (uint16_t)fds[i].events, arm && ready == 0, NULL);
         ready += fds[i].revents != 0;
     }
     return ready;
@@ -155,7 +160,8 @@ static long poll_run(uint64_t user, uint32_t count, uint64_t deadline)
 long sys_poll(const uint64_t a[6])
 {
     int32_t milliseconds = (int32_t)a[2];
-    uint64_t deadline = milliseconds < 0 ? AR_NO_DEADLINE : deadline_from((uint64_t)milliseconds * 1000000);
+    uint64_t deadline =
+        milliseconds < 0 ? AR_NO_DEADLINE : deadline_from((uint64_t)milliseconds * 1000000);
     return poll_run(a[0], (uint32_t)a[1], deadline);
 }
 
@@ -172,9 +178,11 @@ long sys_ppoll(const uint64_t a[6])
         signal_mask_push(mask);
     }
     result = poll_run(a[0], (uint32_t)a[1], deadline);
-    if (a[2] && deadline != AR_NO_DEADLINE) { /* what is left of the time; a read-only one is no error */
+    /* what is left of the time; a read-only one is no error */
+    if (a[2] && deadline != AR_NO_DEADLINE) {
         uint64_t left = deadline_left(deadline);
-        struct linux_timespec rest = {(int64_t)(left / NS_PER_SECOND), (int64_t)(left % NS_PER_SECOND)};
+        struct linux_timespec rest = {(int64_t)(left / NS_PER_SECOND),
+                                      (int64_t)(left % NS_PER_SECOND)};
         user_write((void *)a[2], &rest, sizeof(rest));
     }
     return result;

@@ -1,4 +1,5 @@
-/* What only libposix's core uses; the files half sees internal.h alone. SPDX-License-Identifier: MIT */
+/* What only libposix's core uses; the files half sees internal.h alone.
+ * SPDX-License-Identifier: MIT */
 #ifndef LIBPOSIX_PRIVATE_H
 #define LIBPOSIX_PRIVATE_H
 
@@ -16,14 +17,17 @@
 #define PAGE_UP(x) (((x) + PAGE_SIZE - 1) & ~(PAGE_SIZE - 1))
 
 /* ---- our part of POSIX_PRIVATE ---- */
-#define PRIVATE_FD_TABLE POSIX_PRIVATE                   /* struct fd_entry[POSIX_FD_MAX], lazily backed */
+/* struct fd_entry[POSIX_FD_MAX], lazily backed */
+#define PRIVATE_FD_TABLE POSIX_PRIVATE
 #define PRIVATE_FD_SIZE 0x40000ull
 #define PRIVATE_HEAP (POSIX_PRIVATE + PRIVATE_FD_SIZE)
 #define PRIVATE_HEAP_END (POSIX_PRIVATE_END - 0x800000ull)
-#define PRIVATE_EXEC PRIVATE_HEAP_END                    /* arguments and headers while an execve is under way */
+/* arguments and headers while an execve is under way */
+#define PRIVATE_EXEC PRIVATE_HEAP_END
 #define PRIVATE_EXEC_SIZE 0x400000ull
 
-/* The lowest 16 KiB of each thread's libposix stack hold vector state over fork, clone and sigreturn. */
+/* The lowest 16 KiB of each thread's libposix stack hold vector state over fork, clone and
+ * sigreturn. */
 #define AREA_FPU POSIX_AREA_STACK_LOW
 #define AREA_FPU_SIZE 0x4000ull
 
@@ -79,7 +83,8 @@ extern struct posix_lock private_lock;
 extern struct posix_lock exec_lock; /* held over a whole execve; not one of locks_take_all's */
 _Noreturn void process_exit(unsigned status, unsigned signal, bool core);
 /* Anonymous memory through procd: 0 or -errno. */
-long memory_map(uint64_t address, uint64_t length, unsigned protection, unsigned flags, uint64_t *mapped);
+long memory_map(uint64_t address, uint64_t length, unsigned protection, unsigned flags,
+                uint64_t *mapped);
 long memory_unmap(uint64_t address, uint64_t length);
 /* Read `length` bytes at `offset` of a file into memory that is there: bytes read or -errno. */
 long file_read_at(ar_cap file, unsigned server, void *to, size_t length, int64_t offset);
@@ -92,7 +97,8 @@ uint32_t futex_wake_address(uint64_t address, uint32_t count, uint32_t bitset);
 void thread_wake(struct posix_thread *thread);
 
 /* ---- signals ---- */
-/* Take what can be delivered; default actions happen. true: thread->taken holds one with a handler. */
+/* Take what can be delivered; default actions happen. true: thread->taken holds one with a
+ * handler. */
 bool signal_fetch(void);
 /* As posix_wait, but signals are left alone: for waits that must not be interrupted. */
 void wait_uninterrupted(void);

@@ -1,20 +1,20 @@
 /* Process calls: identity, waiting for children, limits, names. SPDX-License-Identifier: MIT */
 #include "private.h"
 
-/* ---- identity, credentials(7) ------------------------------------------------------------------------------ */
+/* ---- identity, credentials(7) ---------------------------------------------------------------- */
 
 static long ids_read(uint64_t pid, struct proc_ids_reply *ids)
 {
     return PROC_CALL(proc_ids(POSIX_SLOT_PROCD, pid, ids));
 }
 
-#define OWN_ID(call, field)                                                                                    \
-    long sys_##call(const uint64_t a[6])                                                                       \
-    {                                                                                                          \
-        struct proc_ids_reply ids;                                                                             \
-        (void)a;                                                                                               \
-        long error = ids_read(0, &ids);                                                                        \
-        return error ? error : (long)ids.field;                                                                \
+#define OWN_ID(call, field)                                                                        \
+    long sys_##call(const uint64_t a[6])                                                           \
+    {                                                                                              \
+        struct proc_ids_reply ids;                                                                 \
+        (void)a;                                                                                   \
+        long error = ids_read(0, &ids);                                                            \
+        return error ? error : (long)ids.field;                                                    \
     }
 OWN_ID(getppid, ppid)
 OWN_ID(getpgrp, pgid)
@@ -131,14 +131,16 @@ long sys_setgid(const uint64_t a[6])
     return one_set(1, a[0]);
 }
 
-/* setreuid(2), setregid(2): the saved id follows when the real one is set, or the effective one becomes other than it. */
+/* setreuid(2), setregid(2): the saved id follows when the real one is set, or the effective one
+ * becomes other than it. */
 static long two_set(uint64_t group, int64_t real, int64_t effective)
 {
     struct proc_ids_reply ids;
     long error = ids_read(0, &ids);
     if (error)
         return error;
-    int64_t old_real = (int64_t)(group ? ids.rgid : ids.ruid), old_effective = (int64_t)(group ? ids.egid : ids.euid);
+    int64_t old_real = (int64_t)(group ? ids.rgid : ids.ruid),
+            old_effective = (int64_t)(group ? ids.egid : ids.euid);
     int64_t new_effective = effective < 0 ? old_effective : effective;
     bool follows = real >= 0 || (effective >= 0 && effective != old_real);
     return ids_set(group, real, effective, follows ? new_effective : -1);
@@ -196,7 +198,7 @@ long sys_setgroups(const uint64_t a[6])
     return PROC_CALL(proc_groups(POSIX_SLOT_PROCD, 1, (uint32_t)a[0], &reply, &transfer));
 }
 
-/* ---- names and modes ----------------------------------------------------------------------------------------- */
+/* ---- names and modes ------------------------------------------------------------------------- */
 
 long sys_umask(const uint64_t a[6])
 {
@@ -206,15 +208,26 @@ long sys_umask(const uint64_t a[6])
 long sys_uname(const uint64_t a[6])
 {
     static const struct linux_utsname name = {
-        .sysname = "Linux", .nodename = "aramid", .release = "6.12.0-aramid", .version = "#1 Aramid",
+        .sysname = "Linux", .nodename = "aramid", .release = "6.12.0-aramid",
+        .version = "#1 Aramid",
         .machine = "x86_64", .domainname = "(none)",
     };
     return user_write((void *)a[0], &name, sizeof(name));
 }
 
-enum { PR_SET_PDEATHSIG = 1, PR_GET_PDEATHSIG = 2, PR_GET_DUMPABLE = 3, PR_SET_DUMPABLE = 4, PR_GET_KEEPCAPS = 7,
-       PR_SET_KEEPCAPS = 8, PR_SET_NAME = 15, PR_GET_NAME = 16, PR_CAPBSET_READ = 23, PR_SET_NO_NEW_PRIVS = 38,
-       PR_GET_NO_NEW_PRIVS = 39 };
+enum {
+    PR_SET_PDEATHSIG = 1,
+    PR_GET_PDEATHSIG = 2,
+    PR_GET_DUMPABLE = 3,
+    PR_SET_DUMPABLE = 4,
+    PR_GET_KEEPCAPS = 7,
+    PR_SET_KEEPCAPS = 8,
+    PR_SET_NAME = 15,
+    PR_GET_NAME = 16,
+    PR_CAPBSET_READ = 23,
+    PR_SET_NO_NEW_PRIVS = 38,
+    PR_GET_NO_NEW_PRIVS = 39
+};
 
 static long name_tell(const char name[16])
 {
@@ -244,7 +257,8 @@ long sys_prctl(const uint64_t a[6])
     case PR_GET_DUMPABLE:
     case PR_CAPBSET_READ:
         return 1;
-    case PR_SET_PDEATHSIG: /* accepted, not kept: a program that relies on it would have to be told otherwise */
+    /* accepted, not kept: a program that relies on it would have to be told otherwise */
+    case PR_SET_PDEATHSIG:
     case PR_SET_DUMPABLE:
     case PR_SET_KEEPCAPS:
     case PR_SET_NO_NEW_PRIVS:

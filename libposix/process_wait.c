@@ -1,4 +1,5 @@
-/* Children and accounts: wait4(2), waitid(2), getrusage(2), times(2), sysinfo(2), prlimit64(2). SPDX-License-Identifier: MIT */
+/* Children and accounts: wait4(2), waitid(2), getrusage(2), times(2), sysinfo(2), prlimit64(2).
+ * SPDX-License-Identifier: MIT */
 #include "private.h"
 
 enum { WNOHANG = 1, WUNTRACED = 2, WEXITED = 4, WCONTINUED = 8, WNOWAIT = 0x01000000 };
@@ -6,12 +7,14 @@ enum { WNOHANG = 1, WUNTRACED = 2, WEXITED = 4, WCONTINUED = 8, WNOWAIT = 0x0100
 
 static struct linux_timeval ns_timeval(uint64_t ns)
 {
-    return (struct linux_timeval){(int64_t)(ns / NS_PER_SECOND), (int64_t)(ns % NS_PER_SECOND / 1000)};
+    return (struct linux_timeval){(int64_t)(ns / NS_PER_SECOND),
+                                  (int64_t)(ns % NS_PER_SECOND / 1000)};
 }
 
 static long rusage_write(uint64_t user, const struct proc_wait_reply *reply)
 {
-    struct linux_rusage usage = {.utime = ns_timeval(reply->user_ns), .stime = ns_timeval(reply->system_ns)};
+    struct linux_rusage usage = {.utime = ns_timeval(reply->user_ns),
+                                 .stime = ns_timeval(reply->system_ns)};
     return user ? user_write((void *)user, &usage, sizeof(usage)) : 0;
 }
 
@@ -87,12 +90,13 @@ long sys_waitid(const uint64_t a[6])
         return error;
     if (reply.pid)
         child_info(&reply, &info);
-    if ((a[2] && user_write((void *)a[2], &info, sizeof(info))) || (reply.pid && rusage_write(a[4], &reply)))
+    if ((a[2] && user_write((void *)a[2], &info, sizeof(info))) ||
+        (reply.pid && rusage_write(a[4], &reply)))
         return -LINUX_EFAULT;
     return 0;
 }
 
-/* ---- accounts -------------------------------------------------------------------------------------------------- */
+/* ---- accounts -------------------------------------------------------------------------------- */
 
 enum { RUSAGE_SELF = 0, RUSAGE_CHILDREN = -1, RUSAGE_THREAD = 1 };
 
@@ -158,8 +162,8 @@ static long limit(uint64_t pid, uint64_t resource, uint64_t new_user, uint64_t o
         if (resource == LINUX_RLIMIT_NOFILE && new.hard > POSIX_FD_MAX)
             return -LINUX_EPERM; /* past fs.nr_open */
     }
-    long error = PROC_CALL(proc_limit(POSIX_SLOT_PROCD, (uint32_t)pid, resource, new_user != 0, new.soft, new.hard,
-                                      &reply));
+    long error = PROC_CALL(proc_limit(POSIX_SLOT_PROCD, (uint32_t)pid, resource, new_user != 0,
+                                      new.soft, new.hard, &reply));
     if (error)
         return error;
     if (new_user && resource == LINUX_RLIMIT_FSIZE && (pid == 0 || (uint32_t)pid == process.pid))

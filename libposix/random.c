@@ -1,4 +1,5 @@
-/* getrandom(2), AT_RANDOM: rdrand where there is one, else a generator seeded by the clock. SPDX-License-Identifier: MIT */
+/* getrandom(2), AT_RANDOM: rdrand where there is one, else a generator seeded by the clock.
+ * SPDX-License-Identifier: MIT */
 #include "private.h"
 
 static bool hardware_random(uint64_t *value)
@@ -20,7 +21,8 @@ static bool hardware_random(uint64_t *value)
     return false;
 }
 
-/* splitmix64 over a counter mixed with the time stamp counter: not for secrets, which is why rdrand comes first. */
+/* splitmix64 over a counter mixed with the time stamp counter: not for secrets, which is why
+ * rdrand comes first. */
 static uint64_t random_next(void)
 {
     static uint64_t state;
@@ -29,7 +31,8 @@ static uint64_t random_next(void)
     if (hardware_random(&value))
         return value;
     __asm__ volatile("rdtsc" : "=a"(low), "=d"(high));
-    state += 0x9e3779b97f4a7c15ull ^ ((uint64_t)high << 32 | low) ^ (uint64_t)thread_self()->tid << 48;
+    state +=
+        0x9e3779b97f4a7c15ull ^ ((uint64_t)high << 32 | low) ^ (uint64_t)thread_self()->tid << 48;
     value = state;
     value = (value ^ value >> 30) * 0xbf58476d1ce4e5b9ull;
     value = (value ^ value >> 27) * 0x94d049bb133111ebull;

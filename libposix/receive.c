@@ -31,16 +31,18 @@ static long receive_once(const struct fd_info *info, struct incoming *in)
         segments[count] = window.segments[count];
     if (address)
         segments[count++] = (struct ar_segment){(uint64_t)&in->address, sizeof(in->address)};
-    struct ipc_transfer transfer = {
-        .out = segments, .out_count = count, .recv_slots = receive_slots(), .recv_slot_count = AR_MSG_CAPS};
+    struct ipc_transfer transfer = {.out = segments,
+                                    .out_count = count,
+                                    .recv_slots = receive_slots(),
+                                    .recv_slot_count = AR_MSG_CAPS};
     struct posix_retry retry = {.server = ISSUER_SOCKD, .transfer = &transfer};
     retry.no_wait = in->flags & LX_MSG_DONTWAIT;
     if (!retry.no_wait)
         retry.deadline_ns = socket_deadline(info, LX_SO_RCVTIMEO);
     retry.interrupted = retry.deadline_ns ? ERR(INTR) : 0;
     uint64_t flags = in->flags & ~(uint64_t)(LX_MSG_WAITALL | LX_MSG_CMSG_CLOEXEC);
-    result = POSIX_CALL(&retry, sock_receive(info->slot, flags, window.length, address, in->max_rights, &in->reply,
-                                             &transfer));
+    result = POSIX_CALL(&retry, sock_receive(info->slot, flags, window.length, address,
+                                             in->max_rights, &in->reply, &transfer));
     uint64_t moved = result ? 0 : in->reply.count;
     if (moved > window.length)
         moved = window.length;
@@ -57,7 +59,8 @@ static long receive_once(const struct fd_info *info, struct incoming *in)
     return (long)moved;
 }
 
-/* MSG_WAITALL on a stream: go on, but never past bytes that came with descriptors or with other credentials. */
+/* MSG_WAITALL on a stream: go on, but never past bytes that came with descriptors or with other
+ * credentials. */
 static bool receive_more(const struct fd_info *info, const struct incoming *in, long moved)
 {
     return (in->flags & LX_MSG_WAITALL) && !(in->flags & (LX_MSG_PEEK | LX_MSG_OOB)) && moved > 0 &&
@@ -65,7 +68,8 @@ static bool receive_more(const struct fd_info *info, const struct incoming *in, 
            socket_type(info) == LX_SOCK_STREAM;
 }
 
-/* The value of the call; the descriptors that came are in the receive slots and the session still. */
+/* The value of the call; the descriptors that came are in the receive slots and the session
+ * still. */
 static long receive_list(const struct fd_info *info, struct incoming *in)
 {
     long moved;
@@ -94,7 +98,7 @@ static void rights_drop(const struct fd_info *info, const struct incoming *in)
         control_put_rights(&none, info->slot, in->received, in->reply.rights, false);
 }
 
-/* ---- recvfrom ------------------------------------------------------------------------------------------------ */
+/* ---- recvfrom -------------------------------------------------------------------------------- */
 
 static long recvfrom_run(const struct fd_info *info, const uint64_t a[6])
 {
@@ -124,30 +128,35 @@ long sys_recvfrom(const uint64_t a[6])
     return result;
 }
 
-/* ---- recvmsg, recvmmsg ----------------------------------------------------------------------------------------- */
+/* ---- recvmsg, recvmmsg ----------------------------------------------------------------------- */
 
 /* What came beside the bytes, into the program's control buffer and header. */
-static long header_write(const struct fd_info *info, const struct incoming *in, const struct linux_msghdr *header,
-                         uint64_t user)
+static long header_write(const struct fd_info *info, const struct incoming *in,
+                         const struct linux_msghdr *header, uint64_t user)
 {
     struct control_in control = {.user = header->control, .room = header->control_length};
     if (in->reply.credentials) {
-        struct linux_ucred ucred = {(int32_t)in->reply.pid, (uint32_t)in->reply.uid, (uint32_t)in->reply.gid};
+        struct linux_ucred ucred = {(int32_t)in->reply.pid, (uint32_t)in->reply.uid,
+                                    (uint32_t)in->reply.gid};
         control_put_credentials(&control, &ucred);
     }
     if (in->reply.rights)
-        control_put_rights(&control, info->slot, in->received, in->reply.rights, in->flags & LX_MSG_CMSG_CLOEXEC);
+        control_put_rights(&control, info->slot, in->received, in->reply.rights,
+                           in->flags & LX_MSG_CMSG_CLOEXEC);
     if (header->name) {
-        long error = socket_address_write(header->name, user + offsetof(struct linux_msghdr, name_length), &in->address,
-                                          in->address_length);
+        long error =
+            socket_address_write(header->name, user + offsetof(struct linux_msghdr, name_length),
+                                 &in->address, in->address_length);
         if (error)
             return error;
     }
-    uint32_t flags = (uint32_t)in->reply.message_flags | control.flags | (in->flags & LX_MSG_CMSG_CLOEXEC);
+    uint32_t flags =
+        (uint32_t)in->reply.message_flags | control.flags | (in->flags & LX_MSG_CMSG_CLOEXEC);
     uint64_t used = header->control_length - control.room;
     if (user_write((void *)(user + offsetof(struct linux_msghdr, flags)), &flags, sizeof(flags)))
         return ERR(FAULT);
-    return user_write((void *)(user + offsetof(struct linux_msghdr, control_length)), &used, sizeof(used));
+    return user_write((void *)(user + offsetof(struct linux_msghdr, control_length)), &used,
+                      sizeof(used));
 }
 
 static long recvmsg_run(const struct fd_info *info, uint64_t user, uint32_t flags)
@@ -188,10 +197,10 @@ long sys_recvmsg(const uint64_t a[6])
     return result;
 }
 
-/* Up to `count` messages into the array at `user`; *received says how many. Linux looks at the time-out only after each
- * message (its man page calls that a bug), and so do we. */
-static long receive_many(const struct fd_info *info, uint64_t user, uint32_t count, uint32_t flags, uint64_t deadline,
-                         uint32_t *received)
+/* Up to `count` messages into the array at `user`; *received says how many. Linux looks at the
+ * time-out only after each message (its man page calls that a bug), and so do we. */
+static long receive_many(const struct fd_info *info, uint64_t user, uint32_t count, uint32_t flags,
+                         uint64_t deadline, uint32_t *received)
 {
     uint32_t each = flags & ~LX_MSG_WAITFORONE;
     while (*received < count) {
@@ -200,7 +209,8 @@ static long receive_many(const struct fd_info *info, uint64_t user, uint32_t cou
         if (result < 0)
             return result;
         uint32_t length = (uint32_t)result;
-        if (user_write((void *)(entry + offsetof(struct linux_mmsghdr, length)), &length, sizeof(length)))
+        if (user_write((void *)(entry + offsetof(struct linux_mmsghdr, length)), &length,
+                       sizeof(length)))
             return ERR(FAULT);
         ++*received;
         if (flags & LX_MSG_WAITFORONE)
@@ -232,7 +242,8 @@ long sys_recvmmsg(const uint64_t a[6])
         return result;
     if (a[4]) { /* what is left of the time goes back */
         uint64_t left = deadline_left(deadline);
-        struct linux_timespec rest = {(int64_t)(left / NS_PER_SECOND), (int64_t)(left % NS_PER_SECOND)};
+        struct linux_timespec rest = {(int64_t)(left / NS_PER_SECOND),
+                                      (int64_t)(left % NS_PER_SECOND)};
         if (user_write((void *)a[4], &rest, sizeof(rest)))
             return ERR(FAULT);
     }

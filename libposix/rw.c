@@ -1,28 +1,33 @@
 /*
- * Moving bytes: read(2), write(2) and their vector and positioned forms. copy.c has those between two descriptors.
+ * Moving bytes: read(2), write(2) and their vector and positioned forms. copy.c has those
+ * between two descriptors.
  *
- * One request carries all of a call's memory. A server answers a part when its own bound, a full queue or a page that
- * is not there stops it; then the rest is asked for again where Linux would go on: always when writing, and when
- * reading a file. SPDX-License-Identifier: MIT
+ * One request carries all of a call's memory. A server answers a part when its own bound, a full
+ * queue or a page that is not there stops it; then the rest is asked for again where Linux would
+ * go on: always when writing, and when reading a file. SPDX-License-Identifier: MIT
  */
 #include "files.h"
 
 #define READ_AGAIN_FROM 32768 /* a file's shorter answer is its end, not a server's bound */
 
-static long read_once(struct fd_info *info, const struct iov_list *list, uint64_t done, int64_t offset, uint64_t flags)
+static long read_once(struct fd_info *info, const struct iov_list *list, uint64_t done,
+                      int64_t offset, uint64_t flags)
 {
     struct iov_window window;
     long error = iov_window_begin(&window, list, done, AR_MSG_SEGS, true);
     if (error)
         return error;
     struct ipc_transfer transfer = {.out = window.segments, .out_count = window.count};
-    struct posix_retry retry = {.server = info->server, .transfer = &transfer, .no_wait = flags & IO_NOWAIT};
+    struct posix_retry retry = {
+        .server = info->server, .transfer = &transfer, .no_wait = flags & IO_NOWAIT};
     if (info->server == ISSUER_SOCKD && !(flags & IO_NOWAIT)) {
         retry.deadline_ns = socket_deadline(info, LX_SO_RCVTIMEO);
-        retry.interrupted = retry.deadline_ns ? ERR(INTR) : 0; /* signal(7): never restarted with a time-out */
+        /* signal(7): never restarted with a time-out */
+        retry.interrupted = retry.deadline_ns ? ERR(INTR) : 0;
     }
     struct io_read_reply reply = {0};
-    error = POSIX_CALL(&retry, io_read(info->slot, offset, flags, window.length, &reply, &transfer));
+    error =
+        POSIX_CALL(&retry, io_read(info->slot, offset, flags, window.length, &reply, &transfer));
     uint64_t count = error ? 0 : reply.count;
     if (count > window.length)
         count = window.length;
@@ -30,13 +35,15 @@ static long read_once(struct fd_info *info, const struct iov_list *list, uint64_
     return error ? error : copied ? copied : (long)count;
 }
 
-long read_list(int fd, struct fd_info *info, const struct iov_list *list, int64_t offset, uint64_t flags)
+long read_list(int fd, struct fd_info *info, const struct iov_list *list, int64_t offset,
+               uint64_t flags)
 {
     uint64_t done = 0;
     if (info->kind == FILES_KIND_TIMER || info->kind == FILES_KIND_SIGNAL)
         return virtual_read(fd, info, list, offset, flags & IO_NOWAIT);
     for (;;) {
-        long count = read_once(info, list, done, offset == IO_CURRENT ? offset : offset + (int64_t)done, flags);
+        long count = read_once(info, list, done,
+                               offset == IO_CURRENT ? offset : offset + (int64_t)done, flags);
         if (count < 0)
             return done ? (long)done : count;
         done += (uint64_t)count;
@@ -48,20 +55,23 @@ long read_list(int fd, struct fd_info *info, const struct iov_list *list, int64_
     }
 }
 
-static long write_once(struct fd_info *info, const struct iov_list *list, uint64_t done, int64_t offset, uint64_t flags)
+static long write_once(struct fd_info *info, const struct iov_list *list, uint64_t done,
+                       int64_t offset, uint64_t flags)
 {
     struct iov_window window;
     long error = iov_window_begin(&window, list, done, AR_MSG_SEGS, false);
     if (error)
         return error;
     struct ipc_transfer transfer = {.in = window.segments, .in_count = window.count};
-    struct posix_retry retry = {.server = info->server, .transfer = &transfer, .no_wait = flags & IO_NOWAIT};
+    struct posix_retry retry = {
+        .server = info->server, .transfer = &transfer, .no_wait = flags & IO_NOWAIT};
     if (info->server == ISSUER_SOCKD && !(flags & IO_NOWAIT)) {
         retry.deadline_ns = socket_deadline(info, LX_SO_SNDTIMEO);
         retry.interrupted = retry.deadline_ns ? ERR(INTR) : 0;
     }
     struct io_write_reply reply = {0};
-    error = POSIX_CALL(&retry, io_write(info->slot, offset, flags, window.length, &reply, &transfer));
+    error =
+        POSIX_CALL(&retry, io_write(info->slot, offset, flags, window.length, &reply, &transfer));
     iov_window_end(&window, list, done, 0);
     if (error)
         return error;
@@ -76,7 +86,8 @@ long file_size_check(uint64_t end)
     return ERR(FBIG);
 }
 
-/* How much of a write that starts at `offset`, or where the description is, RLIMIT_FSIZE lets through. */
+/* How much of a write that starts at `offset`, or where the description is, RLIMIT_FSIZE lets
+ * through. */
 static long write_allowed(struct fd_info *info, int64_t offset, uint64_t length)
 {
     struct posix_retry retry = {.server = info->server};
@@ -106,14 +117,16 @@ long write_list(int fd, struct fd_info *info, struct iov_list *list, int64_t off
     uint64_t done = 0;
     if (info->kind == FILES_KIND_TIMER || info->kind == FILES_KIND_SIGNAL)
         return ERR(INVAL);
-    if (process.fsize != UINT64_MAX && info->server == ISSUER_FILED && fd_kind(fd, info) == IO_KIND_FILE) {
+    if (process.fsize != UINT64_MAX && info->server == ISSUER_FILED &&
+        fd_kind(fd, info) == IO_KIND_FILE) {
         long allowed = write_allowed(info, offset, list->total);
         if (allowed < 0)
             return allowed;
         iov_shorten(list, (uint64_t)allowed);
     }
     for (;;) {
-        long count = write_once(info, list, done, offset == IO_CURRENT ? offset : offset + (int64_t)done, flags);
+        long count = write_once(info, list, done,
+                                offset == IO_CURRENT ? offset : offset + (int64_t)done, flags);
         if (count == ERR(PIPE)) {
             /* A socket that took a part says so without a signal; a pipe always signals. */
             if ((done == 0 || fd_kind(fd, info) == IO_KIND_PIPE) && socket_raises_sigpipe(info))
@@ -127,17 +140,19 @@ long write_list(int fd, struct fd_info *info, struct iov_list *list, int64_t off
     }
 }
 
-/* ---- the calls ---------------------------------------------------------------------------------------- */
+/* ---- the calls ------------------------------------------------------------------------------- */
 
 enum direction { READING, WRITING };
 
-static long move_list(int fd, struct fd_info *info, struct iov_list *list, int64_t offset, uint64_t flags,
-                      enum direction direction)
+static long move_list(int fd, struct fd_info *info, struct iov_list *list, int64_t offset,
+                      uint64_t flags, enum direction direction)
 {
-    return direction == READING ? read_list(fd, info, list, offset, flags) : write_list(fd, info, list, offset, flags);
+    return direction == READING ? read_list(fd, info, list, offset, flags)
+                                : write_list(fd, info, list, offset, flags);
 }
 
-static long move_buffer(int fd, uint64_t user, uint64_t length, int64_t offset, enum direction direction)
+static long move_buffer(int fd, uint64_t user, uint64_t length, int64_t offset,
+                        enum direction direction)
 {
     struct fd_info info;
     long result = fd_begin(fd, NULL, &info);
@@ -151,7 +166,8 @@ static long move_buffer(int fd, uint64_t user, uint64_t length, int64_t offset, 
     return result;
 }
 
-static long move_vector(int fd, uint64_t user, uint64_t count, int64_t offset, uint64_t flags, enum direction direction)
+static long move_vector(int fd, uint64_t user, uint64_t count, int64_t offset, uint64_t flags,
+                        enum direction direction)
 {
     struct fd_info info;
     long result = fd_begin(fd, NULL, &info);
@@ -187,22 +203,26 @@ long sys_writev(const uint64_t a[6])
 
 long sys_pread64(const uint64_t a[6])
 {
-    return (int64_t)a[3] < 0 ? ERR(INVAL) : move_buffer((int)a[0], a[1], a[2], (int64_t)a[3], READING);
+    return (int64_t)a[3] < 0 ? ERR(INVAL)
+                             : move_buffer((int)a[0], a[1], a[2], (int64_t)a[3], READING);
 }
 
 long sys_pwrite64(const uint64_t a[6])
 {
-    return (int64_t)a[3] < 0 ? ERR(INVAL) : move_buffer((int)a[0], a[1], a[2], (int64_t)a[3], WRITING);
+    return (int64_t)a[3] < 0 ? ERR(INVAL)
+                             : move_buffer((int)a[0], a[1], a[2], (int64_t)a[3], WRITING);
 }
 
 long sys_preadv(const uint64_t a[6])
 {
-    return (int64_t)a[3] < 0 ? ERR(INVAL) : move_vector((int)a[0], a[1], a[2], (int64_t)a[3], 0, READING);
+    return (int64_t)a[3] < 0 ? ERR(INVAL)
+                             : move_vector((int)a[0], a[1], a[2], (int64_t)a[3], 0, READING);
 }
 
 long sys_pwritev(const uint64_t a[6])
 {
-    return (int64_t)a[3] < 0 ? ERR(INVAL) : move_vector((int)a[0], a[1], a[2], (int64_t)a[3], 0, WRITING);
+    return (int64_t)a[3] < 0 ? ERR(INVAL)
+                             : move_vector((int)a[0], a[1], a[2], (int64_t)a[3], 0, WRITING);
 }
 
 #define RWF_HIPRI 1u
@@ -210,7 +230,8 @@ long sys_pwritev(const uint64_t a[6])
 #define RWF_SYNC 4u
 #define RWF_NOWAIT 8u
 
-/* preadv2, pwritev2: offset -1 is the description's own. RWF_APPEND and later flags are not offered. */
+/* preadv2, pwritev2: offset -1 is the description's own. RWF_APPEND and later flags are not
+ * offered. */
 static long move_vector2(const uint64_t a[6], enum direction direction)
 {
     int64_t offset = (int64_t)a[3];
@@ -219,7 +240,8 @@ static long move_vector2(const uint64_t a[6], enum direction direction)
         return ERR(OPNOTSUPP);
     if (offset < -1)
         return ERR(INVAL);
-    return move_vector((int)a[0], a[1], a[2], offset, flags & RWF_NOWAIT ? IO_NOWAIT : 0, direction);
+    return move_vector((int)a[0], a[1], a[2], offset, flags & RWF_NOWAIT ? IO_NOWAIT : 0,
+                       direction);
 }
 
 long sys_preadv2(const uint64_t a[6])

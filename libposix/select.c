@@ -122,7 +122,8 @@ long sys_select(const uint64_t a[6])
     result = select_run(a, deadline);
     if (a[4] && deadline != AR_NO_DEADLINE) {
         uint64_t left = deadline_left(deadline);
-        struct linux_timeval rest = {(int64_t)(left / NS_PER_SECOND), (int64_t)(left % NS_PER_SECOND / 1000)};
+        struct linux_timeval rest = {(int64_t)(left / NS_PER_SECOND),
+                                     (int64_t)(left % NS_PER_SECOND / 1000)};
         user_write((void *)a[4], &rest, sizeof(rest));
     }
     return result;
@@ -146,7 +147,8 @@ long sys_pselect6(const uint64_t a[6])
     result = select_run(a, deadline);
     if (a[4] && deadline != AR_NO_DEADLINE) {
         uint64_t left = deadline_left(deadline);
-        struct linux_timespec rest = {(int64_t)(left / NS_PER_SECOND), (int64_t)(left % NS_PER_SECOND)};
+        struct linux_timespec rest = {(int64_t)(left / NS_PER_SECOND),
+                                      (int64_t)(left % NS_PER_SECOND)};
         user_write((void *)a[4], &rest, sizeof(rest));
     }
     return result;

@@ -1,5 +1,5 @@
-/* The system calls of signals: sigaction(2), sigprocmask(2), sigsuspend(2), sigwaitinfo(2), sigaltstack(2), kill(2)…
- * SPDX-License-Identifier: MIT */
+/* The system calls of signals: sigaction(2), sigprocmask(2), sigsuspend(2), sigwaitinfo(2),
+ * sigaltstack(2), kill(2)… SPDX-License-Identifier: MIT */
 #include "private.h"
 
 #define UNBLOCKABLE (LINUX_SIGNAL_BIT(LINUX_SIGKILL) | LINUX_SIGNAL_BIT(LINUX_SIGSTOP))
@@ -19,7 +19,8 @@ long sys_rt_sigaction(const uint64_t a[6])
     lock_take(&process.signal_lock);
     struct posix_action was = process.actions[n];
     if (a[1])
-        process.actions[n] = (struct posix_action){new.handler, new.flags, new.restorer, new.mask & ~UNBLOCKABLE};
+        process.actions[n] =
+            (struct posix_action){new.handler, new.flags, new.restorer, new.mask & ~UNBLOCKABLE};
     lock_release(&process.signal_lock);
     if (a[1] && n == LINUX_SIGCHLD)
         signal_policy_update();
@@ -109,8 +110,9 @@ static long info_write(void *user, const struct proc_signal_take_reply *reply)
     return user_write(user, &info, sizeof(info));
 }
 
-/* sigwaitinfo(2), sigtimedwait(2): the signals waited for are unblocked only inside, so that no handler takes them. The
- * wake-up for one that is blocked is the same upcall, so the wait is on the notification itself. */
+/* sigwaitinfo(2), sigtimedwait(2): the signals waited for are unblocked only inside, so that no
+ * handler takes them. The wake-up for one that is blocked is the same upcall, so the wait is on
+ * the notification itself. */
 long sys_rt_sigtimedwait(const uint64_t a[6])
 {
     struct posix_thread *thread = thread_self();
@@ -172,7 +174,7 @@ long sys_sigaltstack(const uint64_t a[6])
     return a[1] ? user_write((void *)a[1], &old, sizeof(old)) : 0;
 }
 
-/* ---- sending ---------------------------------------------------------------------------------------------- */
+/* ---- sending --------------------------------------------------------------------------------- */
 
 static long send(int64_t pid, uint64_t tid, int64_t signal, int64_t code, uint64_t value)
 {
@@ -225,7 +227,7 @@ long sys_rt_tgsigqueueinfo(const uint64_t a[6])
     return queue_info((int)a[0], (uint32_t)a[1], (int)a[2], a[3]);
 }
 
-/* ---- timers ------------------------------------------------------------------------------------------------- */
+/* ---- timers ---------------------------------------------------------------------------------- */
 
 static uint64_t timeval_ns(const struct linux_timeval *t)
 {
@@ -234,7 +236,8 @@ static uint64_t timeval_ns(const struct linux_timeval *t)
 
 static struct linux_timeval ns_timeval(uint64_t ns)
 {
-    return (struct linux_timeval){(int64_t)(ns / NS_PER_SECOND), (int64_t)(ns % NS_PER_SECOND / 1000)};
+    return (struct linux_timeval){(int64_t)(ns / NS_PER_SECOND),
+                                  (int64_t)(ns % NS_PER_SECOND / 1000)};
 }
 
 static bool timeval_valid(const struct linux_timeval *t)
@@ -269,7 +272,8 @@ long sys_setitimer(const uint64_t a[6])
         return -LINUX_EFAULT;
     if (!timeval_valid(&new.value) || !timeval_valid(&new.interval))
         return -LINUX_EINVAL;
-    error = PROC_CALL(proc_timer(POSIX_SLOT_PROCD, 1, timeval_ns(&new.value), timeval_ns(&new.interval), &reply));
+    error = PROC_CALL(
+        proc_timer(POSIX_SLOT_PROCD, 1, timeval_ns(&new.value), timeval_ns(&new.interval), &reply));
     return error ? error : timer_answer(a[2], &reply);
 }
 

@@ -1,15 +1,17 @@
 /*
- * A handler's frame on the program's stack, as Linux lays it out, and the way back from it (rt_sigreturn).
- * SPDX-License-Identifier: MIT
+ * A handler's frame on the program's stack, as Linux lays it out, and the way back from it
+ * (rt_sigreturn). SPDX-License-Identifier: MIT
  *
- * From the high address down: 128 bytes of red zone (or the alternate stack's top), the vector state on a 64-byte
- * boundary, struct linux_sigframe so that rsp is 8 off a 16-byte boundary at the handler's first instruction.
+ * From the high address down: 128 bytes of red zone (or the alternate stack's top), the vector
+ * state on a 64-byte boundary, struct linux_sigframe so that rsp is 8 off a 16-byte boundary at
+ * the handler's first instruction.
  */
 #include "private.h"
 
 #define RED_ZONE 128ull
 #define FLAGS_CLEARED 0x10500ull       /* RF, DF, TF: a handler starts without them */
-#define FLAGS_RESTORABLE 0x50dd5ull    /* AC OF DF TF SF ZF AF PF CF RF, as the kernel lets sigreturn set */
+/* AC OF DF TF SF ZF AF PF CF RF, as the kernel lets sigreturn set */
+#define FLAGS_RESTORABLE 0x50dd5ull
 #define USER_CS 0x33
 #define USER_SS 0x2b
 #define MASK_FORBIDDEN (LINUX_SIGNAL_BIT(LINUX_SIGKILL) | LINUX_SIGNAL_BIT(LINUX_SIGSTOP))
@@ -23,9 +25,12 @@ static void context_fill(const struct posix_thread *thread, struct linux_sigcont
 {
     const struct posix_frame *f = &thread->frame;
     *c = (struct linux_sigcontext){
-        .r8 = f->r8, .r9 = f->r9, .r10 = f->r10, .r11 = f->r11, .r12 = f->r12, .r13 = f->r13, .r14 = f->r14,
-        .r15 = f->r15, .rdi = f->rdi, .rsi = f->rsi, .rbp = f->rbp, .rbx = f->rbx, .rdx = f->rdx, .rax = f->rax,
-        .rcx = f->rcx, .rsp = f->rsp, .rip = f->rip, .rflags = f->rflags, .cs = USER_CS, .ss = USER_SS,
+        .r8 = f->r8, .r9 = f->r9, .r10 = f->r10, .r11 = f->r11, .r12 = f->r12, .r13 = f->r13,
+        .r14 = f->r14,
+        .r15 = f->r15, .rdi = f->rdi, .rsi = f->rsi, .rbp = f->rbp, .rbx = f->rbx, .rdx = f->rdx,
+        .rax = f->rax,
+        .rcx = f->rcx, .rsp = f->rsp, .rip = f->rip, .rflags = f->rflags, .cs = USER_CS,
+        .ss = USER_SS,
         .oldmask = thread->mask,
     };
 }
@@ -61,10 +66,12 @@ static void info_fill(const struct posix_siginfo *taken, struct linux_siginfo *i
 }
 
 /* 0, or -EFAULT when the stack is not there. */
-static long frame_write(struct posix_thread *thread, const struct posix_action *action, uint64_t *frame_at)
+static long frame_write(struct posix_thread *thread, const struct posix_action *action,
+                        uint64_t *frame_at)
 {
     uint64_t sp = thread->frame.rsp - RED_ZONE;
-    bool switched = (action->flags & LINUX_SA_ONSTACK) && !(thread->altstack.flags & LINUX_SS_DISABLE) &&
+    bool switched = (action->flags & LINUX_SA_ONSTACK) &&
+                    !(thread->altstack.flags & LINUX_SS_DISABLE) &&
                     !on_altstack(thread, thread->frame.rsp);
     if (switched)
         sp = thread->altstack.sp + thread->altstack.size;
@@ -137,8 +144,10 @@ long sys_rt_sigreturn(const uint64_t a[6])
     }
     const struct linux_sigcontext *c = &u.context;
     *f = (struct posix_frame){
-        .rax = c->rax, .rbx = c->rbx, .rcx = c->rcx, .rdx = c->rdx, .rsi = c->rsi, .rdi = c->rdi, .rbp = c->rbp,
-        .r8 = c->r8, .r9 = c->r9, .r10 = c->r10, .r11 = c->r11, .r12 = c->r12, .r13 = c->r13, .r14 = c->r14,
+        .rax = c->rax, .rbx = c->rbx, .rcx = c->rcx, .rdx = c->rdx, .rsi = c->rsi, .rdi = c->rdi,
+        .rbp = c->rbp,
+        .r8 = c->r8, .r9 = c->r9, .r10 = c->r10, .r11 = c->r11, .r12 = c->r12, .r13 = c->r13,
+        .r14 = c->r14,
         .r15 = c->r15, .rip = c->rip, .rsp = c->rsp,
         .rflags = (f->rflags & ~FLAGS_RESTORABLE) | (c->rflags & FLAGS_RESTORABLE),
     };

@@ -1,9 +1,9 @@
 /*
- * Signals arriving: taken from procd one at a time, default actions done at once, those with a handler left in
- * thread->taken for the way out. SPDX-License-Identifier: MIT
+ * Signals arriving: taken from procd one at a time, default actions done at once, those with a
+ * handler left in thread->taken for the way out. SPDX-License-Identifier: MIT
  *
- * procd keeps what is pending; ipc->upcall_pending says that something may be there. We clear it before asking, so one that
- * comes after our question sets it again.
+ * procd keeps what is pending; ipc->upcall_pending says that something may be there. We clear it
+ * before asking, so one that comes after our question sets it again.
  */
 #include "private.h"
 
@@ -11,7 +11,7 @@
 #define FAULTS (BIT(SEGV) | BIT(BUS) | BIT(ILL) | BIT(FPE) | BIT(TRAP))
 #define DEFAULT_IGNORED (BIT(CHLD) | BIT(CONT) | BIT(URG) | BIT(WINCH))
 #define DEFAULT_STOPS (BIT(STOP) | BIT(TSTP) | BIT(TTIN) | BIT(TTOU))
-#define DEFAULT_CORE (BIT(QUIT) | BIT(ILL) | BIT(TRAP) | BIT(ABRT) | BIT(BUS) | BIT(FPE) | BIT(SEGV) | BIT(XCPU) | \
+#define DEFAULT_CORE (BIT(QUIT) | BIT(ILL) | BIT(TRAP) | BIT(ABRT) | BIT(BUS) | BIT(FPE) | BIT(SEGV) | BIT(XCPU) |\
                       BIT(XFSZ) | BIT(SYS))
 
 _Noreturn static void end_by_signal(unsigned signal)
@@ -67,7 +67,8 @@ static bool take_one(uint64_t blocked, bool *handler)
         process.pending_blocked = reply.pending & blocked;
         return false;
     }
-    thread_self()->ipc->upcall_pending = 1; /* there may be more: ask again until the answer is none */
+    /* there may be more: ask again until the answer is none */
+    thread_self()->ipc->upcall_pending = 1;
     *handler = signal_decide(&reply);
     return true;
 }
@@ -96,7 +97,8 @@ bool signal_due(void)
     return signal_fetch();
 }
 
-/* An upcall into program code may be a fault of this thread's own: that one cannot wait for the mask to change. */
+/* An upcall into program code may be a fault of this thread's own: that one cannot wait for the
+ * mask to change. */
 void posix_async(void)
 {
     struct posix_thread *thread = thread_self();
@@ -105,11 +107,12 @@ void posix_async(void)
         take_one(~FAULTS, &handler);
 }
 
-/* ---- sending to ourselves ---------------------------------------------------------------------------------- */
+/* ---- sending to ourselves -------------------------------------------------------------------- */
 
 void signal_raise(int signal)
 {
-    proc_kill(POSIX_SLOT_PROCD, process.pid, thread_self()->tid, (uint64_t)signal, LINUX_SI_USER, 0);
+    proc_kill(POSIX_SLOT_PROCD, process.pid, thread_self()->tid, (uint64_t)signal, LINUX_SI_USER,
+              0);
     thread_self()->ipc->upcall_pending = 1;
 }
 
@@ -128,7 +131,7 @@ long signal_mask_read(uint64_t *mask, const void *user, size_t size)
     return size != 8 ? -LINUX_EINVAL : user_read(mask, user, 8);
 }
 
-/* ---- what procd has to know ---------------------------------------------------------------------------------- */
+/* ---- what procd has to know ------------------------------------------------------------------ */
 
 void signal_policy_update(void)
 {
@@ -143,7 +146,8 @@ void signal_reset_for_exec(void)
 {
     for (unsigned n = 1; n <= LINUX_SIGNALS; n++) {
         bool ignored = process.actions[n].handler == LINUX_SIG_IGN;
-        process.actions[n] = (struct posix_action){.handler = ignored ? LINUX_SIG_IGN : LINUX_SIG_DFL};
+        process.actions[n] =
+            (struct posix_action){.handler = ignored ? LINUX_SIG_IGN : LINUX_SIG_DFL};
     }
     thread_self()->altstack = (struct linux_stack){.flags = LINUX_SS_DISABLE};
     thread_self()->mask_saved = false;

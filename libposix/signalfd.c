@@ -1,4 +1,5 @@
-/* signalfd(2): signals that the program has blocked, read as records. SPDX-License-Identifier: MIT */
+/* signalfd(2): signals that the program has blocked, read as records.
+ * SPDX-License-Identifier: MIT */
 #include "virtual.h"
 
 #include <proto/proc.h>
@@ -24,7 +25,8 @@ _Static_assert(sizeof(struct linux_signalfd_siginfo) == 128, "struct signalfd_si
 bool signal_descriptor_ready(uint64_t signals)
 {
     struct proc_signal_take_reply reply = {0};
-    return PROC_CALL(proc_signal_take(POSIX_SLOT_PROCD, ~signals, 1, &reply)) == 0 && (reply.pending & signals);
+    return PROC_CALL(proc_signal_take(POSIX_SLOT_PROCD, ~signals, 1, &reply)) == 0 &&
+           (reply.pending & signals);
 }
 
 bool signal_descriptor_take(uint64_t signals, uint8_t info[128])
@@ -32,12 +34,17 @@ bool signal_descriptor_take(uint64_t signals, uint8_t info[128])
     struct proc_signal_take_reply reply = {0};
     if (PROC_CALL(proc_signal_take(POSIX_SLOT_PROCD, ~signals, 0, &reply)) || reply.signal == 0)
         return false;
-    /* Taking may have cleared the hint that other signals, which are not ours to read, are there. */
+    /* Taking may have cleared the hint that other signals, which are not ours to read, are
+     * there. */
     if (reply.pending & ~thread_self()->mask)
         thread_self()->ipc->upcall_pending = 1;
     struct linux_signalfd_siginfo out = {
-        .signo = (uint32_t)reply.signal, .code = (int32_t)reply.code, .pid = (uint32_t)reply.pid,
-        .uid = (uint32_t)reply.uid, .status = (int32_t)reply.status, .integer = (int32_t)reply.value,
+        .signo = (uint32_t)reply.signal,
+        .code = (int32_t)reply.code,
+        .pid = (uint32_t)reply.pid,
+        .uid = (uint32_t)reply.uid,
+        .status = (int32_t)reply.status,
+        .integer = (int32_t)reply.value,
         .pointer = reply.value,
     };
     memcpy(info, &out, sizeof(out));
@@ -70,7 +77,8 @@ static long signalfd_make(int fd, uint64_t user, uint64_t size, uint32_t flags)
         return ERR(INVAL);
     signals &= ~NEVER;
     struct virtual initial = {.signals = signals};
-    return fd == -1 ? virtual_make(FILES_KIND_SIGNAL, flags, &initial) : signalfd_change(fd, signals);
+    return fd == -1 ? virtual_make(FILES_KIND_SIGNAL, flags, &initial)
+                    : signalfd_change(fd, signals);
 }
 
 long sys_signalfd(const uint64_t a[6])

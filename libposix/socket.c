@@ -1,9 +1,11 @@
 /*
- * Sockets and their names: socket(2), bind(2), listen(2), accept(2), connect(2), shutdown(2), getsockname(2).
+ * Sockets and their names: socket(2), bind(2), listen(2), accept(2), connect(2), shutdown(2),
+ * getsockname(2).
  *
- * A pathname lives in two servers. filed has the node and checks permissions, sockd has the socket; what joins them is
- * the name gate, a capability of sockd's that filed keeps in the node. The two never call each other: we carry the
- * gate from one to the other, and cannot make or change it. SPDX-License-Identifier: MIT
+ * A pathname lives in two servers. filed has the node and checks permissions, sockd has the
+ * socket; what joins them is the name gate, a capability of sockd's that filed keeps in the
+ * node. The two never call each other: we carry the gate from one to the other, and cannot make
+ * or change it. SPDX-License-Identifier: MIT
  */
 #include "files.h"
 
@@ -21,7 +23,7 @@ long socket_begin(int fd, struct fd_info *info)
     return ERR(NOTSOCK);
 }
 
-/* ---- addresses ----------------------------------------------------------------------------------------- */
+/* ---- addresses ------------------------------------------------------------------------------- */
 
 long socket_address_read(union socket_address *address, uint64_t user, int32_t length)
 {
@@ -31,7 +33,8 @@ long socket_address_read(union socket_address *address, uint64_t user, int32_t l
     return user_read(address, (const void *)user, (size_t)length);
 }
 
-long socket_address_write(uint64_t user, uint64_t user_length, const union socket_address *address, uint64_t length)
+long socket_address_write(uint64_t user, uint64_t user_length, const union socket_address *address,
+                          uint64_t length)
 {
     int32_t room, full = (int32_t)length;
     if (user_read(&room, (const void *)user_length, sizeof(room)))
@@ -49,8 +52,9 @@ long socket_address_write(uint64_t user, uint64_t user_length, const union socke
 
 bool socket_address_is_path(const union socket_address *address, uint64_t length)
 {
-    return length > offsetof(struct linux_sockaddr_un, path) && length <= sizeof(struct linux_sockaddr_un) &&
-           address->un.family == LX_AF_UNIX && address->un.path[0] != 0;
+    return length > offsetof(struct linux_sockaddr_un, path) &&
+           length <= sizeof(struct linux_sockaddr_un) && address->un.family == LX_AF_UNIX &&
+           address->un.path[0] != 0;
 }
 
 /* The path in an address ends at its first NUL or where the address does. */
@@ -67,7 +71,8 @@ long socket_find_name(const union socket_address *address, uint64_t length)
         return error;
     struct path_request request;
     path_request_begin(&path, &request);
-    error = POSIX_CALL(&request.retry, fs_lookup_socket(path.target, path.length, &request.transfer));
+    error =
+        POSIX_CALL(&request.retry, fs_lookup_socket(path.target, path.length, &request.transfer));
     path_end(&path);
     if (error)
         return error;
@@ -80,7 +85,7 @@ long socket_find_name(const union socket_address *address, uint64_t length)
     return 0;
 }
 
-/* ---- making ---------------------------------------------------------------------------------------------- */
+/* ---- making ---------------------------------------------------------------------------------- */
 
 #define SOCK_TYPES_END 11 /* socket types are below this, known or not */
 #define FAMILIES_END 46
@@ -99,14 +104,15 @@ long sys_socket(const uint64_t a[6])
         return ERR(MFILE);
     struct ipc_transfer transfer = {.recv_slots = receive_slots(), .recv_slot_count = 1};
     struct posix_retry retry = {.server = ISSUER_SOCKD};
-    long error = POSIX_CALL(&retry, sock_socket(POSIX_SLOT_SOCKD, (uint64_t)domain, type & ~(uint64_t)LX_SOCK_CLOEXEC,
+    long error = POSIX_CALL(&retry, sock_socket(POSIX_SLOT_SOCKD, (uint64_t)domain,
+                                                type & ~(uint64_t)LX_SOCK_CLOEXEC,
                                                 (uint64_t)(int32_t)a[2], &transfer));
     if (error)
         return error;
     return fd_install(receive_slots()[0], 0, type & LX_SOCK_CLOEXEC, IO_KIND_SOCKET, ISSUER_SOCKD);
 }
 
-/* ---- bind ------------------------------------------------------------------------------------------------ */
+/* ---- bind ------------------------------------------------------------------------------------ */
 
 /* The node's mode is the socket's own (fchmod before bind counts), less the umask. */
 static uint64_t node_mode(const struct fd_info *info)
@@ -118,7 +124,8 @@ static uint64_t node_mode(const struct fd_info *info)
 }
 
 /* With the name gate in FILES_TS_MOUNT: make the node. */
-static long bind_node(const struct fd_info *info, const union socket_address *address, uint64_t length)
+static long bind_node(const struct fd_info *info, const union socket_address *address,
+                      uint64_t length)
 {
     struct path path;
     long error = path_begin_text(&path, address->un.path, address_path_length(address, length));
@@ -130,12 +137,14 @@ static long bind_node(const struct fd_info *info, const union socket_address *ad
     request.transfer.recv_slot_count = 0;
     request.transfer.caps = &name;
     request.transfer.cap_count = 1;
-    error = POSIX_CALL(&request.retry, fs_bind_socket(path.target, path.length, mode, &request.transfer));
+    error = POSIX_CALL(&request.retry,
+                       fs_bind_socket(path.target, path.length, mode, &request.transfer));
     path_end(&path);
     return error == ERR(EXIST) ? ERR(ADDRINUSE) : error;
 }
 
-/* Linux makes the node before it looks whether the socket has a name already, so an existing node is what it reports. */
+/* Linux makes the node before it looks whether the socket has a name already, so an existing
+ * node is what it reports. */
 static long bind_refused(const union socket_address *address, uint64_t length, long error)
 {
     if (error != ERR(INVAL) || !socket_address_is_path(address, length))
@@ -146,7 +155,8 @@ static long bind_refused(const union socket_address *address, uint64_t length, l
     struct path_request request;
     path_request_begin(&path, &request);
     struct fs_stat_reply reply;
-    if (POSIX_CALL(&request.retry, fs_stat(path.target, path.length, FS_NOFOLLOW, &reply, &request.transfer)) == 0 &&
+    if (POSIX_CALL(&request.retry, fs_stat(path.target, path.length, FS_NOFOLLOW, &reply,
+                                           &request.transfer)) == 0 &&
         request.retry.status == ST_OK)
         error = ERR(ADDRINUSE);
     receive_slots_clear();
@@ -154,7 +164,8 @@ static long bind_refused(const union socket_address *address, uint64_t length, l
     return error;
 }
 
-static long bind_run(const struct fd_info *info, const union socket_address *address, uint64_t length)
+static long bind_run(const struct fd_info *info, const union socket_address *address,
+                     uint64_t length)
 {
     if (length > sizeof(struct linux_sockaddr_un))
         return ERR(INVAL);
@@ -212,9 +223,10 @@ long sys_listen(const uint64_t a[6])
     return error;
 }
 
-/* ---- connect, accept --------------------------------------------------------------------------------------- */
+/* ---- connect, accept ------------------------------------------------------------------------- */
 
-static long connect_run(const struct fd_info *info, const union socket_address *address, uint64_t length)
+static long connect_run(const struct fd_info *info, const union socket_address *address,
+                        uint64_t length)
 {
     uint64_t name = thread_slot(FILES_TS_MOUNT);
     struct ar_segment in = {(uint64_t)address, length};
@@ -248,7 +260,8 @@ long sys_connect(const uint64_t a[6])
     return error;
 }
 
-static long accept_run(const struct fd_info *info, uint64_t user, uint64_t user_length, uint32_t flags)
+static long accept_run(const struct fd_info *info, uint64_t user, uint64_t user_length,
+                       uint32_t flags)
 {
     union socket_address address;
     struct ar_segment out = {(uint64_t)&address, sizeof(address)};
@@ -259,7 +272,8 @@ static long accept_run(const struct fd_info *info, uint64_t user, uint64_t user_
     retry.interrupted = retry.deadline_ns ? ERR(INTR) : 0;
     memset(&address, 0, sizeof(address));
     struct sock_accept_reply reply;
-    long error = POSIX_CALL(&retry, sock_accept(info->slot, flags & LX_SOCK_NONBLOCK, &reply, &transfer));
+    long error =
+        POSIX_CALL(&retry, sock_accept(info->slot, flags & LX_SOCK_NONBLOCK, &reply, &transfer));
     if (error)
         return error;
     /* Before there is a descriptor: then a bad pointer needs nothing undone but the capability. */

@@ -1,5 +1,6 @@
 /*
- * setsockopt(2), getsockopt(2), and what other calls must know of a socket's options. SPDX-License-Identifier: MIT
+ * setsockopt(2), getsockopt(2), and what other calls must know of a socket's options.
+ * SPDX-License-Identifier: MIT
  */
 #include "files.h"
 
@@ -7,8 +8,9 @@
 
 #define OPTION_MAX 4096 /* sockd takes and gives no longer value */
 
-/* Some socket of this process, or of one it was forked from, was given a time-out: before that no blocking call needs to
- * ask for one. A socket that comes with one from elsewhere (SCM_RIGHTS, exec) is not noticed until this process sets one. */
+/* Some socket of this process, or of one it was forked from, was given a time-out: before that
+ * no blocking call needs to ask for one. A socket that comes with one from elsewhere
+ * (SCM_RIGHTS, exec) is not noticed until this process sets one. */
 static volatile uint32_t timeouts_used;
 
 static bool option_is_timeout(int level, int option)
@@ -24,7 +26,8 @@ static long option_get(const struct fd_info *info, int option, void *value, uint
     struct ipc_transfer transfer = {.out = &out, .out_count = 1};
     struct posix_retry retry = {.server = ISSUER_SOCKD, .transfer = &transfer};
     struct sock_get_option_reply reply = {0};
-    long error = POSIX_CALL(&retry, sock_get_option(info->slot, LX_SOL_SOCKET, option, length, &reply, &transfer));
+    long error = POSIX_CALL(
+        &retry, sock_get_option(info->slot, LX_SOL_SOCKET, option, length, &reply, &transfer));
     return error ? error : (long)reply.length;
 }
 
@@ -43,7 +46,8 @@ uint64_t socket_deadline(const struct fd_info *info, int option)
         return 0;
     if ((uint64_t)value.seconds > INT64_MAX / NS_PER_SECOND)
         return 0;
-    return deadline_after((uint64_t)value.seconds * NS_PER_SECOND + (uint64_t)value.microseconds * 1000);
+    return deadline_after((uint64_t)value.seconds * NS_PER_SECOND +
+                          (uint64_t)value.microseconds * 1000);
 }
 
 bool socket_raises_sigpipe(const struct fd_info *info)
@@ -76,7 +80,8 @@ long sys_setsockopt(const uint64_t a[6])
     return error;
 }
 
-static long getsockopt_run(const struct fd_info *info, int level, int option, uint64_t user, uint64_t user_length)
+static long getsockopt_run(const struct fd_info *info, int level, int option, uint64_t user,
+                           uint64_t user_length)
 {
     int32_t length;
     if (user_read(&length, (const void *)user_length, sizeof(length)))
@@ -90,7 +95,8 @@ static long getsockopt_run(const struct fd_info *info, int level, int option, ui
     struct ipc_transfer transfer = {.out = &out, .out_count = 1};
     struct posix_retry retry = {.server = ISSUER_SOCKD, .transfer = &transfer};
     struct sock_get_option_reply reply;
-    long error = POSIX_CALL(&retry, sock_get_option(info->slot, level, option, room, &reply, &transfer));
+    long error =
+        POSIX_CALL(&retry, sock_get_option(info->slot, level, option, room, &reply, &transfer));
     if (error)
         return error;
     length = (int32_t)reply.length;

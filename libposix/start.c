@@ -1,6 +1,6 @@
 /*
- * The first process: procd started it in libposix, with nothing but the servers' gates, three descriptors and the words of
- * its command. SPDX-License-Identifier: MIT
+ * The first process: procd started it in libposix, with nothing but the servers' gates, three
+ * descriptors and the words of its command. SPDX-License-Identifier: MIT
  */
 #include "exec.h"
 
@@ -13,7 +13,8 @@
 
 void posix_start_first(uint64_t pid, uint64_t tid, const struct posix_start *start);
 
-/* There is no program yet whose output this could be: tools/run shows the line (START_LINE in machine.py). */
+/* There is no program yet whose output this could be: tools/run shows the line (START_LINE in
+ * machine.py). */
 _Noreturn static void fail(unsigned status, const char *what, const char *why)
 {
     posix_log("cannot start %s: %s", what, why);
@@ -41,10 +42,12 @@ static void process_init(uint64_t pid, const struct posix_start *start)
 static long cwd_open(void)
 {
     struct ar_segment path = {(uint64_t) "/", 1};
-    struct ipc_transfer transfer = {.in = &path, .in_count = 1, .recv_slots = receive_slots(), .recv_slot_count = 1};
+    struct ipc_transfer transfer = {
+        .in = &path, .in_count = 1, .recv_slots = receive_slots(), .recv_slot_count = 1};
     struct posix_retry retry = {.transfer = &transfer, .server = ISSUER_FILED};
     struct fs_open_reply reply;
-    long error = POSIX_CALL(&retry, fs_open(POSIX_SLOT_FILED, 1, LINUX_O_PATH | LINUX_O_DIRECTORY, 0, &reply, &transfer));
+    long error = POSIX_CALL(&retry, fs_open(POSIX_SLOT_FILED, 1, LINUX_O_PATH | LINUX_O_DIRECTORY,
+                                            0, &reply, &transfer));
     if (!error && ar_cap_move(AR_CAP_SELF, POSIX_SLOT_CWD, AR_CAP_SELF, receive_slots()[0]))
         error = -LINUX_EIO;
     return error;
@@ -62,7 +65,8 @@ static const char *path_variable(const struct posix_start *start)
 }
 
 /* A try may have changed the arguments (a script's): each one starts from the command's own. */
-static long try_run(struct exec_state *state, const struct posix_start *start, const char *directory, size_t length)
+static long try_run(struct exec_state *state, const struct posix_start *start,
+                    const char *directory, size_t length)
 {
     const char *name = start->strings;
     size_t name_length = strlen(name) + 1;
@@ -70,7 +74,8 @@ static long try_run(struct exec_state *state, const struct posix_start *start, c
     if (length + slash + name_length > sizeof(state->path))
         return -LINUX_ENAMETOOLONG;
     memcpy(state->strings, start->strings, start->length);
-    state->arguments = (struct exec_strings){state->strings, start->length, start->argc, start->envc};
+    state->arguments =
+        (struct exec_strings){state->strings, start->length, start->argc, start->envc};
     memcpy(state->path, directory, length);
     state->path[length] = '/';
     memcpy(state->path + length + slash, name, name_length);

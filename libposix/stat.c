@@ -1,10 +1,12 @@
 /*
- * Reading what is known of a file: stat(2), statx(2), access(2), readlink(2), statfs(2). SPDX-License-Identifier: MIT
+ * Reading what is known of a file: stat(2), statx(2), access(2), readlink(2), statfs(2).
+ * SPDX-License-Identifier: MIT
  */
 #include "files.h"
 
 /* fs.stat's answer begins with the fields of io.stat. */
-_Static_assert(offsetof(struct fs_stat_reply, ctime) == offsetof(struct io_stat_reply, ctime), "same fields");
+_Static_assert(offsetof(struct fs_stat_reply, ctime) == offsetof(struct io_stat_reply, ctime),
+               "same fields");
 
 static long stat_descriptor(int fd, struct fs_stat_reply *reply);
 
@@ -33,9 +35,9 @@ static long stat_get(int dirfd, uint64_t user, uint64_t flags, struct fs_stat_re
     do {
         struct path_request request;
         path_request_begin(&path, &request);
-        error = POSIX_CALL(&request.retry,
-                           fs_stat(path.target, path.length, flags & LX_AT_SYMLINK_NOFOLLOW ? FS_NOFOLLOW : 0, reply,
-                                   &request.transfer));
+        error = POSIX_CALL(&request.retry, fs_stat(path.target, path.length,
+                                                   flags & LX_AT_SYMLINK_NOFOLLOW ? FS_NOFOLLOW : 0,
+                                                   reply, &request.transfer));
         if (error == ERR(XDEV) && path_own_alias(&path)) {
             error = path_own_follow(&path, true, &own);
             if (!error && own < 0)
@@ -64,10 +66,19 @@ static struct linux_timespec time_split(int64_t ns)
 static long stat_write(uint64_t user, const struct fs_stat_reply *reply)
 {
     struct linux_stat stat = {
-        .dev = reply->dev, .ino = reply->ino, .nlink = reply->nlink, .mode = (uint32_t)reply->mode,
-        .uid = (uint32_t)reply->uid, .gid = (uint32_t)reply->gid, .rdev = reply->rdev, .size = reply->size,
-        .blksize = (int64_t)reply->blksize, .blocks = (int64_t)reply->blocks, .atime = time_split(reply->atime),
-        .mtime = time_split(reply->mtime), .ctime = time_split(reply->ctime),
+        .dev = reply->dev,
+        .ino = reply->ino,
+        .nlink = reply->nlink,
+        .mode = (uint32_t)reply->mode,
+        .uid = (uint32_t)reply->uid,
+        .gid = (uint32_t)reply->gid,
+        .rdev = reply->rdev,
+        .size = reply->size,
+        .blksize = (int64_t)reply->blksize,
+        .blocks = (int64_t)reply->blocks,
+        .atime = time_split(reply->atime),
+        .mtime = time_split(reply->mtime),
+        .ctime = time_split(reply->ctime),
     };
     return user_write((void *)user, &stat, sizeof(stat));
 }
@@ -146,21 +157,33 @@ long sys_statx(const uint64_t a[6])
     uint32_t mask = (uint32_t)a[3];
     if (mask & LX_STATX_RESERVED)
         return ERR(INVAL);
-    if (flags & ~(uint64_t)(LX_AT_SYMLINK_NOFOLLOW | LX_AT_NO_AUTOMOUNT | LX_AT_EMPTY_PATH | LX_AT_STATX_SYNC_TYPE))
+    if (flags & ~(uint64_t)(LX_AT_SYMLINK_NOFOLLOW | LX_AT_NO_AUTOMOUNT | LX_AT_EMPTY_PATH |
+                            LX_AT_STATX_SYNC_TYPE))
         return ERR(INVAL);
     if ((flags & LX_AT_STATX_SYNC_TYPE) == LX_AT_STATX_SYNC_TYPE)
         return ERR(INVAL);
     struct fs_stat_reply reply;
-    long error = a[1] == 0 && (flags & LX_AT_EMPTY_PATH) && (int)a[0] >= 0 ? stat_descriptor((int)a[0], &reply)
-                                                                           : stat_get((int)a[0], a[1], flags, &reply);
+    long error = a[1] == 0 && (flags & LX_AT_EMPTY_PATH) && (int)a[0] >= 0
+                     ? stat_descriptor((int)a[0], &reply)
+                     : stat_get((int)a[0], a[1], flags, &reply);
     if (error)
         return error;
     struct linux_statx out = {
-        .mask = LX_STATX_BASIC_STATS, .blksize = (uint32_t)reply.blksize, .nlink = (uint32_t)reply.nlink,
-        .uid = (uint32_t)reply.uid, .gid = (uint32_t)reply.gid, .mode = (uint16_t)reply.mode, .ino = reply.ino,
-        .size = (uint64_t)reply.size, .blocks = reply.blocks, .atime = statx_time(reply.atime),
-        .mtime = statx_time(reply.mtime), .ctime = statx_time(reply.ctime), .dev_major = device_major(reply.dev),
-        .dev_minor = device_minor(reply.dev), .rdev_major = device_major(reply.rdev),
+        .mask = LX_STATX_BASIC_STATS,
+        .blksize = (uint32_t)reply.blksize,
+        .nlink = (uint32_t)reply.nlink,
+        .uid = (uint32_t)reply.uid,
+        .gid = (uint32_t)reply.gid,
+        .mode = (uint16_t)reply.mode,
+        .ino = reply.ino,
+        .size = (uint64_t)reply.size,
+        .blocks = reply.blocks,
+        .atime = statx_time(reply.atime),
+        .mtime = statx_time(reply.mtime),
+        .ctime = statx_time(reply.ctime),
+        .dev_major = device_major(reply.dev),
+        .dev_minor = device_minor(reply.dev),
+        .rdev_major = device_major(reply.rdev),
         .rdev_minor = device_minor(reply.rdev),
     };
     return user_write((void *)a[4], &out, sizeof(out));
@@ -176,7 +199,8 @@ static long access_path(int dirfd, uint64_t user, uint32_t mode, uint32_t flags)
     long error = path_begin(&path, dirfd, user, flags & LX_AT_EMPTY_PATH);
     if (error)
         return error;
-    uint64_t fs_flags = (flags & LX_AT_EACCESS ? FS_EFFECTIVE : 0) | (flags & LX_AT_SYMLINK_NOFOLLOW ? FS_NOFOLLOW : 0) |
+    uint64_t fs_flags = (flags & LX_AT_EACCESS ? FS_EFFECTIVE : 0) |
+                        (flags & LX_AT_SYMLINK_NOFOLLOW ? FS_NOFOLLOW : 0) |
                         (path.length == 0 ? FS_EMPTY_PATH : 0);
     if (path.length == 0 && path.server != ISSUER_FILED && path.server != ISSUER_PROCD) {
         path_end(&path); /* a socket or a terminal: its owner may do what it was opened for */
@@ -192,7 +216,8 @@ static long access_path(int dirfd, uint64_t user, uint32_t mode, uint32_t flags)
         struct path_request request;
         path_request_begin(&path, &request);
         struct fs_access_reply reply;
-        error = POSIX_CALL(&request.retry, fs_access(path.target, path.length, fs_flags, mode, &reply, &request.transfer));
+        error = POSIX_CALL(&request.retry, fs_access(path.target, path.length, fs_flags, mode,
+                                                     &reply, &request.transfer));
         if (error == ERR(XDEV) && path_own_alias(&path)) {
             error = path_own_follow(&path, true, &own);
             if (error || own >= 0)
@@ -239,8 +264,10 @@ static long readlink_path(int dirfd, uint64_t user, uint64_t buffer, int size)
             own = size;
         return own < 0 ? own : user_write((void *)buffer, target, (size_t)own) ? ERR(FAULT) : own;
     }
-    uint64_t flags = FS_NOFOLLOW | (path.length == 0 ? FS_EMPTY_PATH : 0) | (uint64_t)sizeof(target) << 32;
-    if (path.length == 0 && !(path.held && path.server == ISSUER_FILED && path.dir.slot != POSIX_SLOT_CWD)) {
+    uint64_t flags =
+        FS_NOFOLLOW | (path.length == 0 ? FS_EMPTY_PATH : 0) | (uint64_t)sizeof(target) << 32;
+    if (path.length == 0 &&
+        !(path.held && path.server == ISSUER_FILED && path.dir.slot != POSIX_SLOT_CWD)) {
         path_end(&path);
         return ERR(NOENT);
     }
@@ -250,7 +277,8 @@ static long readlink_path(int dirfd, uint64_t user, uint64_t buffer, int size)
         path_request_begin(&path, &request);
         request.out = (struct ar_segment){(uint64_t)target, sizeof(target)};
         request.transfer.out_count = 1;
-        error = POSIX_CALL(&request.retry, fs_read_link(path.target, path.length, flags, &reply, &request.transfer));
+        error = POSIX_CALL(&request.retry, fs_read_link(path.target, path.length, flags, &reply,
+                                                        &request.transfer));
         if (error || request.retry.status != ST_REDIRECT)
             break;
         error = path_redirect(&path, &request, reply.rest);
@@ -279,10 +307,16 @@ long sys_readlinkat(const uint64_t a[6])
 static long statfs_write(uint64_t user, const struct fs_stat_fs_reply *reply)
 {
     struct linux_statfs out = {
-        .type = (int64_t)reply->type, .block_size = (int64_t)reply->block_size, .blocks = reply->blocks,
-        .blocks_free = reply->blocks_free, .blocks_available = reply->blocks_free, .files = reply->files,
-        .files_free = reply->files_free, .name_max = (int64_t)reply->name_max,
-        .fragment_size = (int64_t)reply->block_size, .flags = 0x20 /* ST_VALID */,
+        .type = (int64_t)reply->type,
+        .block_size = (int64_t)reply->block_size,
+        .blocks = reply->blocks,
+        .blocks_free = reply->blocks_free,
+        .blocks_available = reply->blocks_free,
+        .files = reply->files,
+        .files_free = reply->files_free,
+        .name_max = (int64_t)reply->name_max,
+        .fragment_size = (int64_t)reply->block_size,
+        .flags = 0x20 /* ST_VALID */,
     };
     return user_write((void *)user, &out, sizeof(out));
 }
@@ -297,7 +331,8 @@ long sys_statfs(const uint64_t a[6])
     do {
         struct path_request request;
         path_request_begin(&path, &request);
-        error = POSIX_CALL(&request.retry, fs_stat_fs(path.target, path.length, 0, &reply, &request.transfer));
+        error = POSIX_CALL(&request.retry,
+                           fs_stat_fs(path.target, path.length, 0, &reply, &request.transfer));
         if (error || request.retry.status != ST_REDIRECT)
             break;
         error = path_redirect(&path, &request, reply.rest);

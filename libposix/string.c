@@ -1,5 +1,6 @@
 /*
- * libposix's own memory and string functions: no vector registers, no libc. SPDX-License-Identifier: MIT
+ * libposix's own memory and string functions: no vector registers, no libc.
+ * SPDX-License-Identifier: MIT
  */
 #include "internal.h"
 

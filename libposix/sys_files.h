@@ -1,7 +1,7 @@
 /*
- * The system calls of the file, socket and readiness families, for linux_table.c. Each takes the six argument registers
- * and returns the value, -errno, or a -POSIX_RESTART code. The man page of the name, section 2, says the rest; Linux 6.12
- * is the judge. SPDX-License-Identifier: MIT
+ * The system calls of the file, socket and readiness families, for linux_table.c. Each takes the
+ * six argument registers and returns the value, -errno, or a -POSIX_RESTART code. The man page
+ * of the name, section 2, says the rest; Linux 6.12 is the judge. SPDX-License-Identifier: MIT
  */
 #ifndef SYS_FILES_H
 #define SYS_FILES_H

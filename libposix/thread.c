@@ -1,4 +1,5 @@
-/* Threads: made, named, ended. clone(2) CLONE_THREAD, exit(2), set_tid_address(2)… SPDX-License-Identifier: MIT */
+/* Threads: made, named, ended. clone(2) CLONE_THREAD, exit(2), set_tid_address(2)…
+ * SPDX-License-Identifier: MIT */
 #include "private.h"
 #include "thread.h"
 
@@ -15,8 +16,12 @@ void posix_thread_start(uint64_t tid, uint64_t area, struct thread_start *start)
 void thread_init(struct posix_thread *thread, uint32_t tid, uint32_t area)
 {
     *thread = (struct posix_thread){
-        .self = thread, .stack_top = POSIX_AREA(area) + POSIX_AREA_STACK_TOP, .tid = tid, .area = area,
-        .ipc = (struct ar_ipc_buffer *)(POSIX_AREA(area) + POSIX_AREA_IPC), .system_call = UINT64_MAX,
+        .self = thread,
+        .stack_top = POSIX_AREA(area) + POSIX_AREA_STACK_TOP,
+        .tid = tid,
+        .area = area,
+        .ipc = (struct ar_ipc_buffer *)(POSIX_AREA(area) + POSIX_AREA_IPC),
+        .system_call = UINT64_MAX,
         .altstack.flags = LINUX_SS_DISABLE,
     };
     for (unsigned i = 0; i < AR_MSG_CAPS; i++)
@@ -76,7 +81,7 @@ void posix_thread_start(uint64_t tid, uint64_t area, struct thread_start *start)
     private_free(start);
 }
 
-/* ---- the end ---------------------------------------------------------------------------------------------- */
+/* ---- the end --------------------------------------------------------------------------------- */
 
 #define FUTEX_TID_MASK 0x3fffffffu
 #define FUTEX_OWNER_DIED 0x40000000u
@@ -145,7 +150,7 @@ _Noreturn void process_exit(unsigned status, unsigned signal, bool core)
     }
 }
 
-/* ---- small ones ---------------------------------------------------------------------------------------------- */
+/* ---- small ones ------------------------------------------------------------------------------ */
 
 long sys_gettid(const uint64_t a[6])
 {
@@ -205,7 +210,8 @@ long sys_sched_setaffinity(const uint64_t a[6])
 long sys_getcpu(const uint64_t a[6])
 {
     uint32_t zero = 0;
-    if ((a[0] && user_write((void *)a[0], &zero, 4)) || (a[1] && user_write((void *)a[1], &zero, 4)))
+    if ((a[0] && user_write((void *)a[0], &zero, 4)) ||
+        (a[1] && user_write((void *)a[1], &zero, 4)))
         return -LINUX_EFAULT;
     return 0;
 }
@@ -221,7 +227,9 @@ long sys_sched_getscheduler(const uint64_t a[6])
 /* Every program runs at one priority. */
 long sys_sched_setscheduler(const uint64_t a[6])
 {
-    return (int)a[0] < 0 || (int)a[1] < 0 ? -LINUX_EINVAL : (int)a[1] == SCHED_OTHER ? 0 : -LINUX_EPERM;
+    return (int)a[0] < 0 || (int)a[1] < 0 ? -LINUX_EINVAL
+           : (int)a[1] == SCHED_OTHER     ? 0
+                                          : -LINUX_EPERM;
 }
 
 long sys_sched_getparam(const uint64_t a[6])
@@ -233,11 +241,15 @@ long sys_sched_getparam(const uint64_t a[6])
 long sys_sched_get_priority_max(const uint64_t a[6])
 {
     int policy = (int)a[0];
-    return policy == 1 || policy == SCHED_RR ? 99 : policy == 0 || policy == 3 || policy == 5 ? 0 : -LINUX_EINVAL;
+    return policy == 1 || policy == SCHED_RR           ? 99
+           : policy == 0 || policy == 3 || policy == 5 ? 0
+                                                       : -LINUX_EINVAL;
 }
 
 long sys_sched_get_priority_min(const uint64_t a[6])
 {
     int policy = (int)a[0];
-    return policy == 1 || policy == SCHED_RR ? 1 : policy == 0 || policy == 3 || policy == 5 ? 0 : -LINUX_EINVAL;
+    return policy == 1 || policy == SCHED_RR           ? 1
+           : policy == 0 || policy == 3 || policy == 5 ? 0
+                                                       : -LINUX_EINVAL;
 }

@@ -4,7 +4,8 @@
 
 #include <stdint.h>
 
-/* What clone(2) and clone3(2) come down to. Addresses are the program's; `stack` is the initial rsp, 0: the caller's. */
+/* What clone(2) and clone3(2) come down to. Addresses are the program's; `stack` is the initial
+ * rsp, 0: the caller's. */
 struct clone_request {
     uint64_t flags, exit_signal, stack, parent_tid, child_tid, tls, fs_base;
 };

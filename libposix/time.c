@@ -3,7 +3,8 @@
 
 uint64_t clock_realtime_ns(void)
 {
-    return process.boot_seconds * NS_PER_SECOND + (uint64_t)process.realtime_adjust_ns + ar_clock_ns();
+    return process.boot_seconds * NS_PER_SECOND + (uint64_t)process.realtime_adjust_ns +
+           ar_clock_ns();
 }
 
 uint64_t deadline_after(uint64_t ns)
@@ -81,7 +82,8 @@ long sys_clock_getres(const uint64_t a[6])
     long error = clock_read((int)a[0], &ns);
     if (error || !a[1])
         return error;
-    bool coarse = (int)a[0] == LINUX_CLOCK_REALTIME_COARSE || (int)a[0] == LINUX_CLOCK_MONOTONIC_COARSE;
+    bool coarse =
+        (int)a[0] == LINUX_CLOCK_REALTIME_COARSE || (int)a[0] == LINUX_CLOCK_MONOTONIC_COARSE;
     return timespec_write(a[1], coarse ? 4000000 : 1);
 }
 

@@ -2,7 +2,8 @@
 #include "virtual.h"
 
 #define TFD_TIMER_ABSTIME 1u
-#define TFD_TIMER_CANCEL_ON_SET 2u /* the real-time clock is never set here: accepted, without effect */
+/* the real-time clock is never set here: accepted, without effect */
+#define TFD_TIMER_CANCEL_ON_SET 2u
 
 struct linux_itimerspec {
     struct linux_timespec interval, value;
@@ -28,8 +29,9 @@ long sys_timerfd_create(const uint64_t a[6])
 {
     int clock = (int)a[0];
     uint32_t flags = (uint32_t)a[1];
-    bool known = clock == LINUX_CLOCK_REALTIME || clock == LINUX_CLOCK_MONOTONIC || clock == LINUX_CLOCK_BOOTTIME ||
-                 clock == LINUX_CLOCK_REALTIME_ALARM || clock == LINUX_CLOCK_BOOTTIME_ALARM;
+    bool known = clock == LINUX_CLOCK_REALTIME || clock == LINUX_CLOCK_MONOTONIC ||
+                 clock == LINUX_CLOCK_BOOTTIME || clock == LINUX_CLOCK_REALTIME_ALARM ||
+                 clock == LINUX_CLOCK_BOOTTIME_ALARM;
     if (!known || (flags & ~(uint32_t)(LX_O_CLOEXEC | LX_O_NONBLOCK)))
         return ERR(INVAL);
     struct virtual initial = {.clock = clock};
@@ -41,7 +43,8 @@ static struct linux_timespec time_of(uint64_t ns)
     return (struct linux_timespec){(int64_t)(ns / NS_PER_SECOND), (int64_t)(ns % NS_PER_SECOND)};
 }
 
-/* Time left and interval, as gettime gives them: an expired periodic timer shows its next period. */
+/* Time left and interval, as gettime gives them: an expired periodic timer shows its next
+ * period. */
 static struct linux_itimerspec timer_read(const struct virtual *timer)
 {
     uint64_t now = deadline_after(0), left = 0;
@@ -77,7 +80,8 @@ long sys_timerfd_settime(const uint64_t a[6])
         return ERR(INVAL);
     long error = timespec_read(&interval, (const void *)a[2]);
     if (!error)
-        error = timespec_read(&value, (const void *)(a[2] + offsetof(struct linux_itimerspec, value)));
+        error =
+            timespec_read(&value, (const void *)(a[2] + offsetof(struct linux_itimerspec, value)));
     if (error)
         return error;
     lock_take(&virtual_lock);

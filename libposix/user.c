@@ -29,7 +29,8 @@ long user_read_string(char *to, const void *user, size_t max)
     size_t length;
     if (start >= USER_END || (start >= POSIX_BASE && start < POSIX_END))
         return -LINUX_EFAULT;
-    /* A string that runs into forbidden ground without an end is EFAULT, however much room there is. */
+    /* A string that runs into forbidden ground without an end is EFAULT, however much room there
+     * is. */
     uint64_t limit = start < POSIX_BASE ? POSIX_BASE - start : USER_END - start;
     if (room > limit)
         room = limit;
@@ -57,7 +58,8 @@ long user_touch(const struct ar_segment *segments, unsigned count, bool write)
         uint64_t end = segments[i].address + segments[i].length;
         for (uint64_t at = segments[i].address; at < end; at = (at & ~(PAGE - 1)) + PAGE) {
             if (write ? touch_write((void *)at) : touch_read((const void *)at)) {
-                result = -LINUX_EFAULT; /* the rest of this segment is of no use, the other ones may be */
+                /* the rest of this segment is of no use, the other ones may be */
+                result = -LINUX_EFAULT;
                 break;
             }
         }

@@ -27,7 +27,8 @@ long virtual_make(unsigned kind, uint32_t flags, const struct virtual *initial)
         return ERR(NOMEM);
     struct ipc_transfer transfer = {.recv_slots = receive_slots(), .recv_slot_count = 1};
     struct posix_retry retry = {.server = ISSUER_SOCKD};
-    long fd = POSIX_CALL(&retry, sock_event(POSIX_SLOT_SOCKD, 0, 0, flags & LX_O_NONBLOCK, &transfer));
+    long fd =
+        POSIX_CALL(&retry, sock_event(POSIX_SLOT_SOCKD, 0, 0, flags & LX_O_NONBLOCK, &transfer));
     if (!fd)
         fd = fd_install(receive_slots()[0], 0, flags & LX_O_CLOEXEC, kind, ISSUER_SOCKD);
     if (fd < 0 || fd_identify((int)fd, &object->self)) {
@@ -49,7 +50,9 @@ void virtual_wake(struct virtual *object)
 {
     for (unsigned word = 0; word < sizeof(object->waiting) / sizeof(object->waiting[0]); word++) {
         for (uint64_t bits = object->waiting[word]; bits; bits &= bits - 1)
-            ar_signal(POSIX_THREAD_SLOT(word * 64 + (unsigned)__builtin_ctzll(bits), POSIX_TS_NOTIFICATION), 1);
+            ar_signal(POSIX_THREAD_SLOT(word * 64 + (unsigned)__builtin_ctzll(bits),
+                                        POSIX_TS_NOTIFICATION),
+                      1);
         object->waiting[word] = 0;
     }
 }
@@ -81,7 +84,7 @@ void virtual_fork_unlock(void)
     lock_release(&virtual_lock);
 }
 
-/* ---- readiness --------------------------------------------------------------------------------------------- */
+/* ---- readiness ------------------------------------------------------------------------------- */
 
 /* files_private[0] of the thread: the earliest timer that its scan found armed. */
 static uint64_t *timer_next(void)
@@ -111,8 +114,9 @@ static void object_wait(struct virtual *object)
 
 static bool object_ready(const struct virtual *object)
 {
-    return object->kind == FILES_KIND_TIMER ? object->expiry_ns && deadline_after(0) >= object->expiry_ns
-                                            : signal_descriptor_ready(object->signals);
+    return object->kind == FILES_KIND_TIMER
+               ? object->expiry_ns && deadline_after(0) >= object->expiry_ns
+               : signal_descriptor_ready(object->signals);
 }
 
 uint32_t virtual_poll(int fd, unsigned kind, bool arm)
@@ -126,7 +130,7 @@ uint32_t virtual_poll(int fd, unsigned kind, bool arm)
     return ready ? LX_POLLIN | LX_POLLRDNORM : 0;
 }
 
-/* ---- read -------------------------------------------------------------------------------------------------- */
+/* ---- read ------------------------------------------------------------------------------------ */
 
 #define SIGNAL_INFO 128 /* struct signalfd_siginfo */
 
@@ -153,10 +157,12 @@ static bool nonblocking(const struct fd_info *info)
 {
     struct posix_retry retry = {.server = info->server};
     struct io_get_flags_reply reply = {0};
-    return POSIX_CALL(&retry, io_get_flags(info->slot, &reply)) == 0 && (reply.flags & LX_O_NONBLOCK);
+    return POSIX_CALL(&retry, io_get_flags(info->slot, &reply)) == 0 &&
+           (reply.flags & LX_O_NONBLOCK);
 }
 
-long virtual_read(int fd, const struct fd_info *info, const struct iov_list *list, int64_t offset, bool nowait)
+long virtual_read(int fd, const struct fd_info *info, const struct iov_list *list, int64_t offset,
+                  bool nowait)
 {
     uint8_t buffer[SIGNAL_INFO];
     uint64_t unit = info->kind == FILES_KIND_TIMER ? sizeof(uint64_t) : SIGNAL_INFO;

@@ -1,8 +1,9 @@
 /* Waiting on the thread's notification, and the process's locks. SPDX-License-Identifier: MIT */
 #include "private.h"
 
-/* Lost wake-ups: a wake-up is a bit in the notification and stays there until we look, and procd sets upcall_pending
- * before it signals. So looking at signals first and waiting after that misses nothing. */
+/* Lost wake-ups: a wake-up is a bit in the notification and stays there until we look, and procd
+ * sets upcall_pending before it signals. So looking at signals first and waiting after that
+ * misses nothing. */
 enum wait_result posix_wait(uint64_t deadline_ns)
 {
     uint64_t bits;

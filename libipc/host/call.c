@@ -57,7 +57,8 @@ void host_call_badge(struct host_call *host, uint64_t badge)
     cap_add(host, (struct ipc_cap){AR_RECEIVED_BADGE, AR_GATE, badge, ISSUER_NONE});
 }
 
-void host_call_memory(struct host_call *host, const void *in, size_t in_size, void *out, size_t out_size)
+void host_call_memory(struct host_call *host, const void *in, size_t in_size, void *out,
+                      size_t out_size)
 {
     host->in = in;
     host->out = out;

@@ -1,4 +1,5 @@
-/* The allocator on the host: malloc, counted, with a failure on demand. SPDX-License-Identifier: MIT */
+/* The allocator on the host: malloc, counted, with a failure on demand.
+ * SPDX-License-Identifier: MIT */
 #include <ipc/memory.h>
 #include <stdbool.h>
 #include <stdlib.h>

@@ -2,8 +2,9 @@
  * Capability slots, gates, notifications and client calls in one process: see ipc/host.h.
  * SPDX-License-Identifier: MIT
  *
- * Client and servers share one numbering of slots; a capability that arrives at a server gets a new slot, as in the guest.
- * A gate object lives from its first mention to host_reset. `copies` counts the slots that hold it.
+ * Client and servers share one numbering of slots; a capability that arrives at a server gets a
+ * new slot, as in the guest. A gate object lives from its first mention to host_reset. `copies`
+ * counts the slots that hold it.
  */
 #include <assert.h>
 #include <ipc/host.h>
@@ -181,11 +182,11 @@ unsigned host_slots_used(void)
     return used;
 }
 
-/* ---- calls ---------------------------------------------------------------------------------------------------------------- */
+/* ---- calls ----------------------------------------------------------------------------------- */
 
 /* Copy between `buffer` and the declared segments; `write`: towards the segments. */
-static enum status segments_copy(const struct ar_segment *segments, unsigned count, uint64_t offset, char *buffer,
-                                 size_t length, bool write)
+static enum status segments_copy(const struct ar_segment *segments, unsigned count, uint64_t offset,
+                                 char *buffer, size_t length, bool write)
 {
     for (unsigned i = 0; i < count && length; i++) {
         if (offset >= segments[i].length) {
@@ -216,8 +217,10 @@ static enum status request_put(void *context, uint64_t offset, const void *sourc
 
 static const struct ipc_data_ops request_data = {request_get, request_put};
 
-/* The request's capabilities: the server's own gates turn into badges, everything else gets a slot there. */
-static enum status request_caps(const struct ipc_request *request, const struct host_core *core, struct ipc_call *call)
+/* The request's capabilities: the server's own gates turn into badges, everything else gets a
+ * slot there. */
+static enum status request_caps(const struct ipc_request *request, const struct host_core *core,
+                                struct ipc_call *call)
 {
     for (unsigned i = 0; i < request->cap_count; i++)
         if (!slot_object(request->caps[i] & ~AR_CAP_MOVE))
@@ -241,17 +244,20 @@ static enum status request_caps(const struct ipc_request *request, const struct 
 }
 
 /* The reply's capabilities into the caller's receive slots: all, or ST_SLOTS and none. */
-static enum status reply_caps(struct ipc_request *request, const struct host_core *core, const struct ipc_call *call)
+static enum status reply_caps(struct ipc_request *request, const struct host_core *core,
+                              const struct ipc_call *call)
 {
     bool fits = call->reply_cap_count <= request->recv_slot_count;
     for (unsigned i = 0; i < call->reply_cap_count; i++) {
         const struct ipc_reply_cap *cap = &call->reply_caps[i];
-        struct object *object = cap->own_gate ? gate_object(core, cap->value) : slot_object(cap->value);
+        struct object *object =
+            cap->own_gate ? gate_object(core, cap->value) : slot_object(cap->value);
         assert(object); /* the core replied with a slot that it does not have */
         if (fits) {
             slot_fill(request->recv_slots[i], object);
-            request->reply_caps[i] = (struct ar_received){AR_RECEIVED_CAP, object->type, request->recv_slots[i],
-                                                          object->core ? object->core->issuer : ISSUER_NONE};
+            request->reply_caps[i] =
+                (struct ar_received){AR_RECEIVED_CAP, object->type, request->recv_slots[i],
+                                     object->core ? object->core->issuer : ISSUER_NONE};
         } else if (object->copies == 0) {
             object->closing = true;
         }
@@ -271,7 +277,8 @@ enum status ipc_client_call(struct ipc_request *request)
         return ST_BADF;
     const struct host_core *core = target->core;
     struct ipc_call call = {.label = request->label, .badge = target->badge, .principal = principal,
-                            .word_count = request->word_count, .status = ST_NOSYS, .effects = &effects,
+                            .word_count = request->word_count, .status = ST_NOSYS,
+                            .effects = &effects,
                             .data = &request_data, .data_context = request};
     memcpy(call.words, request->words, request->word_count * sizeof(uint64_t));
     enum status status = request_caps(request, core, &call);

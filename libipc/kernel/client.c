@@ -2,8 +2,9 @@
  * The client side of a request, carried by the kernel (AR_SYS_CALL).
  * SPDX-License-Identifier: MIT
  *
- * Everything is copied between `request` and the thread's IPC buffer here and nowhere else, so the buffer is free again
- * on return: a signal handler or a nested call between two requests cannot disturb either.
+ * Everything is copied between `request` and the thread's IPC buffer here and nowhere else, so
+ * the buffer is free again on return: a signal handler or a nested call between two requests
+ * cannot disturb either.
  */
 #include <ipc/buffer.h>
 #include <ipc/client.h>
@@ -36,7 +37,8 @@ static enum status status_of_error(enum ar_error error)
     }
 }
 
-static void request_load(const struct ipc_request *request, struct ar_ipc_buffer *buffer, struct ar_message *m)
+static void request_load(const struct ipc_request *request, struct ar_ipc_buffer *buffer,
+                         struct ar_message *m)
 {
     for (unsigned i = 0; i < REGISTER_WORDS; i++)
         m->words[i] = i < request->word_count ? request->words[i] : 0;
@@ -53,7 +55,8 @@ static void request_load(const struct ipc_request *request, struct ar_ipc_buffer
     buffer->recv_slot_count = request->recv_slot_count;
 }
 
-static void reply_store(struct ipc_request *request, const struct ar_ipc_buffer *buffer, const struct ar_message *m)
+static void reply_store(struct ipc_request *request, const struct ar_ipc_buffer *buffer,
+                        const struct ar_message *m)
 {
     request->reply_word_count = AR_INFO_WORDS(m->info);
     request->reply_cap_count = AR_INFO_CAPS(m->info);
@@ -76,7 +79,8 @@ enum status ipc_client_call(struct ipc_request *request)
         request->recv_slot_count > AR_MSG_CAPS)
         return ST_MESSAGE;
     m.badge = request->target;
-    m.info = AR_INFO(request->label, request->word_count, request->cap_count, request->in_count, request->out_count);
+    m.info = AR_INFO(request->label, request->word_count, request->cap_count, request->in_count,
+                     request->out_count);
     request_load(request, buffer, &m);
     enum ar_error error = ar_syscall(AR_SYS_CALL, &m, 0, 0);
     if (error)

@@ -4,8 +4,8 @@
 #include <ipc/buffer.h>
 #include <ipc/kernel.h>
 
-/* init starts us with rdi = SERVER_INFO_ADDRESS and rsp at the top of the stack. The call leaves the stack pointer as the
- * ABI wants it at a function's entry: 8 below a multiple of 16. */
+/* init starts us with rdi = SERVER_INFO_ADDRESS and rsp at the top of the stack. The call leaves
+ * the stack pointer as the ABI wants it at a function's entry: 8 below a multiple of 16. */
 __asm__(".globl _start\n"
         ".type _start, @function\n"
         "_start:\n"

@@ -98,12 +98,14 @@ size_t format_line(char *buffer, size_t size, const char *format, va_list origin
         case 'd':
         case 'i': {
             int64_t value = directive.longs ? va_arg(arguments, long) : va_arg(arguments, int);
-            put_number(&output, value < 0 ? -(uint64_t)value : (uint64_t)value, 10, value < 0, &directive);
+            put_number(&output, value < 0 ? -(uint64_t)value : (uint64_t)value, 10, value < 0,
+                       &directive);
             break;
         }
         case 'u':
         case 'x': {
-            uint64_t value = directive.longs ? va_arg(arguments, unsigned long) : va_arg(arguments, unsigned);
+            uint64_t value =
+                directive.longs ? va_arg(arguments, unsigned long) : va_arg(arguments, unsigned);
             put_number(&output, value, *at == 'u' ? 10 : 16, false, &directive);
             break;
         }

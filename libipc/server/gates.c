@@ -1,9 +1,10 @@
 /*
  * Our gates by badge. SPDX-License-Identifier: MIT
  *
- * A gate is *out* from the moment that server_gate gives it to somebody who will copy it, until its closed message; only
- * then is its object free to be bound to another badge. Gate objects go back to a pool, not to the Untyped: that would
- * take memory back only when its last object is gone.
+ * A gate is *out* from the moment that server_gate gives it to somebody who will copy it, until
+ * its closed message; only then is its object free to be bound to another badge. Gate objects go
+ * back to a pool, not to the Untyped: that would take memory back only when its last object is
+ * gone.
  */
 #include "runtime.h"
 
@@ -66,7 +67,8 @@ ar_cap server_gate(uint64_t badge)
         return 0;
     enum ar_error error = ar_invoke4(gate->slot, AR_GATE_BIND, SERVER_SLOT_ENDPOINT, badge, 0, 0);
     if (error) /* our own books are wrong: the object is free, as far as they say */
-        server_panic("gate in slot %u cannot be bound to badge %lu: error %d", gate->slot, badge, error);
+        server_panic("gate in slot %u cannot be bound to badge %lu: error %d", gate->slot, badge,
+                     error);
     gate->badge = badge;
     HASH_ADD(hh, out, badge, sizeof(gate->badge), gate);
     if (!gate->hh.tbl) { /* no memory for the table */
@@ -95,5 +97,6 @@ bool runtime_gate_unclaimed(uint64_t badge)
 {
     struct gate *gate = gate_find(badge);
     struct ar_message m;
-    return gate && ar_invoke(gate->slot, AR_GATE_INFO, 0, 0, 0, 0, 0, &m) == AR_OK && m.words[1] == 0;
+    return gate && ar_invoke(gate->slot, AR_GATE_INFO, 0, 0, 0, 0, 0, &m) == AR_OK &&
+           m.words[1] == 0;
 }

@@ -40,7 +40,8 @@ static struct heap_block *block_of(const void *memory)
     return (struct heap_block *)((char *)memory - HEADER);
 }
 
-/* The list for a block of this size: the power of two below it, then the next HEAP_SPLITS_LOG bits. */
+/* The list for a block of this size: the power of two below it, then the next HEAP_SPLITS_LOG
+ * bits. */
 static unsigned list_of(size_t size)
 {
     unsigned power = 63u - (unsigned)__builtin_clzll(size);
@@ -92,7 +93,8 @@ static size_t size_for(size_t bytes)
     return size < BLOCK_LEAST ? BLOCK_LEAST : size;
 }
 
-/* Cut a used block down to `size` when the rest makes a block; the rest merges with a free block after it. */
+/* Cut a used block down to `size` when the rest makes a block; the rest merges with a free block
+ * after it. */
 static void block_trim(struct heap *heap, struct heap_block *block, size_t size)
 {
     size_t rest_size = block_size(block) - size;
@@ -127,8 +129,9 @@ void heap_init(struct heap *heap, void *memory, size_t bytes)
 }
 
 /*
- * Every block on a list above `list_of(size)` is large enough. On the list itself only some are, so it is looked at last,
- * and only its head: a bounded search that in a nearly full heap may miss a fitting block, at worst one eighth larger.
+ * Every block on a list above `list_of(size)` is large enough. On the list itself only some are,
+ * so it is looked at last, and only its head: a bounded search that in a nearly full heap may
+ * miss a fitting block, at worst one eighth larger.
  */
 void *heap_alloc(struct heap *heap, size_t bytes)
 {

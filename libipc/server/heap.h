@@ -2,10 +2,11 @@
  * A heap over one stretch of memory. Pure; the servers' mem_* functions sit on it.
  * SPDX-License-Identifier: MIT
  *
- * Blocks lie end to end. Each begins with a header that holds its size and the size of the block before it, so a freed
- * block finds both neighbours and merges with those that are free: there are never two free blocks side by side. Free
- * blocks hang on lists by size, eight lists to each power of two, with a bitmap of the lists that hold any. So
- * allocating and freeing take a bounded number of steps whatever the heap looks like.
+ * Blocks lie end to end. Each begins with a header that holds its size and the size of the block
+ * before it, so a freed block finds both neighbours and merges with those that are free: there
+ * are never two free blocks side by side. Free blocks hang on lists by size, eight lists to each
+ * power of two, with a bitmap of the lists that hold any. So allocating and freeing take a
+ * bounded number of steps whatever the heap looks like.
  */
 #ifndef IPC_SERVER_HEAP_H
 #define IPC_SERVER_HEAP_H

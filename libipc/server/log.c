@@ -29,7 +29,8 @@ void server_log(const char *format, ...)
     va_end(arguments);
 }
 
-/* The line, then an invalid instruction: the fault message tells init which server it was and where. */
+/* The line, then an invalid instruction: the fault message tells init which server it was and
+ * where. */
 void server_panic(const char *format, ...)
 {
     va_list arguments;

@@ -1,9 +1,10 @@
 /*
  * The receive loop that every server runs. SPDX-License-Identifier: MIT
  *
- * A request is taken out of the IPC buffer whole before the core sees it, because everything below (logging, minting,
- * memory copies) may use the buffer. Reply first, then effects: a wake-up must not let its thread ask again before the
- * state it asks about is final. When there is nothing but words to answer, reply and receive are one system call.
+ * A request is taken out of the IPC buffer whole before the core sees it, because everything
+ * below (logging, minting, memory copies) may use the buffer. Reply first, then effects: a
+ * wake-up must not let its thread ask again before the state it asks about is final. When there
+ * is nothing but words to answer, reply and receive are one system call.
  */
 #include "runtime.h"
 
@@ -17,7 +18,8 @@ static struct ipc_call call;
 static ar_cap stock[AR_MSG_CAPS]; /* empty slots on offer to arriving capabilities */
 static unsigned stock_count;
 
-/* Fill the stock up and offer it. With our own slots out, senders of capabilities get AR_ERR_NO_SLOT. */
+/* Fill the stock up and offer it. With our own slots out, senders of capabilities get
+ * AR_ERR_NO_SLOT. */
 static void stock_offer(void)
 {
     struct ar_ipc_buffer *buffer = ipc_buffer();
@@ -47,20 +49,24 @@ static void stock_take(ar_cap slot)
 static enum status data_get(void *context, uint64_t offset, void *destination, size_t length)
 {
     (void)context;
-    struct ar_message m = {.badge = SERVER_SLOT_REPLY, .words = {offset, (uint64_t)destination, length}};
-    return ar_syscall(AR_SYS_DATA_READ, &m, 0, 0) == AR_OK && m.words[0] == length ? ST_OK : ST_FAULT;
+    struct ar_message m = {.badge = SERVER_SLOT_REPLY,
+                           .words = {offset, (uint64_t)destination, length}};
+    return ar_syscall(AR_SYS_DATA_READ, &m, 0, 0) == AR_OK && m.words[0] == length ? ST_OK
+                                                                                   : ST_FAULT;
 }
 
 static enum status data_put(void *context, uint64_t offset, const void *source, size_t length)
 {
     (void)context;
     struct ar_message m = {.badge = SERVER_SLOT_REPLY, .words = {offset, (uint64_t)source, length}};
-    return ar_syscall(AR_SYS_DATA_WRITE, &m, 0, 0) == AR_OK && m.words[0] == length ? ST_OK : ST_FAULT;
+    return ar_syscall(AR_SYS_DATA_WRITE, &m, 0, 0) == AR_OK && m.words[0] == length ? ST_OK
+                                                                                    : ST_FAULT;
 }
 
 static const struct ipc_data_ops data_ops = {data_get, data_put};
 
-/* Only the parts that a core reads are set: clearing the whole structure would cost more than many a request. */
+/* Only the parts that a core reads are set: clearing the whole structure would cost more than
+ * many a request. */
 static void call_load(const struct ar_message *m)
 {
     const struct ar_ipc_buffer *buffer = ipc_buffer();
@@ -96,14 +102,16 @@ static void effects_run(void)
     for (unsigned i = 0; i < effects.count; i++) {
         const struct ipc_effect *effect = &effects.list[i];
         if (effect->kind == IPC_EFFECT_WAKE)
-            ar_signal((ar_cap)effect->value, 1); /* a notification that is gone with its thread is no error */
+            /* a notification that is gone with its thread is no error */
+            ar_signal((ar_cap)effect->value, 1);
         else
             server_slot_delete((ar_cap)effect->value);
     }
     effects.count = 0;
 }
 
-/* The deadline for the next receive; what has expired by now is run first, so that a flood cannot hold it up. */
+/* The deadline for the next receive; what has expired by now is run first, so that a flood
+ * cannot hold it up. */
 static uint64_t next_deadline(const struct server *server)
 {
     if (!server->deadline)
@@ -153,8 +161,9 @@ static void fault_serve(const struct server *server, const struct ar_message *m)
     words[5] = buffer->words[5];
     if (server->fault)
         server->fault(server->state, m->principal, words, &effects);
-    /* A thread that is not to go on was destroyed or suspended by now: to the one this does nothing, and the other meets
-     * its fault again when it is resumed. Either way the reply object is free for the next caller. */
+    /* A thread that is not to go on was destroyed or suspended by now: to the one this does
+     * nothing, and the other meets its fault again when it is resumed. Either way the reply
+     * object is free for the next caller. */
     struct ar_message reply = {.badge = SERVER_SLOT_REPLY};
     ar_syscall(AR_SYS_REPLY, &reply, 0, 0);
 }

@@ -44,7 +44,8 @@ void *mem_resize(void *memory, size_t bytes)
     void *larger = heap_alloc(&heap, bytes);
     if (!larger)
         return NULL;
-    memcpy(larger, memory, heap_usable(memory)); /* it did not fit in place, so the new one is larger */
+    /* it did not fit in place, so the new one is larger */
+    memcpy(larger, memory, heap_usable(memory));
     heap_free(&heap, memory);
     return larger;
 }

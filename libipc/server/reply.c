@@ -1,11 +1,11 @@
 /*
  * Sending a reply. SPDX-License-Identifier: MIT
  *
- * A reply may fail to arrive: the caller offers too few receive slots, or it is dead. Each gate of ours in it was
- * promised to that caller, so one that nobody has a copy of afterwards is closed here: no closed message would ever come
- * for it. A caller that offers too few slots gets ST_SLOTS, and capabilities that
- * were to move to it are lost: an operation that takes something off a queue loses it. libposix always offers eight slots,
- * the most that a reply can need.
+ * A reply may fail to arrive: the caller offers too few receive slots, or it is dead. Each gate
+ * of ours in it was promised to that caller, so one that nobody has a copy of afterwards is
+ * closed here: no closed message would ever come for it. A caller that offers too few slots gets
+ * ST_SLOTS, and capabilities that were to move to it are lost: an operation that takes something
+ * off a queue loses it. libposix always offers eight slots, the most that a reply can need.
  */
 #include "runtime.h"
 
@@ -26,7 +26,8 @@ void runtime_reply_words(const struct ipc_call *call, struct ar_message *m)
 
 static enum ar_error reply_status(enum status status)
 {
-    struct ar_message m = {.badge = SERVER_SLOT_REPLY, .info = AR_INFO((uint32_t)status, 0, 0, 0, 0)};
+    struct ar_message m = {.badge = SERVER_SLOT_REPLY,
+                           .info = AR_INFO((uint32_t)status, 0, 0, 0, 0)};
     return ar_syscall(AR_SYS_REPLY, &m, 0, 0);
 }
 
@@ -44,22 +45,26 @@ static bool reply_caps_load(const struct ipc_call *call)
     return true;
 }
 
-/* After a reply. Slots that were to move are ours no more, whatever became of it; gates that did not arrive close. */
-static void reply_caps_settle(const struct server *server, const struct ipc_call *call, bool arrived)
+/* After a reply. Slots that were to move are ours no more, whatever became of it; gates that did
+ * not arrive close. */
+static void reply_caps_settle(const struct server *server, const struct ipc_call *call,
+                              bool arrived)
 {
     for (unsigned i = 0; i < call->reply_cap_count; i++) {
         const struct ipc_reply_cap *cap = &call->reply_caps[i];
         if (!cap->own_gate) {
             if (cap->move)
                 server_slot_delete((ar_cap)cap->value); /* empty when it moved, which is no error */
-        } else if (!arrived && runtime_gate_unclaimed(cap->value) && runtime_gate_closed(cap->value)) {
+        } else if (!arrived && runtime_gate_unclaimed(cap->value) &&
+                   runtime_gate_closed(cap->value)) {
             server->closed(server->state, cap->value, call->effects);
         }
     }
 }
 
-/* A gate could not be made, so the whole reply turns into ST_NOMEM. Gates promised before it, and the one that could not be
- * made, are closed for the core all the same: it has the objects already. */
+/* A gate could not be made, so the whole reply turns into ST_NOMEM. Gates promised before it,
+ * and the one that could not be made, are closed for the core all the same: it has the objects
+ * already. */
 static void reply_fail(const struct server *server, struct ipc_call *call)
 {
     reply_status(ST_NOMEM);

@@ -7,19 +7,23 @@
 void runtime_memory_init(const struct server_info *info);
 void runtime_slots_init(const struct server_info *info);
 
-/* The runtime's own bookkeeping: from the same heap, but not in mem_in_use(), because it keeps what it once needed. */
+/* The runtime's own bookkeeping: from the same heap, but not in mem_in_use(), because it keeps
+ * what it once needed. */
 void *runtime_alloc(size_t bytes); /* zeroed; NULL when the heap is full */
 void runtime_free(void *memory);
 
-/* Slots that the runtime itself holds in reserve (receive slots, pooled gates); not in server_slots_in_use(). */
+/* Slots that the runtime itself holds in reserve (receive slots, pooled gates); not in
+ * server_slots_in_use(). */
 void runtime_slots_reserve(int change);
 
-/* The gate's last copy is gone: its object may be bound anew. False when this gate was not out (nothing to do). */
+/* The gate's last copy is gone: its object may be bound anew. False when this gate was not out
+ * (nothing to do). */
 bool runtime_gate_closed(uint64_t badge);
 /* Is the gate out, and has nobody a copy of it? So it is after a reply that did not arrive. */
 bool runtime_gate_unclaimed(uint64_t badge);
 
-/* Answer the caller in SERVER_SLOT_REPLY as `call` says; gates that do not arrive are closed at once. */
+/* Answer the caller in SERVER_SLOT_REPLY as `call` says; gates that do not arrive are closed at
+ * once. */
 void runtime_reply(const struct server *server, struct ipc_call *call);
 /* The words of a reply into the message and the IPC buffer. */
 struct ar_message;

@@ -2,8 +2,9 @@
  * Sessions and waiters: see ipc/session.h for what they are. Pure: no kernel call.
  * SPDX-License-Identifier: MIT
  *
- * A waiter is on two lists at once: its object's (circular, oldest first, so that wake-ups go out in the order of
- * arming) and its session's (so that the end of a session finds them all). It exists exactly while it is on both.
+ * A waiter is on two lists at once: its object's (circular, oldest first, so that wake-ups go
+ * out in the order of arming) and its session's (so that the end of a session finds them all).
+ * It exists exactly while it is on both.
  */
 #include <ipc/memory.h>
 #include <ipc/session.h>
@@ -19,7 +20,7 @@ struct waiter {
 
 #define TABLE_LEAST 16u
 
-/* ---- the table: open addressing with linear probing, keyed by thread --------------------------------------------- */
+/* ---- the table: open addressing with linear probing, keyed by thread ------------------------- */
 
 static unsigned table_home(const struct session_table *table, uint32_t thread)
 {
@@ -52,7 +53,8 @@ static bool table_reserve(struct session_table *table)
     return true;
 }
 
-/* Close the gap, so that no probe sequence is cut: move back every later entry of the run that may stand there. */
+/* Close the gap, so that no probe sequence is cut: move back every later entry of the run that
+ * may stand there. */
 static void table_remove(struct session_table *table, unsigned gap)
 {
     unsigned mask = table->capacity - 1;
@@ -71,7 +73,7 @@ static void table_remove(struct session_table *table, unsigned gap)
     }
 }
 
-/* ---- waiters ------------------------------------------------------------------------------------------------------ */
+/* ---- waiters --------------------------------------------------------------------------------- */
 
 static void waiter_remove(struct waiter *waiter)
 {
@@ -94,7 +96,8 @@ static void waiter_remove(struct waiter *waiter)
     mem_free(waiter);
 }
 
-/* Walk the object's list and the session's list in step: an entry would be on both, so the shorter one decides. */
+/* Walk the object's list and the session's list in step: an entry would be on both, so the
+ * shorter one decides. */
 static struct waiter *waiter_find(const struct waiters *list, const struct session *session)
 {
     struct waiter *by_object = list->first, *by_session = session->armed;
@@ -168,7 +171,7 @@ void waiters_destroy(struct waiters *list, struct ipc_effects *effects)
     }
 }
 
-/* ---- sessions ----------------------------------------------------------------------------------------------------- */
+/* ---- sessions -------------------------------------------------------------------------------- */
 
 struct session *session_find(const struct session_table *table, uint64_t principal)
 {
@@ -177,8 +180,8 @@ struct session *session_find(const struct session_table *table, uint64_t princip
     return table->slots[table_place(table, PRINCIPAL_THREAD(principal))];
 }
 
-enum status session_begin(struct session_table *table, uint64_t principal, uint64_t notification_slot,
-                          uint64_t badge, struct ipc_effects *effects)
+enum status session_begin(struct session_table *table, uint64_t principal,
+                          uint64_t notification_slot, uint64_t badge, struct ipc_effects *effects)
 {
     struct session *session = session_find(table, principal);
     if (session) {
@@ -202,7 +205,8 @@ enum status session_begin(struct session_table *table, uint64_t principal, uint6
     return ST_OK;
 }
 
-void session_close(struct session_table *table, struct session *session, struct ipc_effects *effects)
+void session_close(struct session_table *table, struct session *session,
+                   struct ipc_effects *effects)
 {
     while (session->armed)
         waiter_remove(session->armed);

@@ -2,8 +2,8 @@
  * Which slots of our capability space are free, and objects made into them.
  * SPDX-License-Identifier: MIT
  *
- * A bit per slot, and above it a bit per word of those that says "all used", so that finding a free slot looks at a
- * few words even with a million slots.
+ * A bit per slot, and above it a bit per word of those that says "all used", so that finding a
+ * free slot looks at a few words even with a million slots.
  */
 #include "runtime.h"
 

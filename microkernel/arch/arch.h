@@ -23,19 +23,22 @@ void arch_timer_arm(uint64_t ns);
 /* Enable interrupts, halt until one was handled, disable them again. */
 void arch_halt(void);
 
-/* Thread switch: save what is not in tcb->regs of the one that leaves; load it, and the address space, of the next. */
+/* Thread switch: save what is not in tcb->regs of the one that leaves; load it, and the address
+ * space, of the next. */
 void arch_thread_leave(struct tcb *tcb);
 void arch_thread_enter(struct tcb *tcb);
 void arch_vector_init(struct tcb *tcb);
 
-/* Address spaces. `arch_space_init` fills in the kernel's part of a new top table and returns its ASID. */
+/* Address spaces. `arch_space_init` fills in the kernel's part of a new top table and returns
+ * its ASID. */
 bool arch_space_available(uint64_t count);
 uint32_t arch_space_init(void *table);
 
-/* Kernel address of the page of a space that holds `address`, plus the offset; NULL when it is not mapped for user
- * access (for writing when `write`). */
+/* Kernel address of the page of a space that holds `address`, plus the offset; NULL when it is
+ * not mapped for user access (for writing when `write`). */
 void *arch_user_page(const struct cap *vspace, uint64_t address, bool write);
-/* Copy between kernel memory and the current address space's user memory. False: a page is not there. */
+/* Copy between kernel memory and the current address space's user memory. False: a page is not
+ * there. */
 bool arch_copy_to_user(uint64_t user, const void *from, uint64_t length);
 bool arch_copy_from_user(void *to, uint64_t user, uint64_t length);
 

@@ -1,12 +1,18 @@
 /*
- * The first thread: its capability space, address space and all the memory there is. SPDX-License-Identifier: MIT
+ * The first thread: its capability space, address space and all the memory there is.
+ * SPDX-License-Identifier: MIT
  */
 #include "arch/arch.h"
 #include "arch/x86_64/paging.h"
 #include "boot/boot.h"
 #include "sched/sched.h"
 
-enum { INIT_LEAVES = AR_INIT_SLOTS / AR_LEAF_SLOTS, INIT_ROOT_BITS = 8, INIT_STACK_PAGES = 16, INIT_PRIORITY = AR_PRIORITY_MAX };
+enum {
+    INIT_LEAVES = AR_INIT_SLOTS / AR_LEAF_SLOTS,
+    INIT_ROOT_BITS = 8,
+    INIT_STACK_PAGES = 16,
+    INIT_PRIORITY = AR_PRIORITY_MAX
+};
 #define INIT_STACK_TOP (AR_BOOT_INFO + 0x100000)
 
 struct elf_header {
@@ -60,10 +66,12 @@ static uint64_t map_page(uint64_t address, bool write, bool execute)
     return *entry & PTE_ADDRESS;
 }
 
-static void load_segment(const uint8_t *image, uint64_t size, const struct elf_program_header *segment)
+static void load_segment(const uint8_t *image, uint64_t size,
+                         const struct elf_program_header *segment)
 {
-    if (segment->offset > size || segment->file_size > size - segment->offset || segment->file_size > segment->memory_size ||
-        segment->address >= ARCH_USER_END || segment->memory_size > ARCH_USER_END - segment->address)
+    if (segment->offset > size || segment->file_size > size - segment->offset ||
+        segment->file_size > segment->memory_size || segment->address >= ARCH_USER_END ||
+        segment->memory_size > ARCH_USER_END - segment->address)
         kernel_stop("init's ELF has a segment outside the file or user space");
     uint64_t end = segment->address + segment->memory_size;
     for (uint64_t page = segment->address & ~4095ull; page < end; page += 4096) {
@@ -73,7 +81,8 @@ static void load_segment(const uint8_t *image, uint64_t size, const struct elf_p
         if (to > page + 4096)
             to = page + 4096;
         if (to > from)
-            memory_copy(memory + (from - page), image + segment->offset + (from - segment->address), to - from);
+            memory_copy(memory + (from - page), image + segment->offset + (from - segment->address),
+                        to - from);
     }
 }
 
@@ -87,17 +96,23 @@ static uint64_t load_init(const struct boot_facts *facts)
     const struct ar_bundle *bundle = arch_pointer(facts->bundle_start);
     uint64_t size = facts->bundle_end - facts->bundle_start;
     if (size < sizeof(*bundle) || bundle->magic[0] != 'A' || bundle->magic[7] != 'N')
-        kernel_stop("no bundle: the boot loader passed %lu bytes of something else as the first module", size);
-    for (uint64_t i = 0; i < bundle->count && (i + 1) * sizeof(bundle->entries[0]) + sizeof(*bundle) <= size; i++) {
+        kernel_stop(
+            "no bundle: the boot loader passed %lu bytes of something else as the first module",
+            size);
+    for (uint64_t i = 0;
+         i < bundle->count && (i + 1) * sizeof(bundle->entries[0]) + sizeof(*bundle) <= size; i++) {
         const struct ar_bundle_entry *entry = &bundle->entries[i];
         if (!name_is_init(entry->name))
             continue;
-        if (entry->offset > size || entry->size > size - entry->offset || entry->size < sizeof(struct elf_header))
+        if (entry->offset > size || entry->size > size - entry->offset ||
+            entry->size < sizeof(struct elf_header))
             kernel_stop("the bundle's init is cut off");
         const uint8_t *image = (const uint8_t *)bundle + entry->offset;
         const struct elf_header *header = (const struct elf_header *)image;
         if (header->ident[0] != 0x7f || header->machine != 62 ||
-            header->program_headers + header->program_header_count * sizeof(struct elf_program_header) > entry->size)
+            header->program_headers +
+                    header->program_header_count * sizeof(struct elf_program_header) >
+                entry->size)
             kernel_stop("the bundle's init is no x86_64 ELF");
         const struct elf_program_header *segments = (const void *)(image + header->program_headers);
         for (unsigned s = 0; s < header->program_header_count; s++)
@@ -108,7 +123,7 @@ static uint64_t load_init(const struct boot_facts *facts)
     kernel_stop("the bundle has no entry named init");
 }
 
-/* ---- memory -------------------------------------------------------------------------------------------- */
+/* ---- memory ---------------------------------------------------------------------------------- */
 
 static void give_untyped(struct ar_boot_info *info, uint64_t start, uint64_t end, bool device)
 {
@@ -119,7 +134,9 @@ static void give_untyped(struct ar_boot_info *info, uint64_t start, uint64_t end
         while (1ull << bits > end - start)
             bits--;
         give(AR_INIT_UNTYPED + (unsigned)info->untyped_count,
-             (struct cap){.type = AR_UNTYPED, .size_bits = (uint8_t)bits, .flags = device ? CAP_DEVICE : 0,
+             (struct cap){.type = AR_UNTYPED,
+                          .size_bits = (uint8_t)bits,
+                          .flags = device ? CAP_DEVICE : 0,
                           .object = (uint64_t)arch_pointer(start)});
         info->untyped[info->untyped_count++] =
             (struct ar_untyped_info){.physical = start, .size_bits = bits, .device = device};
@@ -146,19 +163,26 @@ static void give_memory(struct ar_boot_info *info, const struct boot_facts *fact
     give_untyped(info, facts->bundle_start & ~4095ull, bundle_end, true);
 }
 
-/* ---- the thread ------------------------------------------------------------------------------------------ */
+/* ---- the thread ------------------------------------------------------------------------------ */
 
 static void make_spaces(void)
 {
     root_slots = arch_pointer(boot_allocate(AR_SLOT_SIZE << INIT_ROOT_BITS, 4096));
     for (unsigned i = 0; i < INIT_LEAVES; i++) {
-        struct cap leaf = {.type = AR_CNODE, .rights = AR_ALL, .flags = CAP_ORIGINAL, .size_bits = AR_LEAF_BITS,
-                           .object = (uint64_t)arch_pointer(boot_allocate(AR_LEAF_SLOTS * AR_SLOT_SIZE, 4096))};
+        struct cap leaf = {
+            .type = AR_CNODE,
+            .rights = AR_ALL,
+            .flags = CAP_ORIGINAL,
+            .size_bits = AR_LEAF_BITS,
+            .object = (uint64_t)arch_pointer(boot_allocate(AR_LEAF_SLOTS * AR_SLOT_SIZE, 4096))};
         cap_insert(&root_slots[i], &leaf, NULL);
     }
-    give(AR_INIT_CNODE, (struct cap){.type = AR_CNODE, .size_bits = INIT_ROOT_BITS, .object = (uint64_t)root_slots});
+    give(AR_INIT_CNODE, (struct cap){.type = AR_CNODE,
+                                     .size_bits = INIT_ROOT_BITS,
+                                     .object = (uint64_t)root_slots});
     void *top = arch_pointer(boot_allocate_page());
-    give(AR_INIT_VSPACE, (struct cap){.type = AR_VSPACE, .asid = arch_space_init(top), .object = (uint64_t)top});
+    give(AR_INIT_VSPACE,
+         (struct cap){.type = AR_VSPACE, .asid = arch_space_init(top), .object = (uint64_t)top});
     space_slot = init_slot(AR_INIT_VSPACE);
 }
 
@@ -190,7 +214,8 @@ void boot_start_init(const struct boot_facts *facts)
     uint64_t buffer = map_page(AR_BOOT_INFO + 0x1000, true, false);
     for (unsigned i = 1; i <= INIT_STACK_PAGES; i++)
         map_page(INIT_STACK_TOP - i * 4096, true, false);
-    give(AR_INIT_IPC_FRAME, (struct cap){.type = AR_FRAME, .size_bits = 12, .object = (uint64_t)arch_pointer(buffer)});
+    give(AR_INIT_IPC_FRAME,
+         (struct cap){.type = AR_FRAME, .size_bits = 12, .object = (uint64_t)arch_pointer(buffer)});
     give(AR_INIT_IRQ_CONTROL, (struct cap){.type = AR_IRQ_CONTROL});
     give(AR_INIT_PORT, (struct cap){.type = AR_PORT, .object = 0xffff0000ull});
     give(AR_INIT_LOG, (struct cap){.type = AR_LOG});

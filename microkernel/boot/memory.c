@@ -1,5 +1,6 @@
 /*
- * The few pages that the kernel takes for itself at boot, right behind its image. SPDX-License-Identifier: MIT
+ * The few pages that the kernel takes for itself at boot, right behind its image.
+ * SPDX-License-Identifier: MIT
  */
 #include "arch/arch.h"
 #include "boot/boot.h"

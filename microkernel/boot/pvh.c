@@ -1,5 +1,6 @@
 /*
- * The PVH boot protocol (xen/include/public/arch-x86/hvm/start_info.h documents the layout). SPDX-License-Identifier: MIT
+ * The PVH boot protocol (xen/include/public/arch-x86/hvm/start_info.h documents the layout).
+ * SPDX-License-Identifier: MIT
  */
 #include "arch/arch.h"
 #include "boot/boot.h"
@@ -23,10 +24,11 @@ void boot_read_pvh(uint64_t start_info, struct boot_facts *facts)
 {
     const struct pvh_start_info *info = arch_pointer(start_info);
     if (info->magic != PVH_MAGIC || info->version < 1)
-        kernel_stop("PVH start info has magic %x version %u, expected %x and at least 1", info->magic, info->version,
-                    (unsigned)PVH_MAGIC);
+        kernel_stop("PVH start info has magic %x version %u, expected %x and at least 1",
+                    info->magic, info->version, (unsigned)PVH_MAGIC);
     const struct pvh_memory *map = arch_pointer(info->memory_map);
-    for (unsigned i = 0; i < info->memory_map_entries && facts->memory_count < BOOT_RANGES_MAX; i++) {
+    for (unsigned i = 0; i < info->memory_map_entries && facts->memory_count < BOOT_RANGES_MAX;
+         i++) {
         if (map[i].type != MEMORY_RAM)
             continue;
         facts->memory[facts->memory_count].start = map[i].start;

@@ -1,14 +1,17 @@
 /*
- * Bulk data: a server copies to or from the memory that its blocked caller declared. SPDX-License-Identifier: MIT
+ * Bulk data: a server copies to or from the memory that its blocked caller declared.
+ * SPDX-License-Identifier: MIT
  *
- * The caller is blocked until the reply, and its segments are read from its own IPC buffer at each copy: whatever its
- * other threads do to them, only memory of its own address space is ever reached, with its own rights.
+ * The caller is blocked until the reply, and its segments are read from its own IPC buffer at
+ * each copy: whatever its other threads do to them, only memory of its own address space is ever
+ * reached, with its own rights.
  */
 #include "arch/arch.h"
 #include "ipc/ipc.h"
 
 /* Copy one run inside one page of the caller. */
-static bool copy_run(struct tcb *caller, uint64_t address, uint64_t here, uint64_t length, bool write)
+static bool copy_run(struct tcb *caller, uint64_t address, uint64_t here, uint64_t length,
+                     bool write)
 {
     void *there = arch_user_page(&caller->vspace, address, write);
     if (!there)
@@ -33,7 +36,8 @@ void ipc_data(struct tcb *server, bool write)
         return;
     }
     const struct ar_segment *segments = write ? caller->buffer->out : caller->buffer->in;
-    unsigned count = (unsigned)(write ? AR_INFO_OUT(caller->regs.rsi) : AR_INFO_IN(caller->regs.rsi));
+    unsigned count =
+        (unsigned)(write ? AR_INFO_OUT(caller->regs.rsi) : AR_INFO_IN(caller->regs.rsi));
     for (unsigned i = 0; i < count && left; i++) {
         uint64_t start = segments[i].address, length = segments[i].length;
         if (offset >= length) {

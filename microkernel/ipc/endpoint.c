@@ -3,11 +3,12 @@
  *
  *   READY --call, nobody receives--> BLOCKED_CALL --received--> BLOCKED_REPLY --reply--> READY
  *   READY --call, somebody receives-----------------------------^
- *   READY --receive, nothing there--> BLOCKED_RECV --call, closed gate, bound bits, deadline--> READY
- *   READY --fault--> BLOCKED_FAULT --received (now held by a reply object)--> BLOCKED_FAULT --reply--> READY
+ *   READY --receive, nothing there--> BLOCKED_RECV --call, closed gate, bits, deadline--> READY
+ *   READY --fault--> BLOCKED_FAULT --received--> BLOCKED_FAULT (reply object) --reply--> READY
  *
- * `waiting_on` is set exactly in the states that are on an endpoint's queue; `reply` is set in BLOCKED_REPLY, in
- * BLOCKED_FAULT after it was received, and in BLOCKED_RECV (the reply object that the caller will go into).
+ * `waiting_on` is set exactly in the states that are on an endpoint's queue; `reply` is set in
+ * BLOCKED_REPLY, in BLOCKED_FAULT after it was received, and in BLOCKED_RECV (the reply object
+ * that the caller will go into).
  */
 #include "arch/arch.h"
 #include "ipc/ipc.h"
@@ -28,7 +29,8 @@ static void wake(struct tcb *tcb)
     sched_ready(tcb);
 }
 
-/* The receiver is off its queue already: let go of the reply object it offered and make it ready. */
+/* The receiver is off its queue already: let go of the reply object it offered and make it
+ * ready. */
 static void receiver_done(struct tcb *receiver)
 {
     if (receiver->reply) {
@@ -44,7 +46,7 @@ static void wake_receiver(struct tcb *receiver)
     receiver_done(receiver);
 }
 
-/* ---- sending ------------------------------------------------------------------------------------- */
+/* ---- sending --------------------------------------------------------------------------------- */
 
 /* Hand a fault message over; the words do not come from the faulting thread's registers. */
 static void transfer_fault(struct tcb *from, struct tcb *to)
@@ -60,9 +62,10 @@ static void transfer_fault(struct tcb *from, struct tcb *to)
     to->regs.rax = AR_OK;
 }
 
-/* Give the sender's message to a receiver that uses `reply`. The sender is on no queue. False: it got an error instead,
- * and the receiver goes on waiting. */
-static bool deliver(struct tcb *sender, struct tcb *receiver, struct reply *reply, struct endpoint *endpoint)
+/* Give the sender's message to a receiver that uses `reply`. The sender is on no queue. False:
+ * it got an error instead, and the receiver goes on waiting. */
+static bool deliver(struct tcb *sender, struct tcb *receiver, struct reply *reply,
+                    struct endpoint *endpoint)
 {
     if (sender->state == AR_THREAD_BLOCKED_FAULT) {
         transfer_fault(sender, receiver);
@@ -83,9 +86,9 @@ static bool deliver(struct tcb *sender, struct tcb *receiver, struct reply *repl
     return true;
 }
 
-/* `sender` is blocked (BLOCKED_CALL or BLOCKED_FAULT) and has its badge: deliver now or queue. The receiver leaves its
- * queue before the transfer: a capability that moves in may be the last copy of a gate of this very endpoint, and the
- * closed message must then go to somebody else. */
+/* `sender` is blocked (BLOCKED_CALL or BLOCKED_FAULT) and has its badge: deliver now or queue.
+ * The receiver leaves its queue before the transfer: a capability that moves in may be the last
+ * copy of a gate of this very endpoint, and the closed message must then go to somebody else. */
 static void send(struct tcb *sender, struct endpoint *endpoint)
 {
     struct tcb *receiver = endpoint->receivers.head;
@@ -128,7 +131,8 @@ void ipc_call(struct tcb *caller)
     enum ar_error error = call_target(caller, &endpoint);
     if (!error && AR_INFO_LABEL(caller->regs.rsi) < AR_LABEL_USER)
         error = AR_ERR_LABEL;
-    if (!error && (AR_INFO_WORDS(caller->regs.rsi) > AR_MSG_WORDS || AR_INFO_CAPS(caller->regs.rsi) > AR_MSG_CAPS))
+    if (!error && (AR_INFO_WORDS(caller->regs.rsi) > AR_MSG_WORDS ||
+                   AR_INFO_CAPS(caller->regs.rsi) > AR_MSG_CAPS))
         error = AR_ERR_ARGUMENT;
     if (error) {
         ipc_return(caller, error);
@@ -153,13 +157,14 @@ bool ipc_fault(struct tcb *tcb, const uint64_t words[FAULT_WORDS])
     return true;
 }
 
-/* ---- receiving ----------------------------------------------------------------------------------- */
+/* ---- receiving ------------------------------------------------------------------------------- */
 
 void ipc_receive(struct tcb *receiver)
 {
     struct cap *slot, *reply_slot;
     uint64_t deadline = receiver->regs.r13;
-    enum ar_error error = tcb_lookup_type(receiver, receiver->regs.rdi, AR_ENDPOINT, AR_RECV, &slot);
+    enum ar_error error =
+        tcb_lookup_type(receiver, receiver->regs.rdi, AR_ENDPOINT, AR_RECV, &slot);
     if (!error)
         error = tcb_lookup_type(receiver, receiver->regs.r12, AR_REPLY, 0, &reply_slot);
     struct endpoint *endpoint = error ? NULL : (struct endpoint *)slot->object;
@@ -215,9 +220,10 @@ void ipc_deliver_bits(struct tcb *receiver, uint64_t bits)
     wake_receiver(receiver);
 }
 
-/* ---- replying ------------------------------------------------------------------------------------ */
+/* ---- replying -------------------------------------------------------------------------------- */
 
-/* Reply to the caller of the reply object in `reply_slot`. AR_ERR_GONE: there is none (any more). */
+/* Reply to the caller of the reply object in `reply_slot`. AR_ERR_GONE: there is none (any
+ * more). */
 static enum ar_error reply_to(struct tcb *server, uint64_t reply_slot)
 {
     struct cap *slot;
@@ -261,7 +267,7 @@ void reply_destroy(struct reply *reply)
         ipc_cancel(reply->receiver, AR_ERR_GONE);
 }
 
-/* ---- giving up ------------------------------------------------------------------------------------ */
+/* ---- giving up ------------------------------------------------------------------------------- */
 
 void ipc_cancel(struct tcb *tcb, enum ar_error error)
 {

@@ -18,19 +18,23 @@ void ipc_data(struct tcb *server, bool write);
 /* Send a fault message for `tcb`; words as AR_LABEL_FAULT has them. False: it has no fault gate. */
 bool ipc_fault(struct tcb *tcb, const uint64_t words[FAULT_WORDS]);
 
-/* End the blocking operation that `tcb` is in with `error` and make it ready. A thread that is not blocked: nothing. */
+/* End the blocking operation that `tcb` is in with `error` and make it ready. A thread that is
+ * not blocked: nothing. */
 void ipc_cancel(struct tcb *tcb, enum ar_error error);
 void ipc_cancel_queue(struct tcb_queue *queue, enum ar_error error);
 
 /* A gate was queued as closed: give it to a waiting receiver. */
 void ipc_deliver_closed(struct endpoint *endpoint);
 struct gate *gate_take_closed(struct endpoint *endpoint);
-/* Bits arrived for a thread blocked in a receive that the notification is bound to: deliver them. */
+/* Bits arrived for a thread blocked in a receive that the notification is bound to: deliver
+ * them. */
 void ipc_deliver_bits(struct tcb *receiver, uint64_t bits);
 
-/* transfer.c: move a message from the registers and IPC buffer of `from` to those of `to`. All or nothing: on an error
- * neither side has changed. `endpoint`: whose gates are unwrapped (NULL for replies). */
-enum ar_error ipc_transfer(struct tcb *from, struct tcb *to, uint64_t badge, struct endpoint *endpoint);
+/* transfer.c: move a message from the registers and IPC buffer of `from` to those of `to`. All
+ * or nothing: on an error neither side has changed. `endpoint`: whose gates are unwrapped (NULL
+ * for replies). */
+enum ar_error ipc_transfer(struct tcb *from, struct tcb *to, uint64_t badge,
+                           struct endpoint *endpoint);
 
 /* Set what a system call returns. */
 static inline void ipc_return(struct tcb *tcb, enum ar_error error)
@@ -39,7 +43,8 @@ static inline void ipc_return(struct tcb *tcb, enum ar_error error)
 }
 
 /* Deliver a message that the kernel makes itself. */
-static inline void ipc_return_message(struct tcb *tcb, uint64_t badge, uint32_t label, uint64_t word, unsigned words)
+static inline void ipc_return_message(struct tcb *tcb, uint64_t badge, uint32_t label,
+                                      uint64_t word, unsigned words)
 {
     tcb->regs.rax = AR_OK;
     tcb->regs.rdi = badge;

@@ -1,5 +1,6 @@
 /*
- * The way in: which system call, and which object an invocation is for. SPDX-License-Identifier: MIT
+ * The way in: which system call, and which object an invocation is for.
+ * SPDX-License-Identifier: MIT
  */
 #include "arch/arch.h"
 #include "ipc/ipc.h"

@@ -1,8 +1,9 @@
 /*
  * One message from one thread to another. SPDX-License-Identifier: MIT
  *
- * First everything that can be wrong is looked at (the decode part), then words and capabilities move and nothing can
- * fail any more. A capability to one of the receiver's own gates arrives as its badge and takes no slot.
+ * First everything that can be wrong is looked at (the decode part), then words and capabilities
+ * move and nothing can fail any more. A capability to one of the receiver's own gates arrives as
+ * its badge and takes no slot.
  */
 #include "ipc/ipc.h"
 
@@ -16,8 +17,8 @@ static bool unwraps(const struct cap *cap, const struct endpoint *endpoint)
     return endpoint && cap->type == AR_GATE && ((struct gate *)cap->object)->endpoint == endpoint;
 }
 
-static enum ar_error plan_caps(struct tcb *from, struct tcb *to, unsigned count, struct endpoint *endpoint,
-                               struct cap_plan *plan)
+static enum ar_error plan_caps(struct tcb *from, struct tcb *to, unsigned count,
+                               struct endpoint *endpoint, struct cap_plan *plan)
 {
     uint64_t slots_used = 0, slots_offered = to->buffer->recv_slot_count;
     if (slots_offered > AR_MSG_CAPS)
@@ -74,7 +75,8 @@ static void move_caps(struct tcb *to, unsigned count, struct cap_plan *plan)
     }
 }
 
-enum ar_error ipc_transfer(struct tcb *from, struct tcb *to, uint64_t badge, struct endpoint *endpoint)
+enum ar_error ipc_transfer(struct tcb *from, struct tcb *to, uint64_t badge,
+                           struct endpoint *endpoint)
 {
     struct cap_plan plan[AR_MSG_CAPS];
     uint64_t info = from->regs.rsi;

@@ -1,5 +1,6 @@
 /*
- * Copying and deleting capabilities, and what deleting the last one does. SPDX-License-Identifier: MIT
+ * Copying and deleting capabilities, and what deleting the last one does.
+ * SPDX-License-Identifier: MIT
  */
 #include "object/object.h"
 #include "arch/arch.h"

@@ -1,5 +1,6 @@
 /*
- * Capability spaces: a root CNode of leaves, leaves of 256 capabilities. SPDX-License-Identifier: MIT
+ * Capability spaces: a root CNode of leaves, leaves of 256 capabilities.
+ * SPDX-License-Identifier: MIT
  */
 #include "object/object.h"
 #include "arch/arch.h"
@@ -21,7 +22,8 @@ enum ar_error tcb_lookup(struct tcb *tcb, uint64_t slot, struct cap **out)
     return cnode_lookup(&tcb->cspace, slot, out);
 }
 
-enum ar_error tcb_lookup_type(struct tcb *tcb, uint64_t slot, enum ar_type type, unsigned rights, struct cap **out)
+enum ar_error tcb_lookup_type(struct tcb *tcb, uint64_t slot, enum ar_type type, unsigned rights,
+                              struct cap **out)
 {
     enum ar_error error = tcb_lookup(tcb, slot, out);
     if (error)
@@ -40,8 +42,9 @@ enum ar_error tcb_lookup_empty(struct tcb *tcb, uint64_t slot, struct cap **out)
 }
 
 /*
- * Destroying a CNode may destroy others that it held, to any depth. They are emptied one after the other from a list,
- * not by recursion: a dead CNode is linked through its own first slot, which is therefore emptied when it is put there.
+ * Destroying a CNode may destroy others that it held, to any depth. They are emptied one after
+ * the other from a list, not by recursion: a dead CNode is linked through its own first slot,
+ * which is therefore emptied when it is put there.
  */
 static struct cnode *dead_list;
 static bool dead_running;
@@ -131,7 +134,8 @@ static enum ar_error copy_range(struct invocation *call, const struct cap *root)
     enum ar_error error = root_argument(call->caller, call->words[1], &source_root);
     if (error)
         return error;
-    uint64_t to_first = call->words[0], from_first = call->words[2], count = call->words[3], copied = 0;
+    uint64_t to_first = call->words[0], from_first = call->words[2], count = call->words[3],
+             copied = 0;
     if (count > AR_LEAF_SLOTS)
         return AR_ERR_ARGUMENT;
     for (uint64_t i = 0; i < count; i++) {

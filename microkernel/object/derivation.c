@@ -1,11 +1,13 @@
 /*
  * The derivation list: who came from whom. SPDX-License-Identifier: MIT
  *
- * There are no parent pointers. The list keeps every capability after the one it was made from and before anything that
- * was made from something else, so the descendants of a capability are the run behind it for which
- * `cap_is_descendant` holds:
- *   - an Untyped is the ancestor of every object that lies in its memory, and of all capabilities to it;
- *   - an original (made by retype) is the ancestor of every copy of it; copies are each other's siblings;
+ * There are no parent pointers. The list keeps every capability after the one it was made from
+ * and before anything that was made from something else, so the descendants of a capability are
+ * the run behind it for which `cap_is_descendant` holds:
+ *   - an Untyped is the ancestor of every object that lies in its memory, and of all capabilities
+ *     to it;
+ *   - an original (made by retype) is the ancestor of every copy of it; copies are each other's
+ *     siblings;
  *   - a port range is the ancestor of every range inside it.
  * All capabilities to one object are neighbours, so "is this the last one?" looks at two slots.
  */
@@ -87,7 +89,8 @@ static uint64_t object_bytes(const struct cap *cap)
 
 static bool port_inside(const struct cap *outer, const struct cap *inner)
 {
-    return (inner->object & 0xffff) >= (outer->object & 0xffff) && inner->object >> 16 <= outer->object >> 16;
+    return (inner->object & 0xffff) >= (outer->object & 0xffff) &&
+           inner->object >> 16 <= outer->object >> 16;
 }
 
 bool cap_is_descendant(const struct cap *ancestor, const struct cap *slot)
@@ -101,11 +104,13 @@ bool cap_is_descendant(const struct cap *ancestor, const struct cap *slot)
                slot->object + bytes <= ancestor->object + (1ull << ancestor->size_bits);
     }
     case AR_PORT:
-        return (ancestor->flags & CAP_ORIGINAL) && slot->type == AR_PORT && port_inside(ancestor, slot);
+        return (ancestor->flags & CAP_ORIGINAL) && slot->type == AR_PORT &&
+               port_inside(ancestor, slot);
     case AR_IRQ_CONTROL:
         return slot->type == AR_IRQ;
     default:
-        return (ancestor->flags & CAP_ORIGINAL) && slot->type == ancestor->type && slot->object == ancestor->object;
+        return (ancestor->flags & CAP_ORIGINAL) && slot->type == ancestor->type &&
+               slot->object == ancestor->object;
     }
 }
 

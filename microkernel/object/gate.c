@@ -1,9 +1,11 @@
 /*
  * Gates: a badge that knows how many copies of it are out. SPDX-License-Identifier: MIT
  *
- *   not bound --bind--> open (copies > 0) <--> closed (copies == 0, queued on the endpoint until received)
+ *   not bound --bind--> open (copies > 0) <--> closed (copies == 0, queued on the endpoint until
+ *   received)
  *
- * Copying the original of a closed gate takes it off the queue again, so a closed message is true when it is received.
+ * Copying the original of a closed gate takes it off the queue again, so a closed message is
+ * true when it is received.
  */
 #include "object/object.h"
 #include "ipc/ipc.h"
@@ -93,7 +95,8 @@ static enum ar_error gate_bind(struct invocation *call)
         return AR_ERR_RIGHTS;
     if (gate->copies)
         return AR_ERR_BUSY;
-    enum ar_error error = tcb_lookup_type(call->caller, call->words[0], AR_ENDPOINT, AR_MINT, &slot);
+    enum ar_error error =
+        tcb_lookup_type(call->caller, call->words[0], AR_ENDPOINT, AR_MINT, &slot);
     if (error)
         return error;
     gate_unbind(gate);

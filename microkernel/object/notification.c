@@ -36,7 +36,8 @@ void notification_signal(struct notification *notification, uint64_t bits)
 void ipc_signal(struct tcb *caller)
 {
     struct cap *slot;
-    enum ar_error error = tcb_lookup_type(caller, caller->regs.rdi, AR_NOTIFICATION, AR_SEND, &slot);
+    enum ar_error error =
+        tcb_lookup_type(caller, caller->regs.rdi, AR_NOTIFICATION, AR_SEND, &slot);
     ipc_return(caller, error);
     if (!error)
         notification_signal((struct notification *)slot->object, caller->regs.rdx);
@@ -45,9 +46,11 @@ void ipc_signal(struct tcb *caller)
 void ipc_wait(struct tcb *caller)
 {
     struct cap *slot;
-    enum ar_error error = tcb_lookup_type(caller, caller->regs.rdi, AR_NOTIFICATION, AR_RECV, &slot);
+    enum ar_error error =
+        tcb_lookup_type(caller, caller->regs.rdi, AR_NOTIFICATION, AR_RECV, &slot);
     struct notification *notification = error ? NULL : (struct notification *)slot->object;
-    if (!error && !notification->bits && caller->regs.r13 != AR_NO_DEADLINE && caller->regs.r13 <= arch_clock_ns())
+    if (!error && !notification->bits && caller->regs.r13 != AR_NO_DEADLINE &&
+        caller->regs.r13 <= arch_clock_ns())
         error = AR_ERR_TIMEOUT;
     ipc_return(caller, error);
     if (error)

@@ -1,8 +1,9 @@
 /*
  * The kernel's objects and the capabilities that name them. SPDX-License-Identifier: MIT
  *
- * All of them live in memory that user space retyped from an Untyped capability; the kernel has no heap. The structures
- * are the whole state of the kernel besides `struct core` (sched.h): nothing else has to be saved to save the system.
+ * All of them live in memory that user space retyped from an Untyped capability; the kernel has
+ * no heap. The structures are the whole state of the kernel besides `struct core` (sched.h):
+ * nothing else has to be saved to save the system.
  */
 #ifndef OBJECT_OBJECT_H
 #define OBJECT_OBJECT_H
@@ -12,17 +13,19 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* ---- capabilities ------------------------------------------------------------------------------ */
+/* ---- capabilities ---------------------------------------------------------------------------- */
 
 /*
- * One slot of a capability space, empty when type is AR_NULL. The slots that hold something form one list in which all
- * capabilities to an object are neighbours and descendants follow their ancestor (derivation.c says who descends from
- * whom). The links are slot addresses in units of the slot size, in the physical map, so that a slot is 32 bytes.
+ * One slot of a capability space, empty when type is AR_NULL. The slots that hold something form
+ * one list in which all capabilities to an object are neighbours and descendants follow their
+ * ancestor (derivation.c says who descends from whom). The links are slot addresses in units of
+ * the slot size, in the physical map, so that a slot is 32 bytes.
  */
 struct __attribute__((aligned(32))) cap {
     uint8_t type, rights;
     uint8_t flags;     /* enum cap_flags */
-    uint8_t size_bits; /* CNode: slots; Untyped, Frame: bytes; Table: the level it is mapped at (1..3), else 0 */
+    /* CNode: slots; Untyped, Frame: bytes; Table: the level it is mapped at (1..3), else 0 */
+    uint8_t size_bits;
     uint32_t asid;     /* VSpace: its own; Table, Frame: of the space it is mapped in */
     uint64_t object;   /* kernel address; IRQ: line; Port: first port | last port << 16 */
     uint64_t extra;    /* Untyped: bytes used; Table, Frame: address it is mapped at */
@@ -34,14 +37,15 @@ enum cap_flags {
     CAP_ORIGINAL = 1, /* made by retype: ancestor of every copy; a gate's original is not counted */
     CAP_MAPPED = 2,
     CAP_DEVICE = 4,   /* Untyped, Frame: memory with contents of its own, never cleared */
-    CAP_BUFFER = 8,   /* Frame: the slot is tcb.ipc_frame, and goes only with the kernel's use of the frame */
+    /* Frame: the slot is tcb.ipc_frame, and goes only with the kernel's use of the frame */
+    CAP_BUFFER = 8,
 };
 
 struct cnode {
     struct cap slots[1]; /* 1 << size_bits of them */
 };
 
-/* ---- threads and what they wait on --------------------------------------------------------------- */
+/* ---- threads and what they wait on ----------------------------------------------------------- */
 
 struct tcb;
 
@@ -51,8 +55,8 @@ struct tcb_queue {
 };
 
 /*
- * A rendezvous. Either receivers wait or senders do, never both. Gates whose last copy went are queued in `closed` until
- * a receive takes them; they come before waiting senders.
+ * A rendezvous. Either receivers wait or senders do, never both. Gates whose last copy went are
+ * queued in `closed` until a receive takes them; they come before waiting senders.
  */
 struct endpoint {
     struct tcb_queue senders, receivers;
@@ -96,11 +100,13 @@ _Static_assert(sizeof(struct reply) == 1 << AR_REPLY_BITS, "object size");
 enum { FAULT_WORDS = 6 };
 
 struct tcb {
-    struct ar_regs regs;        /* first: entry.asm stores here. fs_base and gs_base are right only while not running */
+    /* first: entry.asm stores here. fs_base and gs_base are right only while not running */
+    struct ar_regs regs;
     /* read by entry.asm; offsets are asserted in arch.h */
     uint64_t native_low, native_length; /* `syscall` is native when rip - low < length */
     uint64_t foreign_entry;
-    struct ar_ipc_buffer *buffer; /* kernel address; never NULL: a thread without one shares a dummy */
+    /* kernel address; never NULL: a thread without one shares a dummy */
+    struct ar_ipc_buffer *buffer;
     uint64_t full_restore;        /* leave the kernel by iret: every register counts */
     uint64_t error_code;          /* of the exception being handled */
     uint64_t scratch;             /* entry.asm: r11 while it decides */
@@ -120,9 +126,11 @@ struct tcb {
     /* IPC */
     uint64_t principal;
     uint64_t badge;              /* with which a blocked call was sent */
-    struct endpoint *waiting_on; /* BLOCKED_CALL, BLOCKED_RECV, BLOCKED_FAULT before it is received */
+    /* BLOCKED_CALL, BLOCKED_RECV, BLOCKED_FAULT before it is received */
+    struct endpoint *waiting_on;
     struct notification *waiting_for;
-    struct reply *reply;         /* BLOCKED_REPLY/FAULT: who holds us; BLOCKED_RECV: what our caller goes into */
+    /* BLOCKED_REPLY/FAULT: who holds us; BLOCKED_RECV: what our caller goes into */
+    struct reply *reply;
     struct notification *bound;
     uint64_t fault[FAULT_WORDS];
 
@@ -139,9 +147,10 @@ static inline void *tcb_vector_area(struct tcb *tcb)
     return (uint8_t *)tcb + TCB_VECTOR_OFFSET;
 }
 
-/* ---- derivation.c ----------------------------------------------------------------------------------- */
+/* ---- derivation.c ---------------------------------------------------------------------------- */
 
-/* Put `value` (links ignored) into the empty `slot`, as a descendant or sibling right after `after` (NULL: a root). */
+/* Put `value` (links ignored) into the empty `slot`, as a descendant or sibling right after
+ * `after` (NULL: a root). */
 void cap_insert(struct cap *slot, const struct cap *value, struct cap *after);
 /* The capability changes its slot and keeps its place. */
 void cap_move(struct cap *to, struct cap *from);
@@ -151,9 +160,10 @@ bool cap_is_descendant(const struct cap *ancestor, const struct cap *slot);
 bool cap_is_final(const struct cap *slot);
 void cap_unlink(struct cap *slot);
 
-/* ---- cap.c ----------------------------------------------------------------------------------------- */
+/* ---- cap.c ----------------------------------------------------------------------------------- */
 
-/* May this capability be copied (and sent)? Untyped, Reply and page tables may only be moved by their holder. */
+/* May this capability be copied (and sent)? Untyped, Reply and page tables may only be moved by
+ * their holder. */
 bool cap_copyable(const struct cap *source);
 /* A copy with at most `rights` in the empty `to`. Cannot fail. */
 void cap_copy(struct cap *to, struct cap *from, unsigned rights);
@@ -162,15 +172,16 @@ void cap_delete(struct cap *slot);
 /* Delete every descendant of the slot's capability. */
 void cap_revoke(struct cap *slot);
 
-/* ---- slot lookup: cnode.c ----------------------------------------------------------------------------- */
+/* ---- slot lookup: cnode.c -------------------------------------------------------------------- */
 
 enum ar_error cnode_lookup(const struct cap *root, uint64_t slot, struct cap **out);
 /* Slot of a thread's own space, holding a capability of `type` with `rights`. */
 enum ar_error tcb_lookup(struct tcb *tcb, uint64_t slot, struct cap **out);
-enum ar_error tcb_lookup_type(struct tcb *tcb, uint64_t slot, enum ar_type type, unsigned rights, struct cap **out);
+enum ar_error tcb_lookup_type(struct tcb *tcb, uint64_t slot, enum ar_type type, unsigned rights,
+                              struct cap **out);
 enum ar_error tcb_lookup_empty(struct tcb *tcb, uint64_t slot, struct cap **out);
 
-/* ---- destroying: one function per object file ------------------------------------------------------------- */
+/* ---- destroying: one function per object file ------------------------------------------------ */
 
 void endpoint_destroy(struct endpoint *endpoint);
 void gate_destroy(struct gate *gate);
@@ -189,7 +200,7 @@ void table_unmap(struct cap *cap);
 void frame_unmap(struct cap *cap);
 void irq_forget(struct notification *notification);
 
-/* ---- invocations: `struct invocation` is the decoded system call ---------------------------------------------- */
+/* ---- invocations: `struct invocation` is the decoded system call ----------------------------- */
 
 struct invocation {
     struct tcb *caller;

@@ -80,7 +80,8 @@ static enum ar_error tcb_configure(struct invocation *call, struct tcb *tcb)
         error = tcb_lookup_type(call->caller, gate_slot, AR_GATE, AR_SEND, &gate);
     if (error)
         return error;
-    if ((buffer & 4095) || buffer >= ARCH_USER_END || frame->size_bits != 12 || (frame->flags & CAP_DEVICE))
+    if ((buffer & 4095) || buffer >= ARCH_USER_END || frame->size_bits != 12 ||
+        (frame->flags & CAP_DEVICE))
         return AR_ERR_ARGUMENT;
     replace(&tcb->cspace, cspace);
     replace(&tcb->vspace, vspace);
@@ -145,8 +146,8 @@ static enum ar_error tcb_write_regs(struct invocation *call, struct tcb *tcb)
         return AR_ERR_ARGUMENT;
     for (unsigned i = 0; i < AR_REGS_WORDS; i++)
         word[i] = invocation_word(call, i);
-    if (regs.rip >= ARCH_USER_END || regs.fs_base >= ARCH_USER_END || regs.gs_base >= ARCH_USER_END ||
-        regs.rsp > ARCH_USER_END)
+    if (regs.rip >= ARCH_USER_END || regs.fs_base >= ARCH_USER_END ||
+        regs.gs_base >= ARCH_USER_END || regs.rsp > ARCH_USER_END)
         return AR_ERR_ARGUMENT;
     regs.rflags = (regs.rflags & ARCH_USER_FLAGS_SETTABLE) | ARCH_USER_FLAGS;
     tcb->regs = regs;

@@ -1,8 +1,8 @@
 /*
  * Untyped memory and the one operation that makes objects. SPDX-License-Identifier: MIT
  *
- * An Untyped gives out its memory from the front; `extra` counts the bytes given. When its last descendant is gone the
- * next retype starts from the front again.
+ * An Untyped gives out its memory from the front; `extra` counts the bytes given. When its last
+ * descendant is gone the next retype starts from the front again.
  */
 #include "object/object.h"
 #include "arch/arch.h"
@@ -71,7 +71,9 @@ static enum ar_error untyped_retype(struct invocation *call)
     if (!device && type != AR_UNTYPED)
         memory_clear((void *)address, count << bits);
     for (uint64_t i = 0; i < count; i++) {
-        struct cap cap = {.type = (uint8_t)type, .rights = AR_ALL, .flags = CAP_ORIGINAL | (untyped->flags & CAP_DEVICE),
+        struct cap cap = {.type = (uint8_t)type,
+                          .rights = AR_ALL,
+                          .flags = CAP_ORIGINAL | (untyped->flags & CAP_DEVICE),
                           .object = address + (i << bits)};
         if (type == AR_UNTYPED || type == AR_FRAME)
             cap.size_bits = (uint8_t)bits;

@@ -1,9 +1,10 @@
 /*
  * Address spaces, page tables and frames. SPDX-License-Identifier: MIT
  *
- * A frame capability remembers the one place it is mapped at (ASID and address), a table capability likewise. An ASID
- * leads to the space's top table while the space lives; unmapping checks that the entry still points at this frame or
- * table, so a stale memory of a dead space does no harm.
+ * A frame capability remembers the one place it is mapped at (ASID and address), a table
+ * capability likewise. An ASID leads to the space's top table while the space lives; unmapping
+ * checks that the entry still points at this frame or table, so a stale memory of a dead space
+ * does no harm.
  */
 #include "arch/arch.h"
 #include "arch/x86_64/paging.h"
@@ -20,7 +21,8 @@ void table_unmap(struct cap *cap)
     if (!(cap->flags & CAP_MAPPED))
         return;
     entry = space_entry(space_of_asid(cap->asid), cap->extra, cap->size_bits);
-    if (entry && (*entry & PTE_PRESENT) && (*entry & PTE_ADDRESS) == arch_physical((void *)cap->object)) {
+    if (entry && (*entry & PTE_PRESENT) &&
+        (*entry & PTE_ADDRESS) == arch_physical((void *)cap->object)) {
         *entry = 0;
         space_flush(space_of_asid(cap->asid));
     }
@@ -30,8 +32,10 @@ static uint64_t *frame_entry(const struct cap *cap)
 {
     if (!(cap->flags & CAP_MAPPED))
         return NULL;
-    uint64_t *entry = space_entry(space_of_asid(cap->asid), cap->extra, cap->size_bits == 21 ? 1 : 0);
-    if (!entry || !(*entry & PTE_PRESENT) || (*entry & PTE_ADDRESS) != arch_physical((void *)cap->object))
+    uint64_t *entry =
+        space_entry(space_of_asid(cap->asid), cap->extra, cap->size_bits == 21 ? 1 : 0);
+    if (!entry || !(*entry & PTE_PRESENT) ||
+        (*entry & PTE_ADDRESS) != arch_physical((void *)cap->object))
         return NULL;
     return entry;
 }
@@ -61,7 +65,8 @@ enum ar_error vspace_invoke(struct invocation *call)
         return AR_ERR_ARGUMENT;
     if (table->flags & CAP_MAPPED) {
         uint64_t *old = space_entry(space_of_asid(table->asid), table->extra, table->size_bits);
-        if (old && (*old & PTE_PRESENT) && (*old & PTE_ADDRESS) == arch_physical((void *)table->object))
+        if (old && (*old & PTE_PRESENT) &&
+            (*old & PTE_ADDRESS) == arch_physical((void *)table->object))
             return AR_ERR_EXISTS;
     }
     for (unsigned level = 3; level >= 1; level--) {
@@ -90,7 +95,8 @@ static enum ar_error frame_map(struct invocation *call)
     enum ar_error error = tcb_lookup_type(call->caller, call->words[0], AR_VSPACE, 0, &vspace);
     if (error)
         return error;
-    if (address >= ARCH_USER_END || (address & ((1ull << frame->size_bits) - 1)) || !(rights & AR_READ))
+    if (address >= ARCH_USER_END || (address & ((1ull << frame->size_bits) - 1)) ||
+        !(rights & AR_READ))
         return AR_ERR_ARGUMENT;
     uint64_t *old = frame_entry(frame);
     if (old && (frame->asid != vspace->asid || frame->extra != address))

@@ -1,8 +1,9 @@
 /*
- * Threads that wait until a time: a pairing heap, linked through the threads themselves. SPDX-License-Identifier: MIT
+ * Threads that wait until a time: a pairing heap, linked through the threads themselves.
+ * SPDX-License-Identifier: MIT
  *
- * heap_child is a node's first child, heap_next its next sibling, heap_prev its previous sibling or, for a first child,
- * its parent. Adding is O(1), removing O(log n) amortised.
+ * heap_child is a node's first child, heap_next its next sibling, heap_prev its previous sibling
+ * or, for a first child, its parent. Adding is O(1), removing O(log n) amortised.
  */
 #include "sched/sched.h"
 #include "arch/arch.h"

@@ -1,8 +1,9 @@
 /*
  * Fixed priorities, round robin among equals, preemptive. SPDX-License-Identifier: MIT
  *
- * A thread is on the ready queue of its priority exactly when it is READY, not suspended and not current. `current` is on
- * no queue; it is put back when it is still READY at the time somebody better is picked.
+ * A thread is on the ready queue of its priority exactly when it is READY, not suspended and not
+ * current. `current` is on no queue; it is put back when it is still READY at the time somebody
+ * better is picked.
  */
 #include "sched/sched.h"
 #include "arch/arch.h"
@@ -82,7 +83,8 @@ static void idle(void)
         last->cpu_ns += arch_clock_ns() - core.switched_ns;
     while (!core.ready_bits && !(core.current && runnable(core.current))) {
         core.idle = 1;
-        uint64_t ring = arch_clock_ns() + 10 * SCHED_SLICE_NS; /* then the log's input is looked at */
+        /* then the log's input is looked at */
+        uint64_t ring = arch_clock_ns() + 10 * SCHED_SLICE_NS;
         if (core.deadlines && core.deadlines->deadline < ring)
             ring = core.deadlines->deadline;
         arch_timer_arm(ring);

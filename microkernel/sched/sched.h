@@ -34,7 +34,8 @@ void sched_ready(struct tcb *tcb);
 void sched_unready(struct tcb *tcb);
 /* Let `current` go behind the others of its priority. */
 void sched_yield(void);
-/* Make the best ready thread current: the last step of every way into the kernel. Idles until there is one. */
+/* Make the best ready thread current: the last step of every way into the kernel. Idles until
+ * there is one. */
 void sched_pick(void);
 /* A timer interrupt came at `now`. */
 void sched_tick(uint64_t now);

@@ -1,10 +1,12 @@
 /*
- * consoled's shell: a 16550 UART at COM1 between the core and the wire. SPDX-License-Identifier: MIT
+ * consoled's shell: a 16550 UART at COM1 between the core and the wire.
+ * SPDX-License-Identifier: MIT
  *
- * Output is pushed out before each reply, in bursts of the FIFO's size when the UART says that its FIFO is
- * empty. A UART that stays busy (the other side does not read) leaves bytes in the core's bounded queue, and a timer tries again.
- * Input comes by interrupt; it is read until the UART has none or the core has no room, and again after every
- * request, since a request may have made room.
+ * Output is pushed out before each reply, in bursts of the FIFO's size when the UART says that
+ * its FIFO is empty. A UART that stays busy (the other side does not read) leaves bytes in the
+ * core's bounded queue, and a timer tries again. Input comes by interrupt; it is read until the
+ * UART has none or the core has no room, and again after every request, since a request may have
+ * made room.
  */
 #include "core/console.h"
 #include <ipc/kernel.h>
@@ -15,7 +17,8 @@
 
 enum uart {
     UART_BASE = 0x3f8,
-    UART_DATA = UART_BASE, UART_INTERRUPT_ENABLE, UART_FIFO_CONTROL, UART_LINE_CONTROL, UART_MODEM_CONTROL,
+    UART_DATA = UART_BASE, UART_INTERRUPT_ENABLE, UART_FIFO_CONTROL, UART_LINE_CONTROL,
+    UART_MODEM_CONTROL,
     UART_LINE_STATUS,
     UART_FIFO_SIZE = 16,
     LINE_STATUS_DATA_READY = 0x01, LINE_STATUS_TRANSMIT_EMPTY = 0x20, LINE_STATUS_IDLE = 0x40,
@@ -36,7 +39,9 @@ static struct ar_ipc_buffer *ipc_buffer(void)
 static uint8_t port_read(unsigned port)
 {
     struct ar_message m;
-    return ar_invoke(SERVER_SLOT_PORT, AR_PORT_IN8, port, 0, 0, 0, 1, &m) == AR_OK ? (uint8_t)m.words[0] : 0;
+    return ar_invoke(SERVER_SLOT_PORT, AR_PORT_IN8, port, 0, 0, 0, 1, &m) == AR_OK
+               ? (uint8_t)m.words[0]
+               : 0;
 }
 
 static void port_write(unsigned port, uint8_t value)
@@ -48,7 +53,8 @@ static void port_write_many(unsigned port, const uint8_t *bytes, size_t count)
 {
     struct ar_message m;
     memcpy(&ipc_buffer()->words[4], bytes, count);
-    ar_invoke(SERVER_SLOT_PORT, AR_PORT_OUT8_MANY, port, count, 0, 0, 4 + (unsigned)(count + 7) / 8, &m);
+    ar_invoke(SERVER_SLOT_PORT, AR_PORT_OUT8_MANY, port, count, 0, 0, 4 + (unsigned)(count + 7) / 8,
+              &m);
 }
 
 static void uart_init(void)
@@ -58,8 +64,8 @@ static void uart_init(void)
     port_write(UART_DATA, 1);            /* 115200 baud */
     port_write(UART_INTERRUPT_ENABLE, 0);
     port_write(UART_LINE_CONTROL, 0x03); /* 8N1 */
-    /* FIFO on; interrupt at 14 bytes, or when the line has been quiet for four. QEMU hands over as many bytes at a time as
-     * the threshold says: at 1 a megabyte of input takes minutes. */
+    /* FIFO on; interrupt at 14 bytes, or when the line has been quiet for four. QEMU hands over
+     * as many bytes at a time as the threshold says: at 1 a megabyte of input takes minutes. */
     port_write(UART_FIFO_CONTROL, 0xc1);
     port_write(UART_MODEM_CONTROL, 0x0b); /* DTR, RTS, interrupt line on */
     port_write(UART_INTERRUPT_ENABLE, 0x01);
@@ -95,7 +101,8 @@ static void input_pull(struct ipc_effects *effects)
     uint8_t bytes[INPUT_BATCH];
     for (;;) {
         size_t room = console_input_room(console), count = 0;
-        while (count < room && count < INPUT_BATCH && (port_read(UART_LINE_STATUS) & LINE_STATUS_DATA_READY))
+        while (count < room && count < INPUT_BATCH &&
+               (port_read(UART_LINE_STATUS) & LINE_STATUS_DATA_READY))
             bytes[count++] = port_read(UART_DATA);
         if (count == 0)
             return;
@@ -120,14 +127,16 @@ static bool output_is_out(void)
     return console_output(console, &bytes) == 0 && (port_read(UART_LINE_STATUS) & LINE_STATUS_IDLE);
 }
 
-static bool input_held; /* the core had no room: the UART may hold bytes without a new interrupt to come */
+/* the core had no room: the UART may hold bytes without a new interrupt to come */
+static bool input_held;
 
-/* Bytes that come before the UART is set up, or before set_mode, are lost: tools/run sends none until it sees this
- * line in the log. */
+/* Bytes that come before the UART is set up, or before set_mode, are lost: tools/run sends none
+ * until it sees this line in the log. */
 static void announce(const struct ipc_call *call)
 {
     static bool done;
-    if (done || call->status != ST_OK || (call->label != CONSOLE_SET_MODE && call->label != CONSOLE_OPEN))
+    if (done || call->status != ST_OK ||
+        (call->label != CONSOLE_SET_MODE && call->label != CONSOLE_OPEN))
         return;
     done = true;
     server_log("ready for input");
@@ -187,11 +196,11 @@ _Noreturn void server_main(const struct server_info *info)
 {
     console = mem_alloc(sizeof(*console));
     if (!console)
-        server_panic("no memory for the terminal: needs %lu bytes of heap, has %lu", (unsigned long)sizeof(*console),
-                     (unsigned long)info->heap_size);
+        server_panic("no memory for the terminal: needs %lu bytes of heap, has %lu",
+                     (unsigned long)sizeof(*console), (unsigned long)info->heap_size);
     console_init(console, info->boot_seconds * 1000000000ull);
-    enum ar_error error = (enum ar_error)ar_invoke4(SERVER_SLOT_IRQ, AR_IRQ_BIND, SERVER_SLOT_NOTIFICATION,
-                                                    INTERRUPT_BIT, 0, 0);
+    enum ar_error error = (enum ar_error)ar_invoke4(SERVER_SLOT_IRQ, AR_IRQ_BIND,
+                                                    SERVER_SLOT_NOTIFICATION, INTERRUPT_BIT, 0, 0);
     if (error != AR_OK)
         server_panic("cannot bind the serial line's interrupt: kernel error %d", (int)error);
     uart_init();

@@ -18,7 +18,8 @@ static bool has_rdrand(void)
     return ecx & 1u << 30;
 }
 
-/* One word of seed. Without rdrand it is only the time of the boot, to the cycle: not secret, but never twice the same. */
+/* One word of seed. Without rdrand it is only the time of the boot, to the cycle: not secret,
+ * but never twice the same. */
 static uint64_t seed_word(bool rdrand)
 {
     uint64_t word = 0;
@@ -50,15 +51,19 @@ _Noreturn void server_main(const struct server_info *info)
     if (info->blob_address)
         status = filed_add_archive(&filed, (const void *)info->blob_address, info->blob_size, &bad);
     if (status == ST_NOMEM)
-        server_panic("out of memory at byte %lu of the archive: give filed a larger heap in the manifest",
-                     (unsigned long)bad);
+        server_panic(
+            "out of memory at byte %lu of the archive: give filed a larger heap in the manifest",
+            (unsigned long)bad);
     if (status)
-        server_panic("the archive is not newc cpio, or names an impossible file, at byte %lu of %lu",
-                     (unsigned long)bad, (unsigned long)info->blob_size);
+        server_panic(
+            "the archive is not newc cpio, or names an impossible file, at byte %lu of %lu",
+            (unsigned long)bad, (unsigned long)info->blob_size);
     if (filed_add_defaults(&filed))
         server_panic("out of memory for /dev: give filed a larger heap in the manifest");
     server_log("%u nodes from %lu bytes of archive, heap %lu of %lu bytes", filed.node_count,
-               (unsigned long)info->blob_size, (unsigned long)mem_in_use(), (unsigned long)info->heap_size);
-    static const struct server server = {.state = &filed, .handle = filed_handle, .closed = filed_closed};
+               (unsigned long)info->blob_size, (unsigned long)mem_in_use(),
+               (unsigned long)info->heap_size);
+    static const struct server server = {
+        .state = &filed, .handle = filed_handle, .closed = filed_closed};
     server_run(&server);
 }

@@ -1,9 +1,10 @@
 /*
  * The boot module: a directory, then blobs on page boundaries. SPDX-License-Identifier: MIT
  *
- * Its memory reaches us as device Untyped, which is never cleared. An Untyped gives out its memory upward without gaps when
- * nothing needs aligning, so asking for frames in the order of their addresses yields exactly the frame at each address:
- * 2 MiB frames where one blob covers an aligned 2 MiB, 4 KiB frames everywhere else.
+ * Its memory reaches us as device Untyped, which is never cleared. An Untyped gives out its
+ * memory upward without gaps when nothing needs aligning, so asking for frames in the order of
+ * their addresses yields exactly the frame at each address: 2 MiB frames where one blob covers
+ * an aligned 2 MiB, 4 KiB frames everywhere else.
  */
 #include "init.h"
 
@@ -24,7 +25,8 @@ static struct run runs[RUNS_MAX];
 static unsigned run_count;
 static uint64_t bundle_physical, bundle_end;
 static const struct ar_bundle *bundle;
-static uint64_t window_used = INIT_BUNDLE_ADDRESS; /* where the next blob that init reads is mapped */
+/* where the next blob that init reads is mapped */
+static uint64_t window_used = INIT_BUNDLE_ADDRESS;
 
 static uint64_t page_align(uint64_t address)
 {
@@ -40,7 +42,8 @@ static void run_make(ar_cap untyped, uint64_t at, unsigned bits, unsigned count)
     *run = (struct run){.physical = at, .first = slots_take(count), .count = count, .bits = bits};
     init_check(ar_retype(untyped, AR_FRAME, bits, run->first, count), "make frames of the bundle");
     struct ar_message m;
-    init_check(ar_invoke(run->first, AR_FRAME_INFO, 0, 0, 0, 0, 0, &m), "look at a frame of the bundle");
+    init_check(ar_invoke(run->first, AR_FRAME_INFO, 0, 0, 0, 0, 0, &m),
+               "look at a frame of the bundle");
     if (m.words[0] != at)
         init_fail("the bundle's frame at %lx came out at %lx", at, m.words[0]);
 }
@@ -62,7 +65,8 @@ static void runs_make(ar_cap untyped, uint64_t at, uint64_t end)
 {
     while (at < end) {
         unsigned large = 0;
-        while (large < RUN_FRAMES_MAX && at + (large + 1) * LARGE_PAGE <= end && large_page_fits(at + large * LARGE_PAGE))
+        while (large < RUN_FRAMES_MAX && at + (large + 1) * LARGE_PAGE <= end &&
+               large_page_fits(at + large * LARGE_PAGE))
             large++;
         if (large) {
             run_make(untyped, at, 21, large);
@@ -85,7 +89,8 @@ static ar_cap frame_at(uint64_t physical, const struct run **found)
 {
     for (unsigned i = 0; i < run_count; i++) {
         const struct run *run = &runs[i];
-        if (physical < run->physical || physical >= run->physical + ((uint64_t)run->count << run->bits))
+        if (physical < run->physical ||
+            physical >= run->physical + ((uint64_t)run->count << run->bits))
             continue;
         *found = run;
         return run->first + (ar_cap)((physical - run->physical) >> run->bits);
@@ -118,7 +123,8 @@ static void bundle_check(uint64_t size)
     }
 }
 
-/* First the pages up to the directory, one by one; when that can be read, the rest in the best sizes. */
+/* First the pages up to the directory, one by one; when that can be read, the rest in the best
+ * sizes. */
 void bundle_init(const struct ar_boot_info *boot)
 {
     init_step("init", "reading the bundle");
@@ -142,7 +148,8 @@ void bundle_init(const struct ar_boot_info *boot)
     window_used += 2 * LARGE_PAGE;
     bundle_check(boot->bundle_size);
 
-    runs_make(AR_INIT_UNTYPED + holder, bundle_physical + PAGE, first->physical + (1ull << first->size_bits));
+    runs_make(AR_INIT_UNTYPED + holder, bundle_physical + PAGE,
+              first->physical + (1ull << first->size_bits));
     for (unsigned i = 0; i < boot->untyped_count; i++) {
         const struct ar_untyped_info *info = &boot->untyped[i];
         uint64_t end = info->physical + (1ull << info->size_bits);

@@ -1,9 +1,12 @@
 /*
  * The command line. SPDX-License-Identifier: MIT
  *
- * Words, separated by white space; those that are not listed belong to somebody else and are passed over:
- *   mode=shell|run   shell (the default): an interactive terminal; run: standard streams without a terminal's discipline
- *   argv=A,B,...     the program and its arguments, each percent-encoded ("%2C" is a comma); default for shell: /bin/sh -l
+ * Words, separated by white space; those that are not listed belong to somebody else and are
+ * passed over:
+ *   mode=shell|run   shell (the default): an interactive terminal; run: standard streams without a
+ *   terminal's discipline
+ *   argv=A,B,...     the program and its arguments, each percent-encoded ("%2C" is a comma);
+ *   default for shell: /bin/sh -l
  *   env=X=1,Y=2,...  its environment, the same way; default: PATH, HOME, TERM
  *   size=ROWSxCOLUMNS  the terminal's; default 0x0, which is Linux's for a serial line too
  *   leakcheck=1      log the servers' counts of objects before and after
@@ -23,7 +26,8 @@ static int hex_digit(char c)
 }
 
 /* Comma-separated, percent-encoded items into NUL-ended strings. NULL, or what is wrong. */
-static const char *list_parse(const char *text, size_t length, char *strings, size_t *used, unsigned *count)
+static const char *list_parse(const char *text, size_t length, char *strings, size_t *used,
+                              unsigned *count)
 {
     *used = *count = 0;
     for (size_t i = 0; i <= length; i++) {
@@ -90,7 +94,8 @@ static const char *word_parse(struct command *command, const char *word, size_t 
         if (!command->stream && !(value_length == 5 && memcmp(value, "shell", 5) == 0))
             return "mode is neither 'shell' nor 'run'";
     } else if (key_is(word, key_length, "argv")) {
-        return list_parse(value, value_length, command->argv, &command->argv_length, &command->argc);
+        return list_parse(value, value_length, command->argv, &command->argv_length,
+                          &command->argc);
     } else if (key_is(word, key_length, "env")) {
         if (value_length == 0) { /* an empty environment, not an empty string */
             command->env_length = 1;
@@ -141,7 +146,8 @@ const char *command_complete(struct command *command)
         list_parse(shell, sizeof(shell) - 1, command->argv, &command->argv_length, &command->argc);
     }
     if (command->env_length == 0)
-        list_parse(environment, sizeof(environment) - 1, command->env, &command->env_length, &command->envc);
+        list_parse(environment, sizeof(environment) - 1, command->env, &command->env_length,
+                   &command->envc);
     if (command->envc == 0)
         command->env_length = 0;
     return command->argv[0] ? NULL : "argv names no program";

@@ -34,7 +34,8 @@ static void grant_devices(const struct server_state *server)
     }
     if (manifest->port_first <= manifest->port_last) {
         ar_cap slot = slots_take(1);
-        init_check(ar_invoke4(AR_INIT_PORT, AR_PORT_MINT, slot, manifest->port_first, manifest->port_last, 0),
+        init_check(ar_invoke4(AR_INIT_PORT, AR_PORT_MINT, slot, manifest->port_first,
+                              manifest->port_last, 0),
                    "take the I/O ports");
         hand_over(server, SERVER_SLOT_PORT, slot);
     }

@@ -18,12 +18,13 @@
 #define PAGE 4096ull
 #define LARGE_PAGE 0x200000ull
 
-/* ---- report.c: the log and the end ---------------------------------------------------------------------------- */
+/* ---- report.c: the log and the end ----------------------------------------------------------- */
 
 /* A line of the system log; init_log puts "init: " before it. Format as server_log. */
 void init_line(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void init_log(const char *format, ...) __attribute__((format(printf, 1, 2)));
-/* Every failure ends here: logs it with what init was doing and for which server, and ends the machine with EXIT_FAILED. */
+/* Every failure ends here: logs it with what init was doing and for which server, and ends the
+ * machine with EXIT_FAILED. */
 _Noreturn void init_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* Fail unless AR_OK; `what` completes "cannot ...". */
 void init_check(enum ar_error error, const char *what);
@@ -37,29 +38,32 @@ const char *type_name(uint64_t type); /* of enum ar_type; "?" for none */
 #define EXIT_FAILED 0x20u
 _Noreturn void machine_exit(unsigned value);
 
-/* ---- memory.c: untyped memory, slots, objects, mappings ---------------------------------------------------------- */
+/* ---- memory.c: untyped memory, slots, objects, mappings -------------------------------------- */
 
 void memory_init(const struct ar_boot_info *boot);
 /* All that the kernel gave us at start, bytes. */
 uint64_t memory_total(void);
 /* `count` consecutive empty slots of init's capability space. Never given back. */
 ar_cap slots_take(unsigned count);
-/* `count` objects in consecutive new slots, or in slots from `first` on. Fails the boot when memory is out. */
+/* `count` objects in consecutive new slots, or in slots from `first` on. Fails the boot when
+ * memory is out. */
 ar_cap object_make(enum ar_type type, unsigned size_bits, unsigned count);
 void object_make_at(enum ar_type type, unsigned size_bits, ar_cap first, unsigned count);
 /* A new slot with a copy. */
 ar_cap cap_copy(ar_cap source, unsigned rights);
 /* Map a frame, with page tables as needed. `rights` of enum ar_rights. */
 void frame_map(ar_cap vspace, ar_cap frame, uint64_t address, unsigned rights);
-/* The same for frames that several spaces share: maps a copy when this capability is mapped somewhere. */
+/* The same for frames that several spaces share: maps a copy when this capability is mapped
+ * somewhere. */
 void frame_map_shared(ar_cap vspace, ar_cap frame, uint64_t address, unsigned rights);
 /* Map a 4 KiB frame that is mapped nowhere into init's window; unmap it. */
 void *window_open(ar_cap frame);
 void window_close(ar_cap frame);
-/* Everything left, as Untyped capabilities in init's space, largest first; returns how many (at most `most`). */
+/* Everything left, as Untyped capabilities in init's space, largest first; returns how many (at
+ * most `most`). */
 unsigned memory_take_rest(ar_cap *slots, unsigned most);
 
-/* ---- bundle.c: the boot module ------------------------------------------------------------------------------------ */
+/* ---- bundle.c: the boot module --------------------------------------------------------------- */
 
 struct blob {
     uint64_t physical, size;
@@ -67,18 +71,19 @@ struct blob {
 void bundle_init(const struct ar_boot_info *boot);
 /* False when the bundle has no such blob. */
 bool bundle_find(const char *name, struct blob *blob);
-/* Map a blob read-only, 2 MiB at a time where it lies so; `base` is a multiple of 2 MiB. Returns the blob's address, which
- * is `base` plus what the physical address has below 2 MiB. */
+/* Map a blob read-only, 2 MiB at a time where it lies so; `base` is a multiple of 2 MiB. Returns
+ * the blob's address, which is `base` plus what the physical address has below 2 MiB. */
 uint64_t blob_map(const struct blob *blob, ar_cap vspace, uint64_t base);
 /* Map a blob into init. NULL when there is none. */
 const void *bundle_open(const char *name, size_t *size);
 
-/* ---- elf.c ---------------------------------------------------------------------------------------------------------- */
+/* ---- elf.c ----------------------------------------------------------------------------------- */
 
-/* Load a static executable into an address space; returns its entry. Fails the boot when it is broken. */
+/* Load a static executable into an address space; returns its entry. Fails the boot when it is
+ * broken. */
 uint64_t elf_load(const void *image, size_t size, ar_cap vspace);
 
-/* ---- servers.c, grants.c ---------------------------------------------------------------------------------------------- */
+/* ---- servers.c, grants.c --------------------------------------------------------------------- */
 
 struct server_state {
     const struct manifest_server *manifest;
@@ -95,25 +100,26 @@ void servers_start(const struct ar_boot_info *boot, uint64_t boot_seconds, ar_ca
 struct server_state *server_named(const char *name);
 /* A new gate of `endpoint` in a new slot. */
 ar_cap gate_make(ar_cap endpoint, uint64_t badge);
-/* The part of servers_start that follows the manifest: lines, ports, gates, memory. Call in this order, the rest last. */
+/* The part of servers_start that follows the manifest: lines, ports, gates, memory. Call in this
+ * order, the rest last. */
 void server_grant(struct server_state *server);
 void server_grant_rest(struct server_state *server);
 /* Log every capability of every server (capdump=1). */
 void servers_dump_caps(void);
 
-/* ---- monitor.c: a thread that hears of servers' faults ------------------------------------------------------------------ */
+/* ---- monitor.c: a thread that hears of servers' faults --------------------------------------- */
 
 /* Start it; returns the endpoint whose gates, badge = server index, are fault gates. */
 ar_cap monitor_start(void);
 /* The calling thread's IPC buffer is the monitor's. */
 bool monitor_is_caller(void);
 
-/* ---- rtc.c ---------------------------------------------------------------------------------------------------------------- */
+/* ---- rtc.c ----------------------------------------------------------------------------------- */
 
 /* Seconds since the epoch, from the PC's clock, taken as UTC. */
 uint64_t rtc_read(ar_cap port);
 
-/* ---- command.c: pure --------------------------------------------------------------------------------------------------------- */
+/* ---- command.c: pure ------------------------------------------------------------------------- */
 
 #define COMMAND_STRINGS_MAX 65536u
 struct command {
@@ -124,13 +130,13 @@ struct command {
     size_t argv_length, env_length; /* bytes, NULs included */
     char argv[COMMAND_STRINGS_MAX], env[COMMAND_STRINGS_MAX];
 };
-/* Read the words of `text` into `command`, which starts zeroed; may be called again for more text, whose words then count.
- * NULL, or what is wrong. */
+/* Read the words of `text` into `command`, which starts zeroed; may be called again for more
+ * text, whose words then count. NULL, or what is wrong. */
 const char *command_parse(struct command *command, const char *text, size_t length);
 /* Fill in what was not given. NULL, or what is missing. */
 const char *command_complete(struct command *command);
 
-/* ---- program.c: the first program ----------------------------------------------------------------------------------------------- */
+/* ---- program.c: the first program ------------------------------------------------------------ */
 
 /* Open the console, run the program, wait for it, drain; returns its wait status. */
 uint64_t program_run(const struct command *command);

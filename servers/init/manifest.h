@@ -1,6 +1,6 @@
 /*
- * The binary manifest, blob "manifest" of the bundle, made from system/manifest.toml by system/mkmanifest.py, which knows
- * this layout. SPDX-License-Identifier: MIT
+ * The binary manifest, blob "manifest" of the bundle, made from system/manifest.toml by
+ * system/mkmanifest.py, which knows this layout. SPDX-License-Identifier: MIT
  */
 #ifndef INIT_MANIFEST_H
 #define INIT_MANIFEST_H
@@ -23,7 +23,11 @@ struct manifest_grant {
     uint32_t kind, slot, server, badge; /* slot: in the holder's capability space; server: index */
 };
 
-enum manifest_credentials { MANIFEST_CREDENTIALS_NONE, MANIFEST_CREDENTIALS_READ, MANIFEST_CREDENTIALS_WRITE };
+enum manifest_credentials {
+    MANIFEST_CREDENTIALS_NONE,
+    MANIFEST_CREDENTIALS_READ,
+    MANIFEST_CREDENTIALS_WRITE
+};
 
 struct manifest_server {
     char name[16], blob[48];

@@ -1,8 +1,8 @@
 /*
  * init's untyped memory, its slots, and the objects it makes. SPDX-License-Identifier: MIT
  *
- * Objects are taken from the smallest Untyped that still has room, so small things fill the fragments and the large
- * pieces stay whole for procd.
+ * Objects are taken from the smallest Untyped that still has room, so small things fill the
+ * fragments and the large pieces stay whole for procd.
  */
 #include "init.h"
 
@@ -16,7 +16,8 @@ struct pool {
     ar_cap slot;
     uint64_t physical;
     unsigned bits;
-    unsigned room_bits; /* a single object of 1 << room_bits bytes or more is known not to fit any more */
+    /* a single object of 1 << room_bits bytes or more is known not to fit any more */
+    unsigned room_bits;
 };
 
 static struct pool pools[POOL_MAX]; /* ascending size */
@@ -34,7 +35,9 @@ void memory_init(const struct ar_boot_info *boot)
         unsigned at = pool_count++;
         for (; at > 0 && pools[at - 1].bits > info->size_bits; at--)
             pools[at] = pools[at - 1];
-        pools[at] = (struct pool){.slot = AR_INIT_UNTYPED + i, .physical = info->physical, .bits = info->size_bits,
+        pools[at] = (struct pool){.slot = AR_INIT_UNTYPED + i,
+                                  .physical = info->physical,
+                                  .bits = info->size_bits,
                                   .room_bits = info->size_bits + 1};
         total_bytes += 1ull << info->size_bits;
     }
@@ -97,9 +100,11 @@ void object_make_at(enum ar_type type, unsigned size_bits, ar_cap first, unsigne
 {
     while (count) {
         unsigned batch = count < RETYPE_BATCH ? count : RETYPE_BATCH;
-        while (!object_try(type, size_bits, first, batch)) { /* no piece holds them all: halves may still fit */
+        /* no piece holds them all: halves may still fit */
+        while (!object_try(type, size_bits, first, batch)) {
             if (batch == 1)
-                init_fail("out of memory: no room for %s of %lu KiB (give the machine more, or the manifest less)",
+                init_fail("out of memory: no room for %s of %lu KiB (give the machine more, or the "
+                          "manifest less)",
                           type_name(type), (1ul << object_bits(type, size_bits)) >> 10);
             batch = (batch + 1) / 2;
         }
@@ -129,7 +134,8 @@ static enum ar_error frame_try_map(ar_cap vspace, ar_cap frame, uint64_t address
         if (error != AR_ERR_NO_TABLE)
             return error;
         ar_cap table = object_make(AR_TABLE, 0, 1);
-        init_check(ar_invoke4(vspace, AR_VSPACE_MAP_TABLE, table, address, 0, 0), "map a page table");
+        init_check(ar_invoke4(vspace, AR_VSPACE_MAP_TABLE, table, address, 0, 0),
+                   "map a page table");
     }
 }
 
@@ -175,8 +181,9 @@ static unsigned rest_insert(struct rest *list, unsigned count, unsigned most, st
 }
 
 /*
- * The kernel allocates upward inside an Untyped, aligning as it goes; so the free part is taken from its start, each time
- * the largest block that needs no gap before it. That leaves nothing out but what precedes the first 64 KiB boundary.
+ * The kernel allocates upward inside an Untyped, aligning as it goes; so the free part is taken
+ * from its start, each time the largest block that needs no gap before it. That leaves nothing
+ * out but what precedes the first 64 KiB boundary.
  */
 unsigned memory_take_rest(ar_cap *slots, unsigned most)
 {
@@ -187,8 +194,10 @@ unsigned memory_take_rest(ar_cap *slots, unsigned most)
         most = POOL_MAX;
     for (unsigned i = pool_count; i-- > 0;) {
         struct ar_message m;
-        init_check(ar_invoke(pools[i].slot, AR_UNTYPED_INFO, 0, 0, 0, 0, 0, &m), "look at an Untyped");
-        uint64_t end = pools[i].physical + (1ull << pools[i].bits), mask = (1ull << REST_LEAST_BITS) - 1;
+        init_check(ar_invoke(pools[i].slot, AR_UNTYPED_INFO, 0, 0, 0, 0, 0, &m),
+                   "look at an Untyped");
+        uint64_t end = pools[i].physical + (1ull << pools[i].bits),
+                 mask = (1ull << REST_LEAST_BITS) - 1;
         uint64_t at = (pools[i].physical + m.words[2] + mask) & ~mask;
         while (at < end && end - at > mask) {
             unsigned bits = at ? (unsigned)__builtin_ctzll(at) : pools[i].bits;
@@ -203,7 +212,8 @@ unsigned memory_take_rest(ar_cap *slots, unsigned most)
     }
     for (unsigned i = 0; i < count; i++)
         slots[i] = list[i].slot;
-    pools[0] = (struct pool){.slot = reserve, .bits = REST_LEAST_BITS, .room_bits = REST_LEAST_BITS + 1};
+    pools[0] =
+        (struct pool){.slot = reserve, .bits = REST_LEAST_BITS, .room_bits = REST_LEAST_BITS + 1};
     pool_count = 1;
     return count;
 }

@@ -1,6 +1,6 @@
 /*
- * A second thread of init that receives the servers' faults, so that a server that dies while init waits for its answer is
- * reported all the same. SPDX-License-Identifier: MIT
+ * A second thread of init that receives the servers' faults, so that a server that dies while
+ * init waits for its answer is reported all the same. SPDX-License-Identifier: MIT
  */
 #include "init.h"
 
@@ -22,14 +22,16 @@ bool monitor_is_caller(void)
 static const char *fault_cause(uint64_t kind, uint64_t address, uint64_t code)
 {
     if (kind == AR_FAULT_EXCEPTION)
-        return address == 6 ? "invalid instruction (a panic, perhaps: see the line before)" : "exception";
+        return address == 6 ? "invalid instruction (a panic, perhaps: see the line before)"
+                            : "exception";
     if (address < PAGE)
         return "null pointer";
     if (code & AR_PF_FETCH)
         return "jump to memory that is not code";
     if (code & AR_PF_PRESENT)
         return code & AR_PF_WRITE ? "write to read-only memory" : "memory that is not its own";
-    return code & AR_PF_WRITE ? "write to memory that is not there" : "read of memory that is not there";
+    return code & AR_PF_WRITE ? "write to memory that is not there"
+                              : "read of memory that is not there";
 }
 
 static void fault_report(const struct ar_message *m)
@@ -39,7 +41,8 @@ static void fault_report(const struct ar_message *m)
     uint64_t rsp = buffer->words[4], rflags = buffer->words[5]; /* logging overwrites the buffer */
     init_log("server %s died: %s", name, fault_cause(m->words[0], m->words[1], m->words[2]));
     init_log("  %s %lx, code %lx, rip %lx, rsp %lx, rflags %lx",
-             m->words[0] == AR_FAULT_EXCEPTION ? "exception" : "address", m->words[1], m->words[2], m->words[3],
+             m->words[0] == AR_FAULT_EXCEPTION ? "exception" : "address", m->words[1], m->words[2],
+             m->words[3],
              rsp, rflags);
 }
 
@@ -47,7 +50,8 @@ static _Noreturn void monitor_main(void)
 {
     for (;;) {
         struct ar_message m = {.badge = endpoint};
-        if (ar_syscall(AR_SYS_RECV, &m, reply, AR_NO_DEADLINE) != AR_OK || AR_INFO_LABEL(m.info) != AR_LABEL_FAULT)
+        if (ar_syscall(AR_SYS_RECV, &m, reply, AR_NO_DEADLINE) != AR_OK ||
+            AR_INFO_LABEL(m.info) != AR_LABEL_FAULT)
             continue;
         fault_report(&m);
         machine_exit(EXIT_FAILED);
@@ -69,13 +73,16 @@ ar_cap monitor_start(void)
                            .info = AR_INFO(AR_TCB_CONFIGURE, 5, 0, 0, 0),
                            .words = {AR_INIT_CNODE, AR_INIT_VSPACE, frame, INIT_MONITOR_IPC}};
     init_check(ar_syscall(AR_SYS_INVOKE, &m, 0, 0), "configure the monitor");
-    init_check(ar_invoke4(tcb, AR_TCB_SET_PRIORITY, AR_PRIORITY_MAX, 0, 0, 0), "set the monitor's priority");
+    init_check(ar_invoke4(tcb, AR_TCB_SET_PRIORITY, AR_PRIORITY_MAX, 0, 0, 0),
+               "set the monitor's priority");
     uint64_t name[2];
     memcpy(name, "init-monitor\0\0\0", sizeof(name));
     init_check(ar_invoke4(tcb, AR_TCB_SET_NAME, name[0], name[1], 0, 0), "name the monitor");
 
     /* A function is entered with rsp 8 below a multiple of 16. */
-    struct ar_regs regs = {.rip = (uint64_t)monitor_main, .rsp = (uint64_t)(stack + STACK_SIZE - 8), .rflags = RFLAGS_USER};
+    struct ar_regs regs = {.rip = (uint64_t)monitor_main,
+                           .rsp = (uint64_t)(stack + STACK_SIZE - 8),
+                           .rflags = RFLAGS_USER};
     memcpy(buffer->words, &regs, sizeof(regs));
     m = (struct ar_message){.badge = tcb,
                             .info = AR_INFO(AR_TCB_WRITE_REGS, AR_REGS_WORDS, 0, 0, 0),

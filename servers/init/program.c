@@ -1,8 +1,8 @@
 /*
  * The first program: console, start, wait, end. SPDX-License-Identifier: MIT
  *
- * init speaks to the servers through its own privileged root gates, as any client does, and waits as any client does:
- * a session with procd, and its notification.
+ * init speaks to the servers through its own privileged root gates, as any client does, and
+ * waits as any client does: a session with procd, and its notification.
  */
 #include "init.h"
 
@@ -14,7 +14,8 @@
 #include <proto/session.h>
 #include <proto/sock.h>
 
-#define OPEN_READ 0u /* Linux's values, which the protocols use; musl's <fcntl.h> would bring the rest of POSIX along */
+/* Linux's values, which the protocols use; musl's <fcntl.h> would bring the rest of POSIX along */
+#define OPEN_READ 0u
 #define OPEN_WRITE 1u
 #define OPEN_BOTH 2u
 #define DRAIN_RETRY_NS 1000000u
@@ -35,11 +36,13 @@ static ar_cap console_descriptor(ar_cap console, unsigned flags)
     ar_cap slot = slots_take(1);
     struct console_open_reply reply;
     struct ipc_transfer transfer = {.recv_slots = &slot, .recv_slot_count = 1};
-    status_check("consoled", "opening the console", console_open(console, flags, &reply, &transfer));
+    status_check("consoled", "opening the console",
+                 console_open(console, flags, &reply, &transfer));
     return slot;
 }
 
-/* A terminal is one description, shared; the streams of mode=run are three, as a shell's redirections would make them. */
+/* A terminal is one description, shared; the streams of mode=run are three, as a shell's
+ * redirections would make them. */
 static void console_streams(ar_cap console, const struct command *command, uint64_t descriptors[3])
 {
     status_check("consoled", "setting the console's mode", 
@@ -57,21 +60,25 @@ static void procd_session(ar_cap procd)
 {
     uint64_t caps[] = {notification};
     ar_cap slot = slots_take(1);
-    struct ipc_transfer transfer = {.caps = caps, .cap_count = 1, .recv_slots = &slot, .recv_slot_count = 1};
+    struct ipc_transfer transfer = {
+        .caps = caps, .cap_count = 1, .recv_slots = &slot, .recv_slot_count = 1};
     status_check("procd", "opening a session", session_open(procd, &transfer));
 }
 
-static uint64_t program_spawn(ar_cap procd, const struct command *command, const uint64_t descriptors[3])
+static uint64_t program_spawn(ar_cap procd, const struct command *command,
+                              const uint64_t descriptors[3])
 {
     const struct ar_segment memory[] = {{(uint64_t)command->argv, command->argv_length},
                                         {(uint64_t)command->env, command->env_length}};
-    struct ipc_transfer transfer = {.in = memory, .in_count = command->env_length ? 2 : 1, .caps = descriptors,
-                                    .cap_count = 3};
+    struct ipc_transfer transfer = {
+        .in = memory, .in_count = command->env_length ? 2 : 1, .caps = descriptors, .cap_count = 3};
     struct proc_spawn_reply reply;
     status_check("procd", "starting the first program",
-                 proc_spawn(procd, command->argc, command->envc, command->argv_length + command->env_length,
-                            !command->stream, &reply, &transfer));
-    for (unsigned i = 0; i < 3; i++) /* ours would keep the terminal open; an empty slot is no error */
+                 proc_spawn(procd, command->argc, command->envc,
+                            command->argv_length + command->env_length, !command->stream, &reply,
+                            &transfer));
+    /* ours would keep the terminal open; an empty slot is no error */
+    for (unsigned i = 0; i < 3; i++)
         init_check(ar_cap_delete((ar_cap)descriptors[i]), "let go of the console");
     return reply.pid;
 }
@@ -111,7 +118,8 @@ struct counts {
     struct sock_counts_reply sock;
 };
 
-/* Servers close what a dead process held one message after another, and across each other: let them come to rest. */
+/* Servers close what a dead process held one message after another, and across each other: let
+ * them come to rest. */
 static void servers_settle(void)
 {
     uint64_t bits, deadline = ar_clock_ns() + SETTLE_NS;
@@ -122,15 +130,19 @@ static void servers_settle(void)
 static void counts_take(struct counts *counts)
 {
     servers_settle();
-    status_check("procd", "counting its objects", proc_counts(server_named("procd")->privileged, &counts->proc));
-    status_check("filed", "counting its objects", fs_counts(server_named("filed")->privileged, &counts->fs));
-    status_check("sockd", "counting its objects", sock_counts(server_named("sockd")->privileged, &counts->sock));
+    status_check("procd", "counting its objects",
+                 proc_counts(server_named("procd")->privileged, &counts->proc));
+    status_check("filed", "counting its objects",
+                 fs_counts(server_named("filed")->privileged, &counts->fs));
+    status_check("sockd", "counting its objects",
+                 sock_counts(server_named("sockd")->privileged, &counts->sock));
 }
 
 static void counts_report(const struct counts *before, const struct counts *after)
 {
-#define COUNT(server, field)                                                                       \
-    init_line("aramid-leak: " #server "." #field " %lu %lu", before->server.field, after->server.field)
+#define COUNT(server, field)                                                       \
+    init_line("aramid-leak: " #server "." #field " %lu %lu", before->server.field, \
+              after->server.field)
     COUNT(proc, processes);
     COUNT(proc, frames);
     COUNT(proc, tables);

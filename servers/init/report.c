@@ -39,9 +39,12 @@ const char *error_name(enum ar_error error)
 const char *type_name(uint64_t type)
 {
     static const char *const names[AR_TYPE_COUNT] = {
-        [AR_NULL] = "NULL", [AR_UNTYPED] = "UNTYPED", [AR_CNODE] = "CNODE", [AR_ENDPOINT] = "ENDPOINT",
-        [AR_GATE] = "GATE", [AR_NOTIFICATION] = "NOTIFICATION", [AR_REPLY] = "REPLY", [AR_TCB] = "TCB",
-        [AR_VSPACE] = "VSPACE", [AR_TABLE] = "TABLE", [AR_FRAME] = "FRAME", [AR_IRQ_CONTROL] = "IRQ_CONTROL",
+        [AR_NULL] = "NULL", [AR_UNTYPED] = "UNTYPED", [AR_CNODE] = "CNODE",
+        [AR_ENDPOINT] = "ENDPOINT",
+        [AR_GATE] = "GATE", [AR_NOTIFICATION] = "NOTIFICATION", [AR_REPLY] = "REPLY",
+        [AR_TCB] = "TCB",
+        [AR_VSPACE] = "VSPACE", [AR_TABLE] = "TABLE", [AR_FRAME] = "FRAME",
+        [AR_IRQ_CONTROL] = "IRQ_CONTROL",
         [AR_IRQ] = "IRQ", [AR_PORT] = "PORT", [AR_LOG] = "LOG",
     };
     return type < AR_TYPE_COUNT && names[type] ? names[type] : "?";

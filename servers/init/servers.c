@@ -1,8 +1,8 @@
 /*
  * Creating and starting the servers. SPDX-License-Identifier: MIT
  *
- * In three rounds, because servers hold capabilities to each other: first every server's own objects, then what the
- * manifest grants, then the starts, highest priority first.
+ * In three rounds, because servers hold capabilities to each other: first every server's own
+ * objects, then what the manifest grants, then the starts, highest priority first.
  */
 #include "init.h"
 
@@ -35,7 +35,8 @@ static void manifest_read(void)
     if (!manifest)
         init_fail("the bundle has no manifest");
     if (size < sizeof(*manifest) || memcmp(manifest->magic, MANIFEST_MAGIC, 8) ||
-        manifest->version != MANIFEST_VERSION || manifest->server_size != sizeof(struct manifest_server) ||
+        manifest->version != MANIFEST_VERSION ||
+        manifest->server_size != sizeof(struct manifest_server) ||
         manifest->server_count > MANIFEST_SERVERS_MAX ||
         size != sizeof(*manifest) + manifest->server_count * sizeof(struct manifest_server))
         init_fail("the manifest is not of this build");
@@ -43,12 +44,14 @@ static void manifest_read(void)
     for (unsigned i = 0; i < server_count; i++) {
         servers[i].manifest = &manifest->servers[i];
         for (unsigned grant = 0; grant < manifest->servers[i].grant_count; grant++)
-            if (grant >= MANIFEST_GRANTS_MAX || manifest->servers[i].grants[grant].server >= server_count)
+            if (grant >= MANIFEST_GRANTS_MAX ||
+                manifest->servers[i].grants[grant].server >= server_count)
                 init_fail("a grant of '%s' is out of range", manifest->servers[i].name);
     }
 }
 
-/* Two levels, all leaves present. The leaves pass through a few slots of ours, which are empty again afterwards. */
+/* Two levels, all leaves present. The leaves pass through a few slots of ours, which are empty
+ * again afterwards. */
 static ar_cap cspace_make(unsigned slots)
 {
     static ar_cap leaves;
@@ -78,11 +81,13 @@ static void memory_map(const struct server_state *server)
 {
     ar_cap stack = object_make(AR_FRAME, 12, STACK_SIZE / PAGE);
     for (uint64_t page = 0; page < STACK_SIZE / PAGE; page++)
-        frame_map(server->vspace, stack + (ar_cap)page, SERVER_STACK_TOP - STACK_SIZE + page * PAGE, AR_READ | AR_WRITE);
+        frame_map(server->vspace, stack + (ar_cap)page, SERVER_STACK_TOP - STACK_SIZE + page * PAGE,
+                  AR_READ | AR_WRITE);
     unsigned heap_frames = (unsigned)(heap_size(server->manifest) / LARGE_PAGE);
     ar_cap heap = object_make(AR_FRAME, 21, heap_frames);
     for (unsigned i = 0; i < heap_frames; i++)
-        frame_map(server->vspace, heap + i, SERVER_HEAP_ADDRESS + i * LARGE_PAGE, AR_READ | AR_WRITE);
+        frame_map(server->vspace, heap + i, SERVER_HEAP_ADDRESS + i * LARGE_PAGE,
+                  AR_READ | AR_WRITE);
     frame_map(server->vspace, server->ipc_frame, SERVER_IPC_ADDRESS, AR_READ | AR_WRITE);
 }
 
@@ -90,11 +95,13 @@ static void thread_make(struct server_state *server, unsigned index, ar_cap faul
 {
     ar_cap fault_gate = gate_make(fault_endpoint, index);
     ((struct ar_ipc_buffer *)INIT_IPC_ADDRESS)->words[4] = fault_gate;
-    struct ar_message m = {.badge = server->tcb,
-                           .info = AR_INFO(AR_TCB_CONFIGURE, 5, 0, 0, 0),
-                           .words = {server->root, server->vspace, server->ipc_frame, SERVER_IPC_ADDRESS}};
+    struct ar_message m = {
+        .badge = server->tcb,
+        .info = AR_INFO(AR_TCB_CONFIGURE, 5, 0, 0, 0),
+        .words = {server->root, server->vspace, server->ipc_frame, SERVER_IPC_ADDRESS}};
     init_check(ar_syscall(AR_SYS_INVOKE, &m, 0, 0), "configure the thread");
-    init_check(ar_invoke4(server->tcb, AR_TCB_SET_PRIORITY, server->manifest->priority, 0, 0, 0), "set the priority");
+    init_check(ar_invoke4(server->tcb, AR_TCB_SET_PRIORITY, server->manifest->priority, 0, 0, 0),
+               "set the priority");
     init_check(ar_invoke4(server->tcb, AR_TCB_BIND_NOTIFICATION, server->notification, 0, 0, 0),
                "bind the notification");
     uint64_t name[2];
@@ -112,8 +119,9 @@ static void server_create(struct server_state *server, unsigned index, ar_cap fa
     server->notification = object_make(AR_NOTIFICATION, 0, 1);
     server->ipc_frame = object_make(AR_FRAME, 12, 1);
     server->info_frame = object_make(AR_FRAME, 12, 1);
-    init_check(ar_invoke4(server->endpoint, AR_ENDPOINT_SET_ISSUER, server->manifest->issuer, 0, 0, 0),
-               "set the issuer");
+    init_check(
+        ar_invoke4(server->endpoint, AR_ENDPOINT_SET_ISSUER, server->manifest->issuer, 0, 0, 0),
+        "set the issuer");
     server->privileged = gate_make(server->endpoint, BADGE_PRIVILEGED);
     init_step(name, "making its capability space");
     server->root = cspace_make(server->manifest->slots);
@@ -150,7 +158,8 @@ static void credentials_map(void)
     }
 }
 
-static void info_write(const struct server_state *server, const struct ar_boot_info *boot, uint64_t boot_seconds)
+static void info_write(const struct server_state *server, const struct ar_boot_info *boot,
+                       uint64_t boot_seconds)
 {
     struct server_info *info = window_open(server->info_frame);
     memcpy(info->name, server->manifest->name, sizeof(info->name));
@@ -191,7 +200,8 @@ void servers_start(const struct ar_boot_info *boot, uint64_t boot_seconds, ar_ca
         server_grant(&servers[i]);
     for (unsigned i = 0; i < server_count; i++)
         server_grant_rest(&servers[i]);
-    /* Needs no more memory: the page tables below SERVER_STACK_TOP are there since the stack was mapped. */
+    /* Needs no more memory: the page tables below SERVER_STACK_TOP are there since the stack was
+     * mapped. */
     for (unsigned i = 0; i < server_count; i++)
         info_write(&servers[i], boot, boot_seconds);
     for (int priority = AR_PRIORITY_MAX; priority >= 0; priority--)

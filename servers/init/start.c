@@ -25,7 +25,8 @@ struct ar_ipc_buffer *ipc_buffer(void)
 static void command_read(struct command *command, const struct ar_boot_info *boot)
 {
     init_step("init", "reading the command line");
-    const char *wrong = command_parse(command, boot->command_line, strnlen(boot->command_line, 512));
+    const char *wrong =
+        command_parse(command, boot->command_line, strnlen(boot->command_line, 512));
     size_t size;
     const char *more = bundle_open("command", &size); /* what 512 bytes cannot hold */
     if (!wrong && more)
@@ -42,8 +43,8 @@ static unsigned exit_status(uint64_t status)
     return (status & 0x7f) == 0 ? (unsigned)(status >> 8 & 0xff) : 128 + (unsigned)(status & 0x7f);
 }
 
-/* The kernel runs without FSGSBASE; programs do not, because libposix finds its thread record by gs and sets fs for
- * their C library. Better said here than by the first program's SIGILL. */
+/* The kernel runs without FSGSBASE; programs do not, because libposix finds its thread record by
+ * gs and sets fs for their C library. Better said here than by the first program's SIGILL. */
 static void processor_check(void)
 {
     uint32_t eax = 0, ebx, ecx = 0, edx;
@@ -55,7 +56,8 @@ static void processor_check(void)
     if (highest >= 7)
         __asm__ volatile("cpuid" : "+a"(eax), "=b"(ebx), "+c"(ecx), "=d"(edx));
     if (highest < 7 || !(ebx & 1))
-        init_fail("programs need a processor with FSGSBASE, and this one has none (QEMU: --cpu qemu64,+fsgsbase)");
+        init_fail("programs need a processor with FSGSBASE, and this one has none (QEMU: --cpu "
+                  "qemu64,+fsgsbase)");
 }
 
 void init_main(const struct ar_boot_info *boot)

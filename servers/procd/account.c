@@ -1,11 +1,12 @@
 /*
  * Who may have how much. SPDX-License-Identifier: MIT
  *
- * Memory is committed when it is mapped, not when it is touched, so that running out is ENOMEM at mmap and fork and
- * not a death later. A process may commit ACCOUNT_PROCESS_PERCENT of all memory. All together may commit
- * ACCOUNT_ALL_PERCENT; the rest is for processes that have little, so that a shell still works beside a bomb.
- * A job (what a session leader's child and its descendants are) may have RLIMIT_NPROC processes, and all jobs together
- * PROCESS_MAX; what is left below ACCOUNT_PROCESS_RESERVE goes only to small jobs.
+ * Memory is committed when it is mapped, not when it is touched, so that running out is ENOMEM
+ * at mmap and fork and not a death later. A process may commit ACCOUNT_PROCESS_PERCENT of all
+ * memory. All together may commit ACCOUNT_ALL_PERCENT; the rest is for processes that have
+ * little, so that a shell still works beside a bomb. A job (what a session leader's child and
+ * its descendants are) may have RLIMIT_NPROC processes, and all jobs together PROCESS_MAX; what
+ * is left below ACCOUNT_PROCESS_RESERVE goes only to small jobs.
  */
 #include "procd.h"
 #include <ipc/memory.h>
@@ -13,7 +14,8 @@
 #define ACCOUNT_PROCESS_PERCENT 60u
 #define ACCOUNT_ALL_PERCENT 92u
 #define ACCOUNT_SMALL_PAGES 1024u   /* a process that has no more than this may use the reserve */
-#define ACCOUNT_ENTRY_PAGES 40u     /* tables, capability nodes, thread: what any process costs besides its pages */
+/* tables, capability nodes, thread: what any process costs besides its pages */
+#define ACCOUNT_ENTRY_PAGES 40u
 #define ACCOUNT_JOB_PERCENT 60u     /* of the memory, by what its processes cost at least */
 #define ACCOUNT_PROCESS_RESERVE 64u /* entries kept for small jobs */
 #define ACCOUNT_SMALL_JOB 16u
@@ -60,12 +62,14 @@ static bool account_allows(struct procd *procd, uint64_t have, uint64_t more)
 bool account_may_fork(struct procd *procd, struct process *parent, struct job *job)
 {
     uint64_t limit = parent->limits[LIMIT_NPROC].soft;
-    uint64_t by_memory = procd->memory_pages / 100 * ACCOUNT_JOB_PERCENT / (2 * ACCOUNT_ENTRY_PAGES);
+    uint64_t by_memory =
+        procd->memory_pages / 100 * ACCOUNT_JOB_PERCENT / (2 * ACCOUNT_ENTRY_PAGES);
     if (limit > by_memory)
         limit = by_memory;
     if (job->processes > limit)
         return false;
-    if (procd->process_count + ACCOUNT_PROCESS_RESERVE >= PROCESS_MAX && job->processes > ACCOUNT_SMALL_JOB)
+    if (procd->process_count + ACCOUNT_PROCESS_RESERVE >= PROCESS_MAX &&
+        job->processes > ACCOUNT_SMALL_JOB)
         return false;
     struct machine_counts counts;
     procd->machine->counts(procd->context, &counts);
@@ -73,7 +77,8 @@ bool account_may_fork(struct procd *procd, struct process *parent, struct job *j
     uint64_t reserve = job->processes > ACCOUNT_SMALL_JOB ? procd->memory_pages / 20 : 0;
     if (counts.memory_free < need + reserve)
         return false;
-    return account_allows(procd, parent->space.charged, parent->space.charged + ACCOUNT_ENTRY_PAGES);
+    return account_allows(procd, parent->space.charged,
+                          parent->space.charged + ACCOUNT_ENTRY_PAGES);
 }
 
 bool account_may_map(struct procd *procd, struct process *process, int64_t pages)
@@ -96,10 +101,12 @@ bool account_has_room(struct procd *procd)
     return counts.memory_free >= procd->memory_pages / 20;
 }
 
-/* A fault in memory that was not committed (a stack) may not take the last frames from the others. */
+/* A fault in memory that was not committed (a stack) may not take the last frames from the
+ * others. */
 bool account_full(struct procd *procd, struct process *process)
 {
     struct machine_counts counts;
     procd->machine->counts(procd->context, &counts);
-    return counts.memory_free < procd->memory_pages / 50 && process->space.resident > ACCOUNT_SMALL_PAGES;
+    return counts.memory_free < procd->memory_pages / 50 &&
+           process->space.resident > ACCOUNT_SMALL_PAGES;
 }

@@ -1,9 +1,11 @@
-/* The credentials table and the requests that change identities and limits. SPDX-License-Identifier: MIT */
+/* The credentials table and the requests that change identities and limits.
+ * SPDX-License-Identifier: MIT */
 #include "procd.h"
 #include <string.h>
 
-/* Round robin: an entry's old content stays readable until the table has gone round, so that a server that is still
- * looking at a message of a process that just ended or changed its ids sees what was true when it was sent. */
+/* Round robin: an entry's old content stays readable until the table has gone round, so that a
+ * server that is still looking at a message of a process that just ended or changed its ids sees
+ * what was true when it was sent. */
 unsigned credentials_allocate(struct procd *procd)
 {
     for (unsigned tried = 0; tried < CREDENTIALS_MAX; tried++) {
@@ -26,7 +28,8 @@ void credentials_publish(struct procd *procd, struct process *process)
     procd->credentials[process->credential_index] = process->credentials;
 }
 
-/* Ids stay readable in the dead entries, for whoever is still looking at a message; the pid is what lives. */
+/* Ids stay readable in the dead entries, for whoever is still looking at a message; the pid is
+ * what lives. */
 void credentials_mark_dead(struct procd *procd, const struct process *process)
 {
     procd->credentials[process->credential_index].pid = 0;
@@ -40,8 +43,10 @@ void credentials_release(struct procd *procd, unsigned index)
     procd->credential_used[index] = 0;
 }
 
-/* A new principal with the process's present credentials: what was sent before keeps the old stamp. */
-static enum status credentials_renew(struct procd *procd, struct process *process, const struct credentials *changed)
+/* A new principal with the process's present credentials: what was sent before keeps the old
+ * stamp. */
+static enum status credentials_renew(struct procd *procd, struct process *process,
+                                     const struct credentials *changed)
 {
     unsigned index = credentials_allocate(procd);
     if (index == CREDENTIALS_MAX)
@@ -52,19 +57,22 @@ static enum status credentials_renew(struct procd *procd, struct process *proces
     process->credentials = *changed;
     credentials_publish(procd, process);
     for (struct thread *thread = process->threads; thread; thread = thread->next)
-        procd->machine->thread_set_principal(procd->context, thread->handle, PRINCIPAL(index, thread->tid));
+        procd->machine->thread_set_principal(procd->context, thread->handle,
+                                             PRINCIPAL(index, thread->tid));
     return ST_OK;
 }
 
 /* setresuid(2): without privilege each id must be one of the present three. */
-static bool id_allowed(int64_t id, bool privileged, uint32_t real, uint32_t effective, uint32_t saved)
+static bool id_allowed(int64_t id, bool privileged, uint32_t real, uint32_t effective,
+                       uint32_t saved)
 {
     if (id == -1 || privileged)
         return true;
     return id == real || id == effective || id == saved;
 }
 
-enum status op_set_ids(void *state, struct ipc_call *call, const struct proc_set_ids_request *request)
+enum status op_set_ids(void *state, struct ipc_call *call,
+                       const struct proc_set_ids_request *request)
 {
     struct thread *caller = procd_caller(state, call);
     if (!caller)
@@ -128,7 +136,8 @@ enum status op_ids(void *state, struct ipc_call *call, const struct proc_ids_req
     const struct procd *procd = state;
     struct process *process = request->pid ? process_find(state, request->pid) : caller->process;
     if (!process && request->pid <= ID_MAX && procd->thread_of[request->pid])
-        process = procd->thread_of[request->pid]->process; /* Linux takes any thread's number here */
+        /* Linux takes any thread's number here */
+        process = procd->thread_of[request->pid]->process;
     if (request->pid == ID_INIT) {
         *reply = (struct proc_ids_reply){.pid = ID_INIT, .pgid = ID_INIT, .sid = ID_INIT};
         process = NULL;
@@ -165,7 +174,8 @@ enum status op_limit(void *state, struct ipc_call *call, const struct proc_limit
         return ST_INVAL;
     const struct credentials *own = &caller->process->credentials, *its = &process->credentials;
     bool privileged = process_privileged(caller->process);
-    if (process != caller->process && !privileged && (own->ruid != its->euid || own->ruid != its->suid))
+    if (process != caller->process && !privileged &&
+        (own->ruid != its->euid || own->ruid != its->suid))
         return ST_PERM;
     struct rlimit *limit = &process->limits[request->resource];
     reply->soft = limit->soft;
@@ -181,7 +191,8 @@ enum status op_limit(void *state, struct ipc_call *call, const struct proc_limit
     limit->soft = request->soft;
     limit->hard = request->hard;
     if (request->resource == LIMIT_STACK)
-        process->space.stack_limit = request->soft < USER_STACK_SIZE ? request->soft : USER_STACK_SIZE;
+        process->space.stack_limit =
+            request->soft < USER_STACK_SIZE ? request->soft : USER_STACK_SIZE;
     credentials_publish(state, process);
     return ST_OK;
 }

@@ -2,8 +2,15 @@
 #include "procd.h"
 #include <string.h>
 
-enum wait_option { WAIT_NOHANG = 1, WAIT_STOPPED = 2, WAIT_EXITED = 4, WAIT_CONTINUED = 8, WAIT_NOWAIT = 0x1000000 };
-#define WAIT_OPTIONS (WAIT_NOHANG | WAIT_STOPPED | WAIT_EXITED | WAIT_CONTINUED | WAIT_NOWAIT | 0xe0000000ull)
+enum wait_option {
+    WAIT_NOHANG = 1,
+    WAIT_STOPPED = 2,
+    WAIT_EXITED = 4,
+    WAIT_CONTINUED = 8,
+    WAIT_NOWAIT = 0x1000000
+};
+#define WAIT_OPTIONS \
+    (WAIT_NOHANG | WAIT_STOPPED | WAIT_EXITED | WAIT_CONTINUED | WAIT_NOWAIT | 0xe0000000ull)
 
 /* Children go to procd, which waits for nobody: zombies among them end here. */
 static void process_orphan_children(struct procd *procd, struct process *process)
@@ -16,8 +23,8 @@ static void process_orphan_children(struct procd *procd, struct process *process
     }
 }
 
-/* Everything but the entry goes, and with it every copy of a capability, so that whoever sees the zombie knows that
- * its descriptors are closed. */
+/* Everything but the entry goes, and with it every copy of a capability, so that whoever sees
+ * the zombie knows that its descriptors are closed. */
 static void process_strip(struct procd *procd, struct process *process)
 {
     while (process->threads)
@@ -41,11 +48,13 @@ static void process_hang_up(struct procd *procd, const struct process *process)
         signal_send_group(procd, foreground, SIG_HUP);
 }
 
-void process_exit(struct procd *procd, struct process *process, uint32_t status, unsigned signal, bool core)
+void process_exit(struct procd *procd, struct process *process, uint32_t status, unsigned signal,
+                  bool core)
 {
     if (process->state == PROCESS_ZOMBIE)
         return;
-    core = core && process->limits[LIMIT_CORE].soft > 0; /* nobody writes core files, but wait(2) says what Linux would */
+    /* nobody writes core files, but wait(2) says what Linux would */
+    core = core && process->limits[LIMIT_CORE].soft > 0;
     process->exit_status = signal ? signal | (core ? 0x80u : 0) : status & 0xff00;
     process_strip(procd, process);
     process->state = PROCESS_ZOMBIE;
@@ -84,8 +93,8 @@ enum status op_exit(void *state, struct ipc_call *call, const struct proc_exit_r
         return ST_PERM;
     if (request->signal && caller->process->last_fault[0])
         procd_log(procd, caller->process, caller->process->last_fault);
-    process_exit(procd, caller->process, (uint32_t)(request->status & 0xff) << 8, (unsigned)request->signal,
-                 request->core);
+    process_exit(procd, caller->process, (uint32_t)(request->status & 0xff) << 8,
+                 (unsigned)request->signal, request->core);
     return ST_OK;
 }
 
@@ -99,8 +108,8 @@ static bool wait_matches(const struct process *parent, const struct process *chi
 }
 
 /* Fill the answer from the child if it has news of a kind asked for; what was told is told once. */
-static bool wait_take(struct procd *procd, struct process *parent, struct process *child, uint64_t options,
-                      struct proc_wait_reply *reply)
+static bool wait_take(struct procd *procd, struct process *parent, struct process *child,
+                      uint64_t options, struct proc_wait_reply *reply)
 {
     bool leave = options & WAIT_NOWAIT;
     reply->pid = child->pid;
@@ -151,11 +160,13 @@ enum status op_wait(void *state, struct ipc_call *call, const struct proc_wait_r
         return ST_CHILD;
     if (request->options & WAIT_NOHANG)
         return ST_OK;
-    enum status status = waiters_arm(&parent->wait_waiters, session_find(&procd->sessions, call->principal), ~0u);
+    enum status status =
+        waiters_arm(&parent->wait_waiters, session_find(&procd->sessions, call->principal), ~0u);
     return status ? status : ST_WAIT;
 }
 
-enum status op_spawn_wait(void *state, struct ipc_call *call, const struct proc_spawn_wait_request *request,
+enum status op_spawn_wait(void *state, struct ipc_call *call,
+                          const struct proc_spawn_wait_request *request,
                           struct proc_spawn_wait_reply *reply)
 {
     struct procd *procd = state;
@@ -169,6 +180,7 @@ enum status op_spawn_wait(void *state, struct ipc_call *call, const struct proc_
         process_reap(procd, process);
         return ST_OK;
     }
-    enum status status = waiters_arm(&process->wait_waiters, session_find(&procd->sessions, call->principal), ~0u);
+    enum status status =
+        waiters_arm(&process->wait_waiters, session_find(&procd->sessions, call->principal), ~0u);
     return status ? status : ST_WAIT;
 }

@@ -33,22 +33,26 @@ static struct verdict exception_verdict(uint64_t vector)
         return (struct verdict){SIG_ILL, CODE_ILL_OPN, "illegal instruction", 0};
     case 12:
     case 17:
-        return (struct verdict){SIG_BUS, CODE_BUS_ADRALN, "misaligned or non-canonical stack access", 0};
+        return (struct verdict){SIG_BUS, CODE_BUS_ADRALN,
+                                "misaligned or non-canonical stack access", 0};
     case 16:
     case 19:
         return (struct verdict){SIG_FPE, 7, "floating-point exception", 0};
     case 13:
-        return (struct verdict){SIG_SEGV, CODE_KERNEL, "privileged instruction, or non-canonical address", 0};
+        return (struct verdict){SIG_SEGV, CODE_KERNEL,
+                                "privileged instruction, or non-canonical address", 0};
     default:
         return (struct verdict){SIG_SEGV, CODE_KERNEL, "unexpected processor exception", 0};
     }
 }
 
-static struct verdict page_verdict(const struct fault *fault, enum fault_result result, uint64_t stack_below)
+static struct verdict page_verdict(const struct fault *fault, enum fault_result result,
+                                   uint64_t stack_below)
 {
     struct verdict verdict = {SIG_SEGV, CODE_MAPERR, "nothing is mapped there", 0};
     if (fault->address >= USER_HALF_END) {
-        verdict.cause = fault->error & AR_PF_FETCH ? "jump to kernel half" : "access to kernel half";
+        verdict.cause =
+            fault->error & AR_PF_FETCH ? "jump to kernel half" : "access to kernel half";
     } else if (result == FAULT_STACK_LIMIT) {
         verdict.cause = "stack overflow: bytes below the limit";
         verdict.bytes = stack_below;
@@ -75,7 +79,8 @@ static const char *signal_label(unsigned signal)
 }
 
 /* What the log will say if the process dies of it. */
-static void fault_describe(struct thread *thread, const struct fault *fault, const struct verdict *verdict)
+static void fault_describe(struct thread *thread, const struct fault *fault,
+                           const struct verdict *verdict)
 {
     char *line = thread->process->last_fault;
     struct text text = {line, 0, sizeof(thread->process->last_fault) - 1};
@@ -121,16 +126,18 @@ static bool fault_fixup(struct procd *procd, struct thread *thread, const struct
     return true;
 }
 
-/* A fault in program code becomes a signal to this very thread; one that it blocks, or that comes before the last one
- * was taken, ends the process, as on Linux. */
+/* A fault in program code becomes a signal to this very thread; one that it blocks, or that
+ * comes before the last one was taken, ends the process, as on Linux. */
 static bool fault_signal(struct procd *procd, struct thread *thread, const struct fault *fault,
                          const struct verdict *verdict)
 {
     struct process *process = thread->process;
     fault_describe(thread, fault, verdict);
     uint64_t async_rip = 0;
-    uint64_t at = POSIX_AREA(thread->area) + POSIX_AREA_IPC + offsetof(struct ar_ipc_buffer, async_rip);
-    bool nested = !space_read_words(&process->space, at, &async_rip, sizeof(async_rip)) || async_rip != 0;
+    uint64_t at =
+        POSIX_AREA(thread->area) + POSIX_AREA_IPC + offsetof(struct ar_ipc_buffer, async_rip);
+    bool nested =
+        !space_read_words(&process->space, at, &async_rip, sizeof(async_rip)) || async_rip != 0;
     if (nested || thread->fault_signal || inside(fault->rip, POSIX_BASE, POSIX_END)) {
         fault_kill(procd, process, verdict->signal);
         return false;
@@ -151,8 +158,8 @@ static bool fault_page(struct procd *procd, struct thread *thread, const struct 
     uint64_t address = fault->address;
     enum fault_result result = FAULT_NO_REGION;
     if (address < USER_HALF_END)
-        result = space_fault(&process->space, address, fault->error & AR_PF_WRITE, fault->error & AR_PF_FETCH,
-                             account_full(procd, process));
+        result = space_fault(&process->space, address, fault->error & AR_PF_WRITE,
+                             fault->error & AR_PF_FETCH, account_full(procd, process));
     if (result == FAULT_RESOLVED) {
         if (thread->upcall && !inside(fault->rip, POSIX_BASE, POSIX_END))
             thread_upcall(procd, thread, true);
@@ -172,14 +179,17 @@ static bool fault_page(struct procd *procd, struct thread *thread, const struct 
     if (result == FAULT_STACK_LIMIT) {
         unsigned above = region_after(&process->space, address);
         uint64_t end = process->space.regions[above].end;
-        below = end - process->space.stack_limit > address ? end - process->space.stack_limit - address : 1;
+        below = end - process->space.stack_limit > address
+                    ? end - process->space.stack_limit - address
+                    : 1;
     }
     const struct verdict verdict = page_verdict(fault, result, below);
     return fault_signal(procd, thread, fault, &verdict);
 }
 
 /* True: the thread goes on (with the registers it has now). False: it is gone. */
-bool procd_fault(void *state, uint64_t principal, const uint64_t words[6], struct ipc_effects *effects)
+bool procd_fault(void *state, uint64_t principal, const uint64_t words[6],
+                 struct ipc_effects *effects)
 {
     struct procd *procd = state;
     procd->effects = effects;

@@ -24,7 +24,8 @@ static struct process *process_build(struct procd *procd, struct process *parent
     }
     process->job = job;
     process->slots = procd->machine->slots_create(procd->context);
-    if (process->slots && space_init(&process->space, procd->machine, procd->context, &procd->frames))
+    if (process->slots &&
+        space_init(&process->space, procd->machine, procd->context, &procd->frames))
         return process;
     process_abandon(procd, process);
     return NULL;
@@ -32,13 +33,14 @@ static struct process *process_build(struct procd *procd, struct process *parent
 
 static bool process_place(struct procd *procd, struct process *process, unsigned area)
 {
-    return procd->machine->slots_place_gates(procd->context, process->slots, BADGE_OBJECTS + process->index)
-        && procd->machine->slots_grow(procd->context, process->slots, POSIX_THREAD_SLOT(area, 0));
+    return procd->machine->slots_place_gates(procd->context, process->slots,
+                                             BADGE_OBJECTS + process->index) &&
+           procd->machine->slots_grow(procd->context, process->slots, POSIX_THREAD_SLOT(area, 0));
 }
 
 /* struct posix_start and its strings at POSIX_START_ADDRESS. */
-static enum status spawn_strings(struct procd *procd, struct process *process, struct ipc_call *call,
-                                 const struct proc_spawn_request *request)
+static enum status spawn_strings(struct procd *procd, struct process *process,
+                                 struct ipc_call *call, const struct proc_spawn_request *request)
 {
     size_t size = sizeof(struct posix_start) + request->length;
     const struct region region = {
@@ -54,11 +56,14 @@ static enum status spawn_strings(struct procd *procd, struct process *process, s
         size_t head = done == 0 ? sizeof(struct posix_start) : 0;
         size_t want = size - done < PAGE_SIZE ? size - done : PAGE_SIZE;
         if (head) {
-            const struct posix_start start = {.argc = request->argc, .envc = request->envc, .length = request->length,
+            const struct posix_start start = {.argc = request->argc,
+                                              .envc = request->envc,
+                                              .length = request->length,
                                               .boot_seconds = procd->boot_seconds};
             memcpy(bytes, &start, sizeof(start));
         }
-        enum status status = ipc_data_get(call, done + head - sizeof(struct posix_start), bytes + head, want - head);
+        enum status status =
+            ipc_data_get(call, done + head - sizeof(struct posix_start), bytes + head, want - head);
         if (status)
             return status;
         uint64_t at = POSIX_START_ADDRESS + done;
@@ -74,14 +79,19 @@ static enum status spawn_fill(struct procd *procd, struct process *process, stru
 {
     memcpy(process->name, "spawn", 6);
     area_take(process, 0);
-    if (!process_place(procd, process, 0) || !image_map(procd, &process->space) || !area_map(process, 0))
+    if (!process_place(procd, process, 0) || !image_map(procd, &process->space) ||
+        !area_map(process, 0))
         return ST_NOMEM;
     enum status status = spawn_strings(procd, process, call, request);
     if (status)
         return status;
     struct ar_regs regs = {
-        .rip = procd->image.header.start, .rsp = POSIX_AREA(0) + POSIX_AREA_STACK_TOP, .rflags = 0x202,
-        .rdi = process->pid, .rsi = process->pid, .rdx = POSIX_START_ADDRESS,
+        .rip = procd->image.header.start,
+        .rsp = POSIX_AREA(0) + POSIX_AREA_STACK_TOP,
+        .rflags = 0x202,
+        .rdi = process->pid,
+        .rsi = process->pid,
+        .rdx = POSIX_START_ADDRESS,
         .gs_base = POSIX_AREA(0) + POSIX_AREA_THREAD,
     };
     struct thread *thread = thread_start(procd, process, process->pid, 0, &regs);
@@ -91,7 +101,8 @@ static enum status spawn_fill(struct procd *procd, struct process *process, stru
         if (call->caps[i].kind != AR_RECEIVED_CAP)
             return ST_INVAL;
     for (unsigned i = 0; i < 3; i++)
-        procd->machine->slots_move_in(procd->context, process->slots, POSIX_SLOT_FD + i, call->caps[i].value);
+        procd->machine->slots_move_in(procd->context, process->slots, POSIX_SLOT_FD + i,
+                                      call->caps[i].value);
     procd->machine->thread_resume(procd->context, thread->handle);
     return ST_OK;
 }
@@ -127,18 +138,23 @@ static enum status fork_fill(struct procd *procd, struct thread *caller, struct 
     uint64_t area = POSIX_AREA(caller->area);
     area_take(child, caller->area);
     bool share = request->flags & PROC_FORK_SHARE;
-    if (!process_place(procd, child, caller->area) || space_fork(&child->space, &parent->space, area, share) != ST_OK)
+    if (!process_place(procd, child, caller->area) ||
+        space_fork(&child->space, &parent->space, area, share) != ST_OK)
         return ST_NOMEM;
-    uint32_t limit = request->slot_limit > POSIX_SLOT_FD_END ? POSIX_SLOT_FD_END : (uint32_t)request->slot_limit;
-    if (!procd->machine->slots_copy(procd->context, child->slots, parent->slots, POSIX_SLOT_CWD, 16 - POSIX_SLOT_CWD))
+    uint32_t limit =
+        request->slot_limit > POSIX_SLOT_FD_END ? POSIX_SLOT_FD_END : (uint32_t)request->slot_limit;
+    if (!procd->machine->slots_copy(procd->context, child->slots, parent->slots, POSIX_SLOT_CWD,
+                                    16 - POSIX_SLOT_CWD))
         return ST_NOMEM;
-    if (limit > POSIX_SLOT_FD && !procd->machine->slots_copy(procd->context, child->slots, parent->slots,
-                                                             POSIX_SLOT_FD, limit - POSIX_SLOT_FD))
+    if (limit > POSIX_SLOT_FD &&
+        !procd->machine->slots_copy(procd->context, child->slots, parent->slots, POSIX_SLOT_FD,
+                                    limit - POSIX_SLOT_FD))
         return ST_NOMEM;
     struct ar_regs own;
     procd->machine->thread_read(procd->context, caller->handle, &own);
     struct ar_regs regs = {
-        .rip = procd->image.header.fork_entry, .rsp = request->stack_pointer, .rflags = 0x202, .rdi = child->pid,
+        .rip = procd->image.header.fork_entry, .rsp = request->stack_pointer, .rflags = 0x202,
+        .rdi = child->pid,
         .rsi = child->pid, .fs_base = own.fs_base, .gs_base = area + POSIX_AREA_THREAD,
     };
     regs_make_safe(&regs, caller->area);
@@ -178,7 +194,8 @@ enum status op_fork(void *state, struct ipc_call *call, const struct proc_fork_r
     return ST_OK;
 }
 
-enum status op_vfork_wait(void *state, struct ipc_call *call, const struct proc_vfork_wait_request *request)
+enum status op_vfork_wait(void *state, struct ipc_call *call,
+                          const struct proc_vfork_wait_request *request)
 {
     struct procd *procd = state;
     struct thread *caller = procd_caller(procd, call);
@@ -187,7 +204,8 @@ enum status op_vfork_wait(void *state, struct ipc_call *call, const struct proc_
     struct process *child = process_find(procd, request->pid);
     if (!child || child->parent != caller->process || !child->vforked)
         return ST_OK;
-    enum status status = waiters_arm(&child->vfork_waiters, session_find(&procd->sessions, call->principal), ~0u);
+    enum status status =
+        waiters_arm(&child->vfork_waiters, session_find(&procd->sessions, call->principal), ~0u);
     return status ? status : ST_WAIT;
 }
 
@@ -215,7 +233,8 @@ void process_set_name(struct procd *procd, struct process *process, const char n
         procd->machine->thread_set_name(procd->context, thread->handle, process->name);
 }
 
-enum status op_set_name(void *state, struct ipc_call *call, const struct proc_set_name_request *request)
+enum status op_set_name(void *state, struct ipc_call *call,
+                        const struct proc_set_name_request *request)
 {
     struct thread *caller = procd_caller(state, call);
     if (!caller)
@@ -226,7 +245,8 @@ enum status op_set_name(void *state, struct ipc_call *call, const struct proc_se
     return ST_OK;
 }
 
-enum status op_exec_begin(void *state, struct ipc_call *call, const struct proc_exec_begin_request *request,
+enum status op_exec_begin(void *state, struct ipc_call *call,
+                          const struct proc_exec_begin_request *request,
                           struct proc_exec_begin_reply *reply)
 {
     struct procd *procd = state;
@@ -244,7 +264,8 @@ enum status op_exec_begin(void *state, struct ipc_call *call, const struct proc_
     return ST_OK;
 }
 
-enum status op_exec_end(void *state, struct ipc_call *call, const struct proc_exec_end_request *request)
+enum status op_exec_end(void *state, struct ipc_call *call,
+                        const struct proc_exec_end_request *request)
 {
     struct procd *procd = state;
     struct thread *caller = procd_caller(procd, call);

@@ -2,7 +2,8 @@
 #include "procd.h"
 
 /* setpgid(2). */
-enum status op_set_group(void *state, struct ipc_call *call, const struct proc_set_group_request *request)
+enum status op_set_group(void *state, struct ipc_call *call,
+                         const struct proc_set_group_request *request)
 {
     struct procd *procd = state;
     struct thread *caller = procd_caller(procd, call);
@@ -12,7 +13,8 @@ enum status op_set_group(void *state, struct ipc_call *call, const struct proc_s
     struct process *process = request->pid ? process_find(procd, request->pid) : self;
     if (request->pgid > ID_MAX)
         return ST_INVAL;
-    if (!process || process->state == PROCESS_ZOMBIE || (process != self && process->parent != self))
+    if (!process || process->state == PROCESS_ZOMBIE ||
+        (process != self && process->parent != self))
         return ST_SRCH;
     if (process != self && process->executed)
         return ST_ACCES;
@@ -42,7 +44,8 @@ enum status op_set_session(void *state, struct ipc_call *call, struct proc_set_s
 }
 
 /* tcgetpgrp(3), tcsetpgrp(3). A session without the terminal gets NOTTY. */
-enum status op_foreground(void *state, struct ipc_call *call, const struct proc_foreground_request *request,
+enum status op_foreground(void *state, struct ipc_call *call,
+                          const struct proc_foreground_request *request,
                           struct proc_foreground_reply *reply)
 {
     struct procd *procd = state;

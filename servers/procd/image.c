@@ -1,4 +1,5 @@
-/* libposix's ELF, from the bundle: the one file that procd parses, and it trusts it. SPDX-License-Identifier: MIT */
+/* libposix's ELF, from the bundle: the one file that procd parses, and it trusts it.
+ * SPDX-License-Identifier: MIT */
 #include "procd.h"
 #include <string.h>
 
@@ -19,8 +20,10 @@ struct elf_program {
 #define ELF_WRITE 2u
 #define ELF_READ 4u
 
-/* The segment's pages into frames of our own. Pages wholly beyond the file's bytes stay 0: zero at first touch. */
-static const char *segment_load(struct procd *procd, const uint8_t *blob, const struct elf_program *program)
+/* The segment's pages into frames of our own. Pages wholly beyond the file's bytes stay 0: zero
+ * at first touch. */
+static const char *segment_load(struct procd *procd, const uint8_t *blob,
+                                const struct elf_program *program)
 {
     struct image *image = &procd->image;
     uint64_t start = program->address & ~(PAGE_SIZE - 1), lead = program->address - start;
@@ -73,17 +76,19 @@ const char *image_load(struct procd *procd, const void *blob, size_t size)
     bool found = false;
     for (unsigned i = 0; i < header.program_count; i++) {
         struct elf_program program;
-        memcpy(&program, (const uint8_t *)blob + header.program_offset + i * sizeof(program), sizeof(program));
+        memcpy(&program, (const uint8_t *)blob + header.program_offset + i * sizeof(program),
+               sizeof(program));
         if (program.type != ELF_LOAD || program.memory_size == 0)
             continue;
-        if (program.offset > size || size - program.offset < program.file_size
-            || program.file_size > program.memory_size || program.memory_size > POSIX_END - POSIX_BASE)
+        if (program.offset > size || size - program.offset < program.file_size ||
+            program.file_size > program.memory_size || program.memory_size > POSIX_END - POSIX_BASE)
             return "a segment is cut off";
         const char *wrong = segment_load(procd, blob, &program);
         if (wrong)
             return wrong;
         if (program.address == POSIX_BASE && program.file_size >= sizeof(struct posix_header)) {
-            memcpy(&procd->image.header, (const uint8_t *)blob + program.offset, sizeof(struct posix_header));
+            memcpy(&procd->image.header, (const uint8_t *)blob + program.offset,
+                   sizeof(struct posix_header));
             found = procd->image.header.magic == POSIX_MAGIC;
         }
     }

@@ -54,7 +54,8 @@ bool kernel_slots_grow(void *machine, uint32_t handle, uint32_t slot)
     struct cell_object *node = &slots->leaves[slots->leaf_count];
     if (!object_make(node, AR_CNODE, NODE_SLOT_BITS, NODE_CELL_BITS))
         return false;
-    kernel_must(ar_invoke4(slots->root.object, AR_CNODE_SET_LEAF, leaf, node->object, 0, 0), "set a leaf");
+    kernel_must(ar_invoke4(slots->root.object, AR_CNODE_SET_LEAF, leaf, node->object, 0, 0),
+                "set a leaf");
     server_slot_free(node->object); /* it moved in */
     node->object = 0;
     slots->leaf_count++;
@@ -104,8 +105,9 @@ bool kernel_slots_copy(void *machine, uint32_t to, uint32_t from, uint32_t first
         if (leaf_present(source, first >> AR_LEAF_BITS)) {
             if (!kernel_slots_grow(machine, to, first))
                 return false;
-            kernel_must(ar_invoke4(kernel_slots_cap(to), AR_CNODE_COPY_RANGE, first, source->root.object, first,
-                                   next - first), "copy capabilities");
+            kernel_must(ar_invoke4(kernel_slots_cap(to), AR_CNODE_COPY_RANGE, first,
+                                   source->root.object, first, next - first),
+                        "copy capabilities");
         }
         first = next;
     }
@@ -122,7 +124,8 @@ bool kernel_slots_place_gates(void *machine, uint32_t handle, uint64_t badge)
     ar_cap root = kernel_slots_cap(handle), gate = server_gate(badge);
     if (!gate)
         return false;
-    kernel_must(ar_cap_copy(root, POSIX_SLOT_PROCD, AR_CAP_SELF, gate, AR_SEND), "place the process gate");
+    kernel_must(ar_cap_copy(root, POSIX_SLOT_PROCD, AR_CAP_SELF, gate, AR_SEND),
+                "place the process gate");
     for (unsigned i = 0; i < sizeof(roots) / sizeof(roots[0]); i++) {
         enum ar_error error = ar_cap_copy(root, roots[i].to, AR_CAP_SELF, roots[i].from, AR_SEND);
         if (error != AR_ERR_EMPTY) /* a server that the manifest does not give us */
@@ -146,7 +149,8 @@ void kernel_slots_empty(void *machine, uint32_t handle, uint32_t first, uint32_t
     const struct kernel_slots *slots = handle_get(&spaces, handle);
     for (uint32_t slot = first; slot < first + count; slot++)
         if (leaf_present(slots, slot >> AR_LEAF_BITS))
-            kernel_must(ar_invoke4(slots->root.object, AR_CNODE_DELETE, slot, 0, 0, 0), "empty a slot");
+            kernel_must(ar_invoke4(slots->root.object, AR_CNODE_DELETE, slot, 0, 0, 0),
+                        "empty a slot");
 }
 
 bool kernel_slots_used(void *machine, uint32_t handle, uint32_t slot)
@@ -154,6 +158,7 @@ bool kernel_slots_used(void *machine, uint32_t handle, uint32_t slot)
     (void)machine;
     const struct kernel_slots *slots = handle_get(&spaces, handle);
     struct ar_message m;
-    return slot >> AR_LEAF_BITS < LEAVES_MAX && leaf_present(slots, slot >> AR_LEAF_BITS)
-        && ar_invoke(slots->root.object, AR_CNODE_INSPECT, slot, 0, 0, 0, 1, &m) == AR_OK && m.words[0] != AR_NULL;
+    return slot >> AR_LEAF_BITS < LEAVES_MAX && leaf_present(slots, slot >> AR_LEAF_BITS) &&
+           ar_invoke(slots->root.object, AR_CNODE_INSPECT, slot, 0, 0, 0, 1, &m) == AR_OK &&
+           m.words[0] != AR_NULL;
 }

@@ -58,13 +58,15 @@ static bool table_add(struct kernel_space *space, uint64_t address)
     struct cell_object *table = &space->tables[space->table_count];
     if (!object_make(table, AR_TABLE, 0, AR_TABLE_BITS))
         return false;
-    kernel_must(ar_invoke4(space->root.object, AR_VSPACE_MAP_TABLE, table->object, address, 0, 0), "map a table");
+    kernel_must(ar_invoke4(space->root.object, AR_VSPACE_MAP_TABLE, table->object, address, 0, 0),
+                "map a table");
     space->table_count++;
     objects_count_tables(+1);
     return true;
 }
 
-uint32_t kernel_page_map(void *machine, uint32_t handle, uint64_t address, uint32_t frame, unsigned rights)
+uint32_t kernel_page_map(void *machine, uint32_t handle, uint64_t address, uint32_t frame,
+                         unsigned rights)
 {
     (void)machine;
     struct kernel_space *space = handle_get(&spaces, handle);
@@ -74,7 +76,8 @@ uint32_t kernel_page_map(void *machine, uint32_t handle, uint64_t address, uint3
         cap = server_slot_alloc();
         if (!cap)
             return 0;
-        kernel_must(ar_cap_copy(AR_CAP_SELF, cap, AR_CAP_SELF, frame_slot(frame), AR_ALL), "copy a frame capability");
+        kernel_must(ar_cap_copy(AR_CAP_SELF, cap, AR_CAP_SELF, frame_slot(frame), AR_ALL),
+                    "copy a frame capability");
     }
     enum ar_error error = AR_ERR_NO_TABLE;
     for (unsigned tables = 0; tables <= TABLE_LEVELS && error == AR_ERR_NO_TABLE; tables++) {
@@ -94,10 +97,12 @@ uint32_t kernel_page_map(void *machine, uint32_t handle, uint64_t address, uint3
     return 0;
 }
 
-void kernel_page_protect(void *machine, uint32_t handle, uint64_t address, uint32_t mapping, unsigned rights)
+void kernel_page_protect(void *machine, uint32_t handle, uint64_t address, uint32_t mapping,
+                         unsigned rights)
 {
     (void)machine;
-    kernel_must(ar_invoke4(mapping, AR_FRAME_MAP, kernel_space_cap(handle), address, rights, 0), "change a mapping");
+    kernel_must(ar_invoke4(mapping, AR_FRAME_MAP, kernel_space_cap(handle), address, rights, 0),
+                "change a mapping");
 }
 
 void kernel_page_unmap(void *machine, uint32_t frame, uint32_t mapping)

@@ -1,4 +1,5 @@
-/* The machine that procd's core runs on in the guest: kernel invocations. SPDX-License-Identifier: MIT */
+/* The machine that procd's core runs on in the guest: kernel invocations.
+ * SPDX-License-Identifier: MIT */
 #include "objects.h"
 #include <ipc/buffer.h>
 #include <ipc/kernel.h>
@@ -28,10 +29,12 @@ static void kernel_frame_clear(void *machine, uint32_t frame)
 static void kernel_frame_copy(void *machine, uint32_t to, uint32_t from)
 {
     (void)machine;
-    kernel_must(ar_invoke4(frame_slot(to), AR_FRAME_COPY, frame_slot(from), 0, 0, 0), "copy a frame");
+    kernel_must(ar_invoke4(frame_slot(to), AR_FRAME_COPY, frame_slot(from), 0, 0, 0),
+                "copy a frame");
 }
 
-static void kernel_frame_write(void *machine, uint32_t frame, size_t offset, const void *data, size_t length)
+static void kernel_frame_write(void *machine, uint32_t frame, size_t offset, const void *data,
+                               size_t length)
 {
     (void)machine;
     while (length) {
@@ -46,12 +49,14 @@ static void kernel_frame_write(void *machine, uint32_t frame, size_t offset, con
     }
 }
 
-static void kernel_frame_read(void *machine, uint32_t frame, size_t offset, void *data, size_t length)
+static void kernel_frame_read(void *machine, uint32_t frame, size_t offset, void *data,
+                              size_t length)
 {
     (void)machine;
     while (length) {
         size_t bytes = length < FRAME_WORDS * 8 ? length : FRAME_WORDS * 8;
-        kernel_must(ar_invoke4(frame_slot(frame), AR_FRAME_READ, offset, bytes / 8, 0, 0), "read a frame");
+        kernel_must(ar_invoke4(frame_slot(frame), AR_FRAME_READ, offset, bytes / 8, 0, 0),
+                    "read a frame");
         memcpy(data, &ipc_buffer()->words[FIRST_WORD], bytes);
         offset += bytes;
         data = (char *)data + bytes;
@@ -80,15 +85,22 @@ static void kernel_counts(void *machine, struct machine_counts *counts)
 }
 
 const struct procd_machine_ops kernel_machine_ops = {
-    .frame_create = kernel_frame_create, .frame_destroy = kernel_frame_destroy, .frame_clear = kernel_frame_clear,
-    .frame_copy = kernel_frame_copy, .frame_write = kernel_frame_write, .frame_read = kernel_frame_read,
-    .space_create = kernel_space_create, .space_destroy = kernel_space_destroy, .page_map = kernel_page_map,
-    .page_protect = kernel_page_protect, .page_unmap = kernel_page_unmap, .slots_create = kernel_slots_create,
-    .slots_destroy = kernel_slots_destroy, .slots_grow = kernel_slots_grow, .slots_copy = kernel_slots_copy,
+    .frame_create = kernel_frame_create, .frame_destroy = kernel_frame_destroy,
+    .frame_clear = kernel_frame_clear,
+    .frame_copy = kernel_frame_copy, .frame_write = kernel_frame_write,
+    .frame_read = kernel_frame_read,
+    .space_create = kernel_space_create, .space_destroy = kernel_space_destroy,
+    .page_map = kernel_page_map,
+    .page_protect = kernel_page_protect, .page_unmap = kernel_page_unmap,
+    .slots_create = kernel_slots_create,
+    .slots_destroy = kernel_slots_destroy, .slots_grow = kernel_slots_grow,
+    .slots_copy = kernel_slots_copy,
     .slots_place_gates = kernel_slots_place_gates, .slots_move_in = kernel_slots_move_in,
-    .slots_empty = kernel_slots_empty, .slots_used = kernel_slots_used, .thread_create = kernel_thread_create,
+    .slots_empty = kernel_slots_empty, .slots_used = kernel_slots_used,
+    .thread_create = kernel_thread_create,
     .thread_destroy = kernel_thread_destroy, .thread_resume = kernel_thread_resume,
-    .thread_suspend = kernel_thread_suspend, .thread_read = kernel_thread_read, .thread_write = kernel_thread_write,
+    .thread_suspend = kernel_thread_suspend, .thread_read = kernel_thread_read,
+    .thread_write = kernel_thread_write,
     .thread_info = kernel_thread_info, .thread_signal = kernel_thread_signal,
     .thread_set_principal = kernel_thread_set_principal, .thread_set_name = kernel_thread_set_name,
     .now_ns = kernel_now_ns, .log = kernel_log,

@@ -7,8 +7,9 @@ _Noreturn void server_main(const struct server_info *info)
 {
     const char *reason;
     objects_start();
-    struct procd *procd = procd_create(&kernel_machine_ops, NULL, (struct credentials *)CREDENTIALS_ADDRESS,
-                                       info->boot_seconds, (const void *)info->blob_address, info->blob_size, &reason);
+    struct procd *procd = procd_create(
+        &kernel_machine_ops, NULL, (struct credentials *)CREDENTIALS_ADDRESS, info->boot_seconds,
+        (const void *)info->blob_address, info->blob_size, &reason);
     if (!procd)
         server_panic("libposix cannot be loaded: %s", reason);
     const struct server server = {

@@ -3,7 +3,8 @@
 
 enum remap_flag { REMAP_MAYMOVE = 1, REMAP_FIXED = 2 };
 
-/* [address, *end) is whole pages that a request may touch: the program's half, or libposix's private window. */
+/* [address, *end) is whole pages that a request may touch: the program's half, or libposix's
+ * private window. */
 static enum status range_check(uint64_t address, uint64_t length, uint64_t *end)
 {
     if (address % PAGE_SIZE || length == 0 || length > USER_END)
@@ -11,14 +12,15 @@ static enum status range_check(uint64_t address, uint64_t length, uint64_t *end)
     *end = address + ((length + PAGE_SIZE - 1) & ~(PAGE_SIZE - 1));
     if (*end <= address || *end > USER_END)
         return ST_NOMEM;
-    if (address < POSIX_END && *end > POSIX_BASE && !(address >= POSIX_PRIVATE && *end <= POSIX_PRIVATE_END))
+    if (address<POSIX_END && * end> POSIX_BASE &&
+        !(address >= POSIX_PRIVATE && *end <= POSIX_PRIVATE_END))
         return ST_INVAL;
     return ST_OK;
 }
 
 /* Where the mapping goes; what was there before goes when FIXED says so. */
-static enum status map_place(struct space *space, const struct proc_map_request *request, uint64_t *start,
-                             uint64_t *end)
+static enum status map_place(struct space *space, const struct proc_map_request *request,
+                             uint64_t *start, uint64_t *end)
 {
     bool fixed = request->flags & (PROC_MAP_FIXED | PROC_MAP_FIXED_NOREPLACE);
     uint64_t length = (request->length + PAGE_SIZE - 1) & ~(PAGE_SIZE - 1);
@@ -57,13 +59,15 @@ enum status op_map(void *state, struct ipc_call *call, const struct proc_map_req
         return status;
     uint64_t pages = (region.end - region.start) / PAGE_SIZE;
     /* Shared memory costs us its object even without access. */
-    bool charged = (request->protection && !(request->flags & PROC_MAP_STACK)) || request->flags & PROC_MAP_SHARED;
+    bool charged = (request->protection && !(request->flags & PROC_MAP_STACK)) ||
+                   request->flags & PROC_MAP_SHARED;
     int64_t freed = -(int64_t)region_charged_pages(space, region.start, region.end);
     if (charged && !account_may_map(state, process, (int64_t)pages + freed))
         return ST_NOMEM;
     if (space->mapped + pages > process->limits[LIMIT_AS].soft / PAGE_SIZE)
         return ST_NOMEM;
-    region.flags = (charged ? REGION_CHARGED : 0) | (request->flags & PROC_MAP_STACK ? REGION_STACK : 0);
+    region.flags =
+        (charged ? REGION_CHARGED : 0) | (request->flags & PROC_MAP_STACK ? REGION_STACK : 0);
     if (request->flags & PROC_MAP_SHARED) {
         region.flags |= REGION_SHARED;
         region.object = pages <= UINT32_MAX ? object_create((uint32_t)pages) : NULL;
@@ -91,7 +95,8 @@ enum status op_unmap(void *state, struct ipc_call *call, const struct proc_unmap
     return space_unmap(&caller->process->space, request->address, end);
 }
 
-enum status op_protect(void *state, struct ipc_call *call, const struct proc_protect_request *request)
+enum status op_protect(void *state, struct ipc_call *call,
+                       const struct proc_protect_request *request)
 {
     struct thread *caller = procd_caller(state, call);
     uint64_t end;
@@ -103,13 +108,15 @@ enum status op_protect(void *state, struct ipc_call *call, const struct proc_pro
     if (status)
         return status;
     struct space *space = &caller->process->space;
-    int64_t more = region_charge_change(space, request->address, end, (uint32_t)request->protection);
+    int64_t more =
+        region_charge_change(space, request->address, end, (uint32_t)request->protection);
     if (!account_may_map(state, caller->process, more))
         return ST_NOMEM;
     return space_protect(space, request->address, end, (uint32_t)request->protection);
 }
 
-enum status op_discard(void *state, struct ipc_call *call, const struct proc_discard_request *request)
+enum status op_discard(void *state, struct ipc_call *call,
+                       const struct proc_discard_request *request)
 {
     struct thread *caller = procd_caller(state, call);
     uint64_t end;
@@ -122,12 +129,15 @@ enum status op_discard(void *state, struct ipc_call *call, const struct proc_dis
 }
 
 /* Make [old end, new end) part of the mapping, where it is free. */
-static enum status remap_grow(struct procd *procd, struct space *space, const struct region *region, uint64_t old_end,
-                              uint64_t new_end)
+static enum status remap_grow(struct procd *procd, struct space *space, const struct region *region,
+                              uint64_t old_end, uint64_t new_end)
 {
     (void)procd;
-    const struct region more = {.start = old_end, .end = new_end, .protection = region->protection,
-                                .flags = region->flags & ~(uint32_t)(REGION_STACK | REGION_BORROWED)};
+    const struct region more = {.start = old_end,
+                                .end = new_end,
+                                .protection = region->protection,
+                                .flags =
+                                    region->flags & ~(uint32_t)(REGION_STACK | REGION_BORROWED)};
     return space_add(space, &more, false);
 }
 
@@ -176,7 +186,8 @@ enum status op_remap(void *state, struct ipc_call *call, const struct proc_remap
     return space_move(space, start, old_length, target, new_length);
 }
 
-enum status op_grow_slots(void *state, struct ipc_call *call, const struct proc_grow_slots_request *request)
+enum status op_grow_slots(void *state, struct ipc_call *call,
+                          const struct proc_grow_slots_request *request)
 {
     struct procd *procd = state;
     struct thread *caller = procd_caller(procd, call);
@@ -184,11 +195,13 @@ enum status op_grow_slots(void *state, struct ipc_call *call, const struct proc_
         return ST_PERM;
     if (!account_has_room(procd))
         return ST_NOMEM;
-    bool grown = procd->machine->slots_grow(procd->context, caller->process->slots, (uint32_t)request->slot);
+    bool grown =
+        procd->machine->slots_grow(procd->context, caller->process->slots, (uint32_t)request->slot);
     return grown ? ST_OK : ST_NOMEM;
 }
 
-enum status op_fault_fixup(void *state, struct ipc_call *call, const struct proc_fault_fixup_request *request)
+enum status op_fault_fixup(void *state, struct ipc_call *call,
+                           const struct proc_fault_fixup_request *request)
 {
     struct thread *caller = procd_caller(state, call);
     if (!caller)

@@ -99,7 +99,9 @@ void procd_log(struct procd *procd, struct process *process, const char *message
     text_row(&text, "pid ", process->pid, " (");
     text_string(&text, process->name);
     text_string(&text, "): ");
-    text_string(&text, process->log_lines == LOG_LINES_PER_SECOND ? "more lines in this second are dropped" : message);
+    text_string(&text, process->log_lines == LOG_LINES_PER_SECOND
+                           ? "more lines in this second are dropped"
+                           : message);
     line[text.length] = 0;
     procd->machine->log(procd->context, line);
 }

@@ -96,7 +96,8 @@ static ar_cap cell_take(unsigned bits)
     return slot;
 }
 
-bool object_make(struct cell_object *object, enum ar_type type, unsigned size_bits, unsigned cell_bits)
+bool object_make(struct cell_object *object, enum ar_type type, unsigned size_bits,
+                 unsigned cell_bits)
 {
     *object = (struct cell_object){.bits = cell_bits};
     ar_cap slot = server_slot_alloc();
@@ -120,7 +121,8 @@ void object_drop(struct cell_object *object)
 {
     if (!object->cell)
         return;
-    kernel_must(ar_invoke4(AR_CAP_SELF, AR_CNODE_REVOKE, object->cell, 0, 0, 0), "revoke of a cell");
+    kernel_must(ar_invoke4(AR_CAP_SELF, AR_CNODE_REVOKE, object->cell, 0, 0, 0),
+                "revoke of a cell");
     if (object->object)
         server_slot_free(object->object);
     struct stack *pool = &cells[object->bits - CELL_BITS_LOW];
@@ -150,7 +152,8 @@ static void frame_add(ar_cap slot)
     frames_free++;
 }
 
-/* A run of consecutive free slots becomes frames; one by one when a batch does not fit any Untyped. */
+/* A run of consecutive free slots becomes frames; one by one when a batch does not fit any
+ * Untyped. */
 static void frames_carve(ar_cap first, unsigned count)
 {
     if (carve(AR_FRAME, 12, first, count)) {
@@ -234,7 +237,8 @@ ar_cap notification_get(void)
 void notification_put(ar_cap notification)
 {
     uint64_t bits;
-    kernel_must(ar_invoke4(AR_CAP_SELF, AR_CNODE_REVOKE, notification, 0, 0, 0), "revoke of a notification");
+    kernel_must(ar_invoke4(AR_CAP_SELF, AR_CNODE_REVOKE, notification, 0, 0, 0),
+                "revoke of a notification");
     ar_wait(notification, 0, &bits);
     notifications.items[notifications.count++] = notification;
 }
@@ -246,7 +250,8 @@ void objects_count_tables(int change)
     table_count += (uint64_t)(int64_t)change;
 }
 
-/* Slots of objects that were made once and are kept for re-use, in use or not: their number only grows. */
+/* Slots of objects that were made once and are kept for re-use, in use or not: their number only
+ * grows. */
 static uint32_t slots_kept(void)
 {
     return frame_count + cells_made[0] + cells_made[1] + notifications_made;

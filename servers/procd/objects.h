@@ -1,9 +1,10 @@
 /*
  * Kernel objects for processes, recycled by type. Guest only. SPDX-License-Identifier: MIT
  *
- * An Untyped takes memory back only when its last child is gone, so procd never retypes a large one into objects that
- * come and go. Frames are retyped in batches and kept for ever, used again after clearing. Every other object gets a
- * cell: a child Untyped of its size, which is whole again when its object goes, and then waits for the next one.
+ * An Untyped takes memory back only when its last child is gone, so procd never retypes a large
+ * one into objects that come and go. Frames are retyped in batches and kept for ever, used again
+ * after clearing. Every other object gets a cell: a child Untyped of its size, which is whole
+ * again when its object goes, and then waits for the next one.
  */
 #ifndef PROCD_OBJECTS_H
 #define PROCD_OBJECTS_H
@@ -18,15 +19,19 @@ struct cell_object {
 };
 
 void objects_start(void);
-/* False: out of memory or slots. `size_bits` as AR_UNTYPED_RETYPE takes it; `cell_bits`: bytes the object needs. */
-bool object_make(struct cell_object *object, enum ar_type type, unsigned size_bits, unsigned cell_bits);
-void object_drop(struct cell_object *object); /* the object is destroyed, wherever its capability went */
+/* False: out of memory or slots. `size_bits` as AR_UNTYPED_RETYPE takes it; `cell_bits`: bytes
+ * the object needs. */
+bool object_make(struct cell_object *object, enum ar_type type, unsigned size_bits,
+                 unsigned cell_bits);
+/* the object is destroyed, wherever its capability went */
+void object_drop(struct cell_object *object);
 
 /* Frames: by number, from 1. */
 uint32_t frame_get(void);
 void frame_put(uint32_t frame);
 ar_cap frame_slot(uint32_t frame);
-bool frame_mapped(uint32_t frame);            /* is the frame's own capability in use for a mapping? */
+/* is the frame's own capability in use for a mapping? */
+bool frame_mapped(uint32_t frame);
 void frame_set_mapped(uint32_t frame, bool mapped);
 
 /* Notifications: reset, nobody else has a capability. */
@@ -41,7 +46,8 @@ struct handles {
     void **items;
     uint32_t capacity, hint;
 };
-uint32_t handle_new(struct handles *handles, size_t bytes); /* a zeroed structure; 0: out of memory */
+/* a zeroed structure; 0: out of memory */
+uint32_t handle_new(struct handles *handles, size_t bytes);
 static inline void *handle_get(const struct handles *handles, uint32_t handle)
 {
     return handles->items[handle];
@@ -51,8 +57,10 @@ void handle_free(struct handles *handles, uint32_t handle);
 /* kernel_space.c, kernel_slots.c, kernel_thread.c: the parts of struct procd_machine_ops */
 uint32_t kernel_space_create(void *machine);
 void kernel_space_destroy(void *machine, uint32_t space);
-uint32_t kernel_page_map(void *machine, uint32_t space, uint64_t address, uint32_t frame, unsigned rights);
-void kernel_page_protect(void *machine, uint32_t space, uint64_t address, uint32_t mapping, unsigned rights);
+uint32_t kernel_page_map(void *machine, uint32_t space, uint64_t address, uint32_t frame,
+                         unsigned rights);
+void kernel_page_protect(void *machine, uint32_t space, uint64_t address, uint32_t mapping,
+                         unsigned rights);
 void kernel_page_unmap(void *machine, uint32_t frame, uint32_t mapping);
 ar_cap kernel_space_cap(uint32_t space);
 
@@ -73,13 +81,15 @@ void kernel_thread_resume(void *machine, uint32_t thread);
 void kernel_thread_suspend(void *machine, uint32_t thread);
 void kernel_thread_read(void *machine, uint32_t thread, struct ar_regs *regs);
 void kernel_thread_write(void *machine, uint32_t thread, const struct ar_regs *regs);
-void kernel_thread_info(void *machine, uint32_t thread, enum ar_thread_state *state, uint64_t *cpu_ns);
+void kernel_thread_info(void *machine, uint32_t thread, enum ar_thread_state *state,
+                        uint64_t *cpu_ns);
 void kernel_thread_signal(void *machine, uint32_t thread);
 void kernel_thread_set_principal(void *machine, uint32_t thread, uint64_t principal);
 void kernel_thread_set_name(void *machine, uint32_t thread, const char name[16]);
 uint64_t kernel_threads_count(void);
 
-/* An invocation on an object of ours that cannot fail on right arguments: if it does, our books are wrong. */
+/* An invocation on an object of ours that cannot fail on right arguments: if it does, our books
+ * are wrong. */
 void kernel_must(enum ar_error error, const char *what);
 
 extern const struct procd_machine_ops kernel_machine_ops;

@@ -1,4 +1,5 @@
-/* The pages behind the regions: chunks of entries, presence, rights. SPDX-License-Identifier: MIT */
+/* The pages behind the regions: chunks of entries, presence, rights.
+ * SPDX-License-Identifier: MIT */
 #include "space.h"
 #include <ipc/memory.h>
 #include <string.h>
@@ -110,17 +111,20 @@ void pages_free(struct space *space, uint64_t start, uint64_t end)
     space->chunk_count -= i - keep;
 }
 
-static unsigned page_allowed(const struct space *space, const struct region *region, const struct page *page)
+static unsigned page_allowed(const struct space *space, const struct region *region,
+                             const struct page *page)
 {
     unsigned rights = region->protection;
     if (rights)
         rights |= PROTECT_READ; /* the processor has no writable or executable page without it */
-    if (!(region->flags & REGION_SHARED) && !page->lent && space->frames->references[page->frame] > 1)
+    if (!(region->flags & REGION_SHARED) && !page->lent &&
+        space->frames->references[page->frame] > 1)
         rights &= ~(unsigned)PROTECT_WRITE;
     return rights;
 }
 
-/* The frame that a first touch of the page gives it; 0: out of memory. One reference is the caller's. */
+/* The frame that a first touch of the page gives it; 0: out of memory. One reference is the
+ * caller's. */
 static uint32_t page_first_frame(struct space *space, const struct region *region, uint64_t address)
 {
     struct object *object = region->object;
@@ -158,7 +162,8 @@ static enum page_result page_own(struct space *space, struct page *page)
     return PAGE_OK;
 }
 
-enum page_result page_present(struct space *space, struct region *region, uint64_t address, bool write)
+enum page_result page_present(struct space *space, struct region *region, uint64_t address,
+                              bool write)
 {
     struct page *page = page_make(space, address);
     if (!page)
@@ -175,8 +180,8 @@ enum page_result page_present(struct space *space, struct region *region, uint64
             return PAGE_NO_MEMORY; /* an empty chunk may stay; it goes with its range */
         page_fill(space, page, address, frame);
     }
-    if (write && region->protection & PROTECT_WRITE && !(page_allowed(space, region, page) & PROTECT_WRITE)
-        && page_own(space, page) != PAGE_OK)
+    if (write && region->protection & PROTECT_WRITE &&
+        !(page_allowed(space, region, page) & PROTECT_WRITE) && page_own(space, page) != PAGE_OK)
         return PAGE_NO_MEMORY;
     unsigned rights = page_allowed(space, region, page);
     if (!rights || (page->mapping && page->rights == rights))
@@ -184,7 +189,8 @@ enum page_result page_present(struct space *space, struct region *region, uint64
     if (page->mapping) {
         space->machine->page_protect(space->context, space->handle, address, page->mapping, rights);
     } else {
-        uint32_t mapping = space->machine->page_map(space->context, space->handle, address, page->frame, rights);
+        uint32_t mapping =
+            space->machine->page_map(space->context, space->handle, address, page->frame, rights);
         if (!mapping)
             return PAGE_NO_MEMORY;
         page->mapping = mapping & 0xfffffff;
@@ -193,15 +199,18 @@ enum page_result page_present(struct space *space, struct region *region, uint64
     return PAGE_OK;
 }
 
-enum page_result page_borrow(struct space *space, struct page *page, struct space *lender, struct region *theirs,
-                             uint64_t address)
+enum page_result page_borrow(struct space *space, struct page *page, struct space *lender,
+                             struct region *theirs, uint64_t address)
 {
     struct page *from = page_find(lender, address);
-    bool copy_due = from && theirs->protection & PROTECT_WRITE && !(page_allowed(lender, theirs, from) & PROTECT_WRITE);
-    if ((!from || copy_due) && page_present(lender, theirs, address, theirs->protection & PROTECT_WRITE) != PAGE_OK)
+    bool copy_due = from && theirs->protection & PROTECT_WRITE &&
+                    !(page_allowed(lender, theirs, from) & PROTECT_WRITE);
+    if ((!from || copy_due) &&
+        page_present(lender, theirs, address, theirs->protection & PROTECT_WRITE) != PAGE_OK)
         return PAGE_NO_MEMORY;
     from = page_find(lender, address);
-    /* What cannot be written needs no lending; if its protection changes, whoever writes gets a copy. */
+    /* What cannot be written needs no lending; if its protection changes, whoever writes gets a
+     * copy. */
     bool lend = from->lent || theirs->protection & PROTECT_WRITE;
     frame_reference(space, from->frame);
     page_fill(space, page, address, from->frame);
@@ -221,7 +230,8 @@ bool pages_any_lent(const struct space *space, uint64_t start, uint64_t end)
     return false;
 }
 
-/* The region's protection changed: mapped pages follow. Rights never grow beyond what page_allowed says. */
+/* The region's protection changed: mapped pages follow. Rights never grow beyond what
+ * page_allowed says. */
 void pages_update_rights(struct space *space, const struct region *region)
 {
     for (unsigned i = chunk_index(space, region->start & ~(CHUNK_SIZE - 1));
@@ -236,7 +246,8 @@ void pages_update_rights(struct space *space, const struct region *region)
             if (!rights) {
                 page_unmap(space, page);
             } else if (rights != page->rights) {
-                space->machine->page_protect(space->context, space->handle, address, page->mapping, rights);
+                space->machine->page_protect(space->context, space->handle, address, page->mapping,
+                                             rights);
                 page->rights = rights & 7;
             }
         }

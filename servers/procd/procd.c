@@ -7,11 +7,15 @@
 
 const struct proc_server procd_proc_server = {
     .spawn = op_spawn, .spawn_wait = op_spawn_wait, .fork = op_fork, .vfork_wait = op_vfork_wait,
-    .thread_create = op_thread_create, .thread_exit = op_thread_exit, .exit = op_exit, .exec_begin = op_exec_begin,
+    .thread_create = op_thread_create, .thread_exit = op_thread_exit, .exit = op_exit,
+    .exec_begin = op_exec_begin,
     .exec_end = op_exec_end, .wait = op_wait, .kill = op_kill, .signal_take = op_signal_take,
-    .signal_policy = op_signal_policy, .stop = op_stop, .timer = op_timer, .map = op_map, .unmap = op_unmap,
-    .protect = op_protect, .remap = op_remap, .discard = op_discard, .grow_slots = op_grow_slots, .ids = op_ids,
-    .set_ids = op_set_ids, .groups = op_groups, .set_group = op_set_group, .set_session = op_set_session,
+    .signal_policy = op_signal_policy, .stop = op_stop, .timer = op_timer, .map = op_map,
+    .unmap = op_unmap,
+    .protect = op_protect, .remap = op_remap, .discard = op_discard, .grow_slots = op_grow_slots,
+    .ids = op_ids,
+    .set_ids = op_set_ids, .groups = op_groups, .set_group = op_set_group,
+    .set_session = op_set_session,
     .foreground = op_foreground, .limit = op_limit, .usage = op_usage, .log = op_log,
     .fault_fixup = op_fault_fixup, .counts = op_counts, .set_name = op_set_name,
 };
@@ -21,18 +25,20 @@ static enum status session_server_open(void *state, struct ipc_call *call)
 {
     struct procd *procd = state;
     uint32_t tid = PRINCIPAL_THREAD(call->principal);
-    if (call->caps[0].kind != AR_RECEIVED_CAP || call->caps[0].type != AR_NOTIFICATION || tid > ID_MAX)
+    if (call->caps[0].kind != AR_RECEIVED_CAP || call->caps[0].type != AR_NOTIFICATION ||
+        tid > ID_MAX)
         return ST_MESSAGE;
-    enum status status = session_begin(&procd->sessions, call->principal, call->caps[0].value, BADGE_SESSION + tid,
-                                      call->effects);
+    enum status status = session_begin(&procd->sessions, call->principal, call->caps[0].value,
+                                       BADGE_SESSION + tid, call->effects);
     if (status == ST_OK)
         ipc_reply_gate(call, BADGE_SESSION + tid);
     return status;
 }
 static const struct session_server session_server = {.open = session_server_open};
 
-struct procd *procd_create(const struct procd_machine_ops *machine, void *context, struct credentials *table,
-                           uint64_t boot_seconds, const void *blob, size_t blob_size, const char **reason)
+struct procd *procd_create(const struct procd_machine_ops *machine, void *context,
+                           struct credentials *table, uint64_t boot_seconds, const void *blob,
+                           size_t blob_size, const char **reason)
 {
     struct machine_counts counts;
     struct procd *procd = mem_alloc(sizeof(*procd));
@@ -44,7 +50,8 @@ struct procd *procd_create(const struct procd_machine_ops *machine, void *contex
     procd->credentials = table;
     procd->boot_seconds = boot_seconds;
     procd->id_last = ID_FIRST - 1;
-    procd->image_space = (struct space){.machine = machine, .context = context, .frames = &procd->frames};
+    procd->image_space =
+        (struct space){.machine = machine, .context = context, .frames = &procd->frames};
     procd->procfs = procfs_create();
     if (procd->procfs)
         *reason = image_load(procd, blob, blob_size);
@@ -88,7 +95,8 @@ struct thread *procd_caller(struct procd *procd, const struct ipc_call *call)
 {
     uint32_t tid = PRINCIPAL_THREAD(call->principal);
     struct thread *thread = tid <= ID_MAX ? procd->thread_of[tid] : NULL;
-    if (!thread || call->badge != BADGE_OBJECTS + thread->process->index || thread->process->kill_ns)
+    if (!thread || call->badge != BADGE_OBJECTS + thread->process->index ||
+        thread->process->kill_ns)
         return NULL; /* a killed one's last request must not make a child that gets away */
     return thread;
 }
@@ -115,7 +123,8 @@ void procd_closed(void *state, uint64_t badge, struct ipc_effects *effects)
     if (badge >= BADGE_PROCFS) {
         procfs_closed(procd, badge);
     } else if (badge >= BADGE_SESSION) {
-        struct session *session = session_find(&procd->sessions, PRINCIPAL(0, badge - BADGE_SESSION));
+        struct session *session =
+            session_find(&procd->sessions, PRINCIPAL(0, badge - BADGE_SESSION));
         if (session && session->badge == badge)
             session_close(&procd->sessions, session, effects);
     }

@@ -1,12 +1,14 @@
 /*
  * procd's core: processes, threads, kinship, signals, credentials. SPDX-License-Identifier: MIT
  *
- * A process is RUNNING, STOPPED (all its threads suspended, until SIGCONT or SIGKILL) or a ZOMBIE (it has only its
- * entry and exit status; its threads, memory and capabilities are gone). A zombie lasts until its parent waits, or
- * ends at once when nobody will: orphans, and children of a parent that ignores SIGCHLD. Pid 1 is procd itself: it
- * has no entry, adopts orphans, and cannot be signalled.
+ * A process is RUNNING, STOPPED (all its threads suspended, until SIGCONT or SIGKILL) or a
+ * ZOMBIE (it has only its entry and exit status; its threads, memory and capabilities are gone).
+ * A zombie lasts until its parent waits, or ends at once when nobody will: orphans, and children
+ * of a parent that ignores SIGCHLD. Pid 1 is procd itself: it has no entry, adopts orphans, and
+ * cannot be signalled.
  *
- * One number space serves pids, tids, process groups and sessions; a number is free when none of them uses it.
+ * One number space serves pids, tids, process groups and sessions; a number is free when none of
+ * them uses it.
  */
 #ifndef PROCD_H
 #define PROCD_H
@@ -37,16 +39,26 @@ struct thread {
     struct thread *next;        /* of the process; the first is the main one while it lives */
     uint32_t handle;            /* the machine's */
     struct signals signals;     /* directed at this thread alone */
-    bool upcall;                /* a signal may wait for it: told, and not yet answered by an empty signal_take */
-    bool fault_signal;          /* a fault's signal is queued and not yet taken: a second fault kills */
+    /* a signal may wait for it: told, and not yet answered by an empty signal_take */
+    bool upcall;
+    /* a fault's signal is queued and not yet taken: a second fault kills */
+    bool fault_signal;
 };
 
 enum process_state { PROCESS_RUNNING, PROCESS_STOPPED, PROCESS_ZOMBIE };
 
 struct rlimit { uint64_t soft, hard; };
-enum rlimit_resource { LIMIT_DATA = 2, LIMIT_STACK = 3, LIMIT_CORE = 4, LIMIT_NPROC = 6, LIMIT_NOFILE = 7, LIMIT_AS = 9 };
+enum rlimit_resource {
+    LIMIT_DATA = 2,
+    LIMIT_STACK = 3,
+    LIMIT_CORE = 4,
+    LIMIT_NPROC = 6,
+    LIMIT_NOFILE = 7,
+    LIMIT_AS = 9
+};
 
-/* Who pays. The children of a session leader are jobs of their own; what a job forks belongs to it. */
+/* Who pays. The children of a session leader are jobs of their own; what a job forks belongs to
+ * it. */
 struct job {
     unsigned processes;
 };
@@ -61,10 +73,12 @@ struct process {
     char *path, *command;       /* /proc/PID/exe and cmdline; owned; NULL: none */
     size_t path_length, command_length;
     /* kinship */
-    struct process *parent, *children, *last_child, *next_sibling, *previous_sibling; /* parent NULL: procd */
+    /* parent NULL: procd */
+    struct process *parent, *children, *last_child, *next_sibling, *previous_sibling;
     unsigned exit_signal;
     uint32_t exit_status;       /* as wait(2) */
-    bool executed;              /* it has called exec since its fork: setpgid by the parent is too late */
+    /* it has called exec since its fork: setpgid by the parent is too late */
+    bool executed;
     bool vforked;               /* the parent waits for exec or exit */
     unsigned report_stop;       /* signal, until a WUNTRACED wait took it */
     bool report_continue;
@@ -87,8 +101,10 @@ struct process {
     char last_fault[160];       /* said when the process dies by it */
     /* time */
     uint64_t timer_ns, timer_interval_ns; /* ITIMER_REAL: absolute; 0: off */
-    uint64_t kill_ns;           /* SIGKILL came: no thread runs any more, and it ends then; 0: none */
-    uint64_t start_ns, cpu_ns, children_cpu_ns; /* cpu of threads that ended; of children waited for */
+    /* SIGKILL came: no thread runs any more, and it ends then; 0: none */
+    uint64_t kill_ns;
+    /* cpu of threads that ended; of children waited for */
+    uint64_t start_ns, cpu_ns, children_cpu_ns;
     uint64_t log_window_ns;
     unsigned log_lines;
 };
@@ -129,22 +145,25 @@ struct procd {
 
 /* ---- procd.c: the entry points of the core ---- */
 /* The blob is libposix's ELF. NULL, with *reason set, when it is unusable or memory is out. */
-struct procd *procd_create(const struct procd_machine_ops *machine, void *context, struct credentials *table,
-                           uint64_t boot_seconds, const void *blob, size_t blob_size, const char **reason);
+struct procd *procd_create(const struct procd_machine_ops *machine, void *context,
+                           struct credentials *table, uint64_t boot_seconds, const void *blob,
+                           size_t blob_size, const char **reason);
 void procd_destroy(struct procd *procd);
 void procd_handle(void *procd, struct ipc_call *call);
 void procd_closed(void *procd, uint64_t badge, struct ipc_effects *effects);
 void procd_notified(void *procd, uint64_t bits, struct ipc_effects *effects);
 uint64_t procd_deadline(void *procd);
 void procd_expired(void *procd, uint64_t now_ns, struct ipc_effects *effects);
-bool procd_fault(void *procd, uint64_t principal, const uint64_t words[6], struct ipc_effects *effects);
+bool procd_fault(void *procd, uint64_t principal, const uint64_t words[6],
+                 struct ipc_effects *effects);
 extern const struct proc_server procd_proc_server;
 /* The caller of a request sent to its own process gate; NULL for anybody else. */
 struct thread *procd_caller(struct procd *procd, const struct ipc_call *call);
 void procd_log(struct procd *procd, struct process *process, const char *text);
 
 /* ---- image.c ---- */
-const char *image_load(struct procd *procd, const void *blob, size_t size); /* NULL, or what is wrong */
+/* NULL, or what is wrong */
+const char *image_load(struct procd *procd, const void *blob, size_t size);
 bool image_map(struct procd *procd, struct space *space);
 
 /* ---- process.c ---- */
@@ -152,7 +171,8 @@ uint32_t id_allocate(struct procd *procd);          /* 0: none free */
 void id_use(struct procd *procd, uint32_t id);
 void id_release(struct procd *procd, uint32_t id);
 struct process *process_find(struct procd *procd, uint64_t pid);
-/* An empty entry with an index, credentials entry and ids; no kinship, memory or thread. NULL: a limit. */
+/* An empty entry with an index, credentials entry and ids; no kinship, memory or thread. NULL: a
+ * limit. */
 struct process *process_allocate(struct procd *procd, struct process *parent);
 void process_link(struct process *process, struct process *parent);
 void process_unlink(struct process *process);
@@ -167,12 +187,14 @@ bool process_privileged(const struct process *process);
 int area_take(struct process *process, unsigned wanted); /* -1: none; wanted ~0u: any */
 bool area_map(struct process *process, unsigned area);   /* the regions and the two pinned pages */
 /* Suspended; regs complete. NULL: a limit or memory. The area is mapped. */
-struct thread *thread_start(struct procd *procd, struct process *process, uint32_t tid, unsigned area,
-                            const struct ar_regs *regs);
-void thread_end(struct procd *procd, struct thread *thread); /* its area goes too unless it is the last */
+struct thread *thread_start(struct procd *procd, struct process *process, uint32_t tid,
+                            unsigned area, const struct ar_regs *regs);
+/* its area goes too unless it is the last */
+void thread_end(struct procd *procd, struct thread *thread);
 
 /* ---- fork.c, exit.c ---- */
-void process_exit(struct procd *procd, struct process *process, uint32_t status, unsigned signal, bool core);
+void process_exit(struct procd *procd, struct process *process, uint32_t status, unsigned signal,
+                  bool core);
 void process_reap(struct procd *procd, struct process *process); /* a zombie ends */
 void process_vfork_done(struct procd *procd, struct process *process);
 /* The process's memory goes: children that borrow it keep what they have. */
@@ -188,7 +210,8 @@ void process_stop(struct procd *procd, struct process *process, unsigned signal)
 void process_continue(struct procd *procd, struct process *process);
 void signal_child(struct procd *procd, struct process *child, int code, uint32_t status);
 void thread_upcall(struct procd *procd, struct thread *thread, bool faulted);
-/* Write the registers; what no thread may have (addresses of the kernel's half in rsp, fs, gs) becomes harmless. */
+/* Write the registers; what no thread may have (addresses of the kernel's half in rsp, fs, gs)
+ * becomes harmless. */
 void thread_write_regs(struct procd *procd, struct thread *thread, struct ar_regs *regs);
 void regs_make_safe(struct ar_regs *regs, unsigned area);
 
@@ -234,7 +257,8 @@ PROC_OP(ids), struct proc_ids_reply *reply);
 PROC_OP(set_ids));
 PROC_OP(groups), struct proc_groups_reply *reply);
 PROC_OP(set_group));
-enum status op_set_session(void *state, struct ipc_call *call, struct proc_set_session_reply *reply);
+enum status op_set_session(void *state, struct ipc_call *call,
+                           struct proc_set_session_reply *reply);
 PROC_OP(foreground), struct proc_foreground_reply *reply);
 PROC_OP(limit), struct proc_limit_reply *reply);
 PROC_OP(usage), struct proc_usage_reply *reply);
@@ -246,7 +270,8 @@ enum status op_counts(void *state, struct ipc_call *call, struct proc_counts_rep
 /* ---- procfs.c ---- */
 struct procfs *procfs_create(void);
 void procfs_destroy(struct procfs *procfs);
-bool procfs_dispatch(struct procd *procd, struct ipc_call *call); /* false: not a label of fs or io */
+/* false: not a label of fs or io */
+bool procfs_dispatch(struct procd *procd, struct ipc_call *call);
 void procfs_closed(struct procd *procd, uint64_t badge);
 
 #endif

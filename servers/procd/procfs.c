@@ -10,7 +10,8 @@
 #define SNAPSHOT_MAX 65536u
 
 enum open_flag {
-    O_ACCESS = 3, O_CREATE = 0100, O_EXCLUSIVE = 0200, O_DIRECTORY_ONLY = 0200000, O_NOT_FOLLOW = 0400000,
+    O_ACCESS = 3, O_CREATE = 0100, O_EXCLUSIVE = 0200, O_DIRECTORY_ONLY = 0200000,
+    O_NOT_FOLLOW = 0400000,
     O_PATH_ONLY = 010000000
 };
 enum mode_bits { MODE_DIRECTORY = 0040555, MODE_FILE = 0100444, MODE_LINK = 0120777 };
@@ -72,9 +73,10 @@ static struct process *caller_process(struct procd *procd, const struct ipc_call
     return tid <= ID_MAX && procd->thread_of[tid] ? procd->thread_of[tid]->process : NULL;
 }
 
-/* The node that a request's path names, seen from the gate it was sent to. The whole path is in path_buffer. */
-static enum status request_node(struct procd *procd, struct ipc_call *call, uint64_t length, bool follow,
-                                struct procfs_node *node, size_t *whole)
+/* The node that a request's path names, seen from the gate it was sent to. The whole path is in
+ * path_buffer. */
+static enum status request_node(struct procd *procd, struct ipc_call *call, uint64_t length,
+                                bool follow, struct procfs_node *node, size_t *whole)
 {
     size_t start = 0;
     if (call->badge != BADGE_MOUNT) {
@@ -98,23 +100,35 @@ static enum status request_node(struct procd *procd, struct ipc_call *call, uint
 
 static uint32_t node_mode(const struct procfs_node *node)
 {
-    return procfs_is_directory(node) ? MODE_DIRECTORY : procfs_is_link(node) ? MODE_LINK : MODE_FILE;
+    return procfs_is_directory(node) ? MODE_DIRECTORY
+           : procfs_is_link(node)    ? MODE_LINK
+                                     : MODE_FILE;
 }
 
 /* The fields that fs.stat and io.stat share, in their order. */
-static void stat_fill(struct procd *procd, struct io_stat_reply *reply, enum procfs_kind kind, uint32_t pid, uint32_t uid,
-                      uint32_t gid)
+static void stat_fill(struct procd *procd, struct io_stat_reply *reply, enum procfs_kind kind,
+                      uint32_t pid, uint32_t uid, uint32_t gid)
 {
     const struct procfs_node node = {.kind = kind};
-    int64_t time = (int64_t)(procd->boot_seconds * 1000000000ull + procd->machine->now_ns(procd->context));
+    int64_t time =
+        (int64_t)(procd->boot_seconds * 1000000000ull + procd->machine->now_ns(procd->context));
     *reply = (struct io_stat_reply){
-        .dev = 5, .ino = kind == PROCFS_ROOT ? 1 : (uint64_t)(pid + 1) << 16 | (unsigned)kind,
-        .mode = node_mode(&node), .nlink = procfs_is_directory(&node) ? 2 : 1, .uid = uid, .gid = gid, .blksize = 1024,
-        .atime = time, .mtime = time, .ctime = time, .kind = IO_KIND_PROC,
+        .dev = 5,
+        .ino = kind == PROCFS_ROOT ? 1 : (uint64_t)(pid + 1) << 16 | (unsigned)kind,
+        .mode = node_mode(&node),
+        .nlink = procfs_is_directory(&node) ? 2 : 1,
+        .uid = uid,
+        .gid = gid,
+        .blksize = 1024,
+        .atime = time,
+        .mtime = time,
+        .ctime = time,
+        .kind = IO_KIND_PROC,
     };
 }
 
-static enum status procfs_fs_open(void *state, struct ipc_call *call, const struct fs_open_request *request,
+static enum status procfs_fs_open(void *state, struct ipc_call *call,
+                                  const struct fs_open_request *request,
                                   struct fs_open_reply *reply)
 {
     struct procd *procd = state;
@@ -168,27 +182,31 @@ static enum status procfs_fs_open(void *state, struct ipc_call *call, const stru
     return ST_OK;
 }
 
-static enum status procfs_fs_stat(void *state, struct ipc_call *call, const struct fs_stat_request *request,
+static enum status procfs_fs_stat(void *state, struct ipc_call *call,
+                                  const struct fs_stat_request *request,
                                   struct fs_stat_reply *reply)
 {
     struct procfs_node node;
     struct io_stat_reply fields;
     size_t whole;
-    if (request->path_length == 0 && call->badge != BADGE_MOUNT && !(request->flags & FS_EMPTY_PATH))
+    if (request->path_length == 0 && call->badge != BADGE_MOUNT &&
+        !(request->flags & FS_EMPTY_PATH))
         return ST_NOENT;
     bool follow = !(request->flags & FS_NOFOLLOW);
     enum status status = request_node(state, call, request->path_length, follow, &node, &whole);
     if (status)
         return status;
     const struct process *process = node.process;
-    stat_fill(state, &fields, node.kind, process ? process->pid : 0, process ? process->credentials.euid : 0,
-              process ? process->credentials.egid : 0);
-    _Static_assert(offsetof(struct fs_stat_reply, rest) == offsetof(struct io_stat_reply, kind), "same fields before");
+    stat_fill(state, &fields, node.kind, process ? process->pid : 0,
+              process ? process->credentials.euid : 0, process ? process->credentials.egid : 0);
+    _Static_assert(offsetof(struct fs_stat_reply, rest) == offsetof(struct io_stat_reply, kind),
+                   "same fields before");
     memcpy(reply, &fields, offsetof(struct io_stat_reply, kind));
     return ST_OK;
 }
 
-static enum status procfs_fs_read_link(void *state, struct ipc_call *call, const struct fs_read_link_request *request,
+static enum status procfs_fs_read_link(void *state, struct ipc_call *call,
+                                       const struct fs_read_link_request *request,
                                        struct fs_read_link_reply *reply)
 {
     struct procd *procd = state;
@@ -198,7 +216,8 @@ static enum status procfs_fs_read_link(void *state, struct ipc_call *call, const
     struct text text = {snapshot, 0, PATH_MAX_BYTES};
     if (!status)
         status = procfs_target(procd, caller_process(procd, call), &node, &text);
-    /* "Cut to the declared output memory": its length is not told, so try the whole, then bisect. */
+    /* "Cut to the declared output memory": its length is not told, so try the whole, then
+     * bisect. */
     if (status)
         return status;
     size_t fits = 0, over = text.length + 1;
@@ -212,7 +231,8 @@ static enum status procfs_fs_read_link(void *state, struct ipc_call *call, const
     return fits ? ST_OK : ST_FAULT;
 }
 
-static enum status procfs_fs_access(void *state, struct ipc_call *call, const struct fs_access_request *request,
+static enum status procfs_fs_access(void *state, struct ipc_call *call,
+                                    const struct fs_access_request *request,
                                     struct fs_access_reply *reply)
 {
     struct procfs_node node;
@@ -224,7 +244,8 @@ static enum status procfs_fs_access(void *state, struct ipc_call *call, const st
     return request->mode & (procfs_is_directory(&node) ? 2u : 3u) ? ST_ACCES : ST_OK;
 }
 
-static enum status procfs_fs_stat_fs(void *state, struct ipc_call *call, const struct fs_stat_fs_request *request,
+static enum status procfs_fs_stat_fs(void *state, struct ipc_call *call,
+                                     const struct fs_stat_fs_request *request,
                                      struct fs_stat_fs_reply *reply)
 {
     (void)state, (void)call, (void)request;
@@ -233,11 +254,13 @@ static enum status procfs_fs_stat_fs(void *state, struct ipc_call *call, const s
 }
 
 static const struct fs_server fs_server = {
-    .open = procfs_fs_open, .stat = procfs_fs_stat, .read_link = procfs_fs_read_link, .access = procfs_fs_access,
+    .open = procfs_fs_open, .stat = procfs_fs_stat, .read_link = procfs_fs_read_link,
+    .access = procfs_fs_access,
     .stat_fs = procfs_fs_stat_fs,
 };
 
-static enum status procfs_io_read(void *state, struct ipc_call *call, const struct io_read_request *request,
+static enum status procfs_io_read(void *state, struct ipc_call *call,
+                                  const struct io_read_request *request,
                                   struct io_read_reply *reply)
 {
     struct description *d = description_find(state, call->badge);
@@ -258,7 +281,8 @@ static enum status procfs_io_read(void *state, struct ipc_call *call, const stru
     return status;
 }
 
-static enum status procfs_io_seek(void *state, struct ipc_call *call, const struct io_seek_request *request,
+static enum status procfs_io_seek(void *state, struct ipc_call *call,
+                                  const struct io_seek_request *request,
                                   struct io_seek_reply *reply)
 {
     struct description *d = description_find(state, call->badge);
@@ -266,8 +290,9 @@ static enum status procfs_io_seek(void *state, struct ipc_call *call, const stru
         return ST_BADF;
     if (request->whence > 1) /* SEEK_END means nothing here, as on Linux */
         return ST_INVAL;
-    if (__builtin_add_overflow(request->offset, request->whence ? (int64_t)d->offset : 0, &reply->offset)
-        || reply->offset < 0)
+    if (__builtin_add_overflow(request->offset, request->whence ? (int64_t)d->offset : 0,
+                               &reply->offset) ||
+        reply->offset < 0)
         return ST_INVAL;
     d->offset = (uint64_t)reply->offset;
     return ST_OK;
@@ -282,7 +307,8 @@ static enum status procfs_io_stat(void *state, struct ipc_call *call, struct io_
     return ST_OK;
 }
 
-static enum status procfs_io_get_flags(void *state, struct ipc_call *call, struct io_get_flags_reply *reply)
+static enum status procfs_io_get_flags(void *state, struct ipc_call *call,
+                                       struct io_get_flags_reply *reply)
 {
     const struct description *d = description_find(state, call->badge);
     if (!d)
@@ -292,7 +318,8 @@ static enum status procfs_io_get_flags(void *state, struct ipc_call *call, struc
     return ST_OK;
 }
 
-static enum status procfs_io_poll(void *state, struct ipc_call *call, const struct io_poll_request *request,
+static enum status procfs_io_poll(void *state, struct ipc_call *call,
+                                  const struct io_poll_request *request,
                                   struct io_poll_reply *reply)
 {
     if (!description_find(state, call->badge))
@@ -302,7 +329,8 @@ static enum status procfs_io_poll(void *state, struct ipc_call *call, const stru
 }
 
 /* A listing of descriptors has the listing's own: it was not there at open. */
-static struct description *description_list_again(struct procd *procd, uint64_t badge, struct description *d)
+static struct description *description_list_again(struct procd *procd, uint64_t badge,
+                                                  struct description *d)
 {
     const struct procfs_node node = {.kind = PROCFS_FD, .process = process_find(procd, d->pid)};
     if (!node.process)
@@ -332,7 +360,8 @@ static enum status procfs_io_read_directory(void *state, struct ipc_call *call,
     if (d->kind == PROCFS_FD && d->offset == 0)
         d = description_list_again(state, call->badge, d);
     uint64_t offset = d->offset;
-    size_t filled = 0, room = request->length < sizeof(snapshot) ? request->length : sizeof(snapshot);
+    size_t filled = 0,
+           room = request->length < sizeof(snapshot) ? request->length : sizeof(snapshot);
     while (offset < d->length) {
         const char *name = d->data + offset + 1;
         size_t name_size = strlen(name) + 1, record = (19 + name_size + 7) & ~7ull;
@@ -374,7 +403,8 @@ static enum status procfs_io_path(void *state, struct ipc_call *call, struct io_
 }
 
 static const struct io_server io_server = {
-    .read = procfs_io_read, .seek = procfs_io_seek, .stat = procfs_io_stat, .get_flags = procfs_io_get_flags,
+    .read = procfs_io_read, .seek = procfs_io_seek, .stat = procfs_io_stat,
+    .get_flags = procfs_io_get_flags,
     .poll = procfs_io_poll, .read_directory = procfs_io_read_directory, .path = procfs_io_path,
 };
 

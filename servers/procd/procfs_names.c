@@ -10,15 +10,28 @@ struct name {
 };
 
 static const struct name root_names[] = {
-    {"self", PROCFS_SELF}, {"mounts", PROCFS_MOUNTS_LINK}, {"net", PROCFS_NET}, {"sys", PROCFS_SYS},
-    {"uptime", PROCFS_UPTIME}, {"meminfo", PROCFS_MEMINFO}, {"loadavg", PROCFS_LOADAVG}, {"version", PROCFS_VERSION},
-    {"filesystems", PROCFS_FILESYSTEMS}, {"cpuinfo", PROCFS_CPUINFO}, {"stat", PROCFS_KERNEL_STAT}, {0},
+    {"self", PROCFS_SELF},
+    {"mounts", PROCFS_MOUNTS_LINK},
+    {"net", PROCFS_NET},
+    {"sys", PROCFS_SYS},
+    {"uptime", PROCFS_UPTIME},
+    {"meminfo", PROCFS_MEMINFO},
+    {"loadavg", PROCFS_LOADAVG},
+    {"version", PROCFS_VERSION},
+    {"filesystems", PROCFS_FILESYSTEMS},
+    {"cpuinfo", PROCFS_CPUINFO},
+    {"stat", PROCFS_KERNEL_STAT},
+    {0},
 };
 static const struct name pid_names[] = {
-    {"task", PROCFS_TASK}, /* first: a thread's directory has all names but this one, or a walk of /proc had no end */
-    {"stat", PROCFS_STAT}, {"status", PROCFS_STATUS}, {"cmdline", PROCFS_CMDLINE}, {"comm", PROCFS_COMM},
-    {"statm", PROCFS_STATM}, {"maps", PROCFS_MAPS}, {"cgroup", PROCFS_CGROUP}, {"mounts", PROCFS_MOUNTS},
-    {"exe", PROCFS_EXE}, {"cwd", PROCFS_CWD}, {"root", PROCFS_ROOT_LINK}, {"fd", PROCFS_FD}, {0},
+    /* first: a thread's directory has all names but this one, or a walk of /proc had no end */
+    {"task", PROCFS_TASK},     {"stat", PROCFS_STAT},
+    {"status", PROCFS_STATUS}, {"cmdline", PROCFS_CMDLINE},
+    {"comm", PROCFS_COMM},     {"statm", PROCFS_STATM},
+    {"maps", PROCFS_MAPS},     {"cgroup", PROCFS_CGROUP},
+    {"mounts", PROCFS_MOUNTS}, {"exe", PROCFS_EXE},
+    {"cwd", PROCFS_CWD},       {"root", PROCFS_ROOT_LINK},
+    {"fd", PROCFS_FD},         {0},
 };
 static const struct name sys_names[] = {{"kernel", PROCFS_SYS_KERNEL}, {0}};
 static const struct name kernel_names[] = {
@@ -56,7 +69,8 @@ static int64_t number_parse(const char *text, size_t length)
 }
 
 /* One name inside a directory. */
-static enum status step(struct procd *procd, struct procfs_node *node, const char *name, size_t length)
+static enum status step(struct procd *procd, struct procfs_node *node, const char *name,
+                        size_t length)
 {
     int64_t number = number_parse(name, length);
     if (node->kind == PROCFS_ROOT && number > 0) {
@@ -70,8 +84,9 @@ static enum status step(struct procd *procd, struct procfs_node *node, const cha
         return thread && thread->process == node->process ? ST_OK : ST_NOENT;
     }
     if (node->kind == PROCFS_FD && number >= 0) {
-        if (number >= POSIX_FD_MAX || !node->process->slots
-            || !procd->machine->slots_used(procd->context, node->process->slots, POSIX_SLOT_FD + (uint32_t)number))
+        if (number >= POSIX_FD_MAX || !node->process->slots ||
+            !procd->machine->slots_used(procd->context, node->process->slots,
+                                        POSIX_SLOT_FD + (uint32_t)number))
             return ST_NOENT;
         node->kind = PROCFS_FD_LINK;
         node->number = (unsigned)number;
@@ -88,7 +103,8 @@ static enum status step(struct procd *procd, struct procfs_node *node, const cha
 static enum status step_up(struct procfs_node *node)
 {
     static const enum procfs_kind parent[] = {
-        [PROCFS_PID] = PROCFS_ROOT, [PROCFS_FD] = PROCFS_PID, [PROCFS_TASK] = PROCFS_PID, [PROCFS_TID] = PROCFS_TASK,
+        [PROCFS_PID] = PROCFS_ROOT, [PROCFS_FD] = PROCFS_PID, [PROCFS_TASK] = PROCFS_PID,
+        [PROCFS_TID] = PROCFS_TASK,
         [PROCFS_SYS] = PROCFS_ROOT, [PROCFS_SYS_KERNEL] = PROCFS_SYS, [PROCFS_NET] = PROCFS_ROOT,
     };
     if (node->kind == PROCFS_ROOT)
@@ -111,8 +127,8 @@ static enum status follow_link(struct process *caller, struct procfs_node *node)
     return ST_OK;
 }
 
-enum status procfs_resolve(struct procd *procd, struct process *caller, const char *path, size_t length, bool follow,
-                           struct procfs_node *node)
+enum status procfs_resolve(struct procd *procd, struct process *caller, const char *path,
+                           size_t length, bool follow, struct procfs_node *node)
 {
     *node = (struct procfs_node){.kind = PROCFS_ROOT};
     size_t at = 0;
@@ -165,7 +181,10 @@ void procfs_list(struct procd *procd, const struct procfs_node *node, struct tex
     list_add(text, TYPE_DIRECTORY, "..");
     for (const struct name *entry = names_of(node->kind); entry->name; entry++) {
         const struct procfs_node child = {.kind = entry->kind};
-        list_add(text, procfs_is_directory(&child) ? TYPE_DIRECTORY : procfs_is_link(&child) ? TYPE_LINK : TYPE_FILE,
+        list_add(text,
+                 procfs_is_directory(&child) ? TYPE_DIRECTORY
+                 : procfs_is_link(&child)    ? TYPE_LINK
+                                             : TYPE_FILE,
                  entry->name);
     }
     if (node->kind == PROCFS_ROOT)
@@ -177,12 +196,13 @@ void procfs_list(struct procd *procd, const struct procfs_node *node, struct tex
             list_number(text, TYPE_DIRECTORY, thread->tid);
     if (node->kind == PROCFS_FD && node->process->slots)
         for (unsigned fd = 0; fd < node->process->limits[LIMIT_NOFILE].soft && fd < 1024; fd++)
-            if (procd->machine->slots_used(procd->context, node->process->slots, POSIX_SLOT_FD + fd))
+            if (procd->machine->slots_used(procd->context, node->process->slots,
+                                           POSIX_SLOT_FD + fd))
                 list_number(text, TYPE_LINK, fd);
 }
 
-enum status procfs_target(struct procd *procd, struct process *caller, const struct procfs_node *node,
-                          struct text *text)
+enum status procfs_target(struct procd *procd, struct process *caller,
+                          const struct procfs_node *node, struct text *text)
 {
     (void)procd;
     switch (node->kind) {
@@ -202,7 +222,8 @@ enum status procfs_target(struct procd *procd, struct process *caller, const str
     case PROCFS_ROOT_LINK:
         text_char(text, '/');
         return ST_OK;
-    default: /* cwd and fd: the descriptions are other servers'; libposix answers for its own process */
+    /* cwd and fd: the descriptions are other servers'; libposix answers for its own process */
+    default:
         return procfs_is_link(node) ? ST_NOENT : ST_INVAL;
     }
 }

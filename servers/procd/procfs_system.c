@@ -8,8 +8,10 @@ static void text_meminfo(struct procd *procd, struct text *text)
     text_row(text, "MemTotal:       ", counts.memory_total * 4, " kB\n");
     text_row(text, "MemFree:        ", counts.memory_free * 4, " kB\n");
     text_row(text, "MemAvailable:   ", counts.memory_free * 4, " kB\n");
-    text_string(text, "Buffers:        0 kB\nCached:         0 kB\nSwapCached:     0 kB\n"
-                      "SwapTotal:      0 kB\nSwapFree:       0 kB\nShmem:          0 kB\nSReclaimable:   0 kB\n");
+    text_string(
+        text,
+        "Buffers:        0 kB\nCached:         0 kB\nSwapCached:     0 kB\n"
+        "SwapTotal:      0 kB\nSwapFree:       0 kB\nShmem:          0 kB\nSReclaimable:   0 kB\n");
 }
 
 static void text_seconds(struct text *text, uint64_t ns)
@@ -22,8 +24,8 @@ static unsigned running(struct procd *procd)
 {
     unsigned count = 0;
     for (unsigned i = 0; i < PROCESS_MAX; i++)
-        for (struct thread *thread = procd->processes[i] ? procd->processes[i]->threads : NULL; thread;
-             thread = thread->next) {
+        for (struct thread *thread = procd->processes[i] ? procd->processes[i]->threads : NULL;
+             thread; thread = thread->next) {
             enum ar_thread_state state = AR_THREAD_INACTIVE;
             uint64_t cpu_ns;
             procd->machine->thread_info(procd->context, thread->handle, &state, &cpu_ns);
@@ -78,8 +80,9 @@ void procfs_system_text(struct procd *procd, const struct procfs_node *node, str
         text_string(text, "nodev\trootfs\nnodev\tproc\nnodev\ttmpfs\n");
         break;
     case PROCFS_CPUINFO:
-        text_string(text, "processor\t: 0\nvendor_id\t: unknown\nmodel name\t: x86_64\ncpu cores\t: 1\n"
-                          "flags\t\t: fpu tsc msr cx8 cmov mmx fxsr sse sse2\n\n");
+        text_string(text,
+                    "processor\t: 0\nvendor_id\t: unknown\nmodel name\t: x86_64\ncpu cores\t: 1\n"
+                    "flags\t\t: fpu tsc msr cx8 cmov mmx fxsr sse sse2\n\n");
         break;
     case PROCFS_KERNEL_STAT:
         text_kernel_stat(procd, text);

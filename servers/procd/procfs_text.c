@@ -36,21 +36,25 @@ static void numbers(struct text *text, const uint64_t *values, unsigned count)
 
 static void text_stat(struct procd *procd, struct process *process, struct text *text)
 {
-    uint64_t cpu = process_cpu_ns(procd, process) / TICK_NS, children = process->children_cpu_ns / TICK_NS;
+    uint64_t cpu = process_cpu_ns(procd, process) / TICK_NS,
+             children = process->children_cpu_ns / TICK_NS;
     bool terminal = process->sid == procd->terminal_sid;
     text_number(text, process->pid);
     text_string(text, " (");
     text_string(text, process->name);
     text_string(text, ") ");
     text_char(text, process_letter(procd, process));
-    const uint64_t kin[] = {parent_pid(process), process->pgid, process->sid, terminal ? TERMINAL_DEVICE : 0};
+    const uint64_t kin[] = {parent_pid(process), process->pgid, process->sid,
+                            terminal ? TERMINAL_DEVICE : 0};
     numbers(text, kin, 4);
     text_char(text, ' ');
     text_signed(text, terminal ? (int64_t)procd->foreground_pgid : -1);
     const uint64_t rest[] = {
         0, process->space.faults, 0, 0, 0, cpu, 0, children, 0, /* flags .. cstime */
-        20, 0, process->thread_count, 0, process->start_ns / TICK_NS, process->space.mapped * PAGE_SIZE,
-        process->space.resident, process->limits[LIMIT_AS].soft, 0, 0, 0, 0, 0, process->signals.pending & 0x7fffffff,
+        20, 0, process->thread_count, 0, process->start_ns / TICK_NS,
+        process->space.mapped * PAGE_SIZE,
+        process->space.resident, process->limits[LIMIT_AS].soft, 0, 0, 0, 0, 0,
+        process->signals.pending & 0x7fffffff,
         0, 0, 0, 0, 0, 0, process->exit_signal, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
         process->state == PROCESS_ZOMBIE ? process->exit_status : 0,
     };
@@ -58,7 +62,8 @@ static void text_stat(struct procd *procd, struct process *process, struct text 
     text_char(text, '\n');
 }
 
-static void ids_row(struct text *text, const char *name, uint32_t real, uint32_t effective, uint32_t saved)
+static void ids_row(struct text *text, const char *name, uint32_t real, uint32_t effective,
+                    uint32_t saved)
 {
     text_row(text, name, real, "\t");
     text_row(text, "", effective, "\t");
@@ -68,7 +73,8 @@ static void ids_row(struct text *text, const char *name, uint32_t real, uint32_t
 
 static void text_status(struct procd *procd, struct process *process, struct text *text)
 {
-    static const char *const states[] = {"R (running)", "S (sleeping)", "T (stopped)", "Z (zombie)"};
+    static const char *const states[] = {"R (running)", "S (sleeping)", "T (stopped)",
+                                         "Z (zombie)"};
     const struct credentials *c = &process->credentials;
     char letter = process_letter(procd, process);
     text_string(text, "Name:\t");
@@ -138,7 +144,8 @@ void procfs_text(struct procd *procd, const struct procfs_node *node, struct tex
         break;
     case PROCFS_STATM:
         text_number(text, process->space.mapped);
-        numbers(text, (const uint64_t[]){process->space.resident, 0, 0, 0, process->space.charged, 0}, 6);
+        numbers(text,
+                (const uint64_t[]){process->space.resident, 0, 0, 0, process->space.charged, 0}, 6);
         text_char(text, '\n');
         break;
     case PROCFS_MAPS:

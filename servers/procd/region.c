@@ -1,7 +1,8 @@
 /*
  * The sorted list of regions. SPDX-License-Identifier: MIT
  *
- * A sorted array: processes have tens of regions, a lookup is a binary search, and a split moves a few hundred bytes.
+ * A sorted array: processes have tens of regions, a lookup is a binary search, and a split moves
+ * a few hundred bytes.
  */
 #include "space.h"
 #include <ipc/memory.h>
@@ -94,9 +95,9 @@ void region_split(struct space *space, uint64_t address)
 
 static bool regions_alike(const struct region *a, const struct region *b)
 {
-    return a->end == b->start && a->protection == b->protection && a->flags == b->flags && !(a->flags & REGION_SYSTEM)
-        && a->object == b->object
-        && (!a->object || b->object_page == a->object_page + (a->end - a->start) / PAGE_SIZE);
+    return a->end == b->start && a->protection == b->protection && a->flags == b->flags &&
+           !(a->flags & REGION_SYSTEM) && a->object == b->object &&
+           (!a->object || b->object_page == a->object_page + (a->end - a->start) / PAGE_SIZE);
 }
 
 /* Join neighbours that became equal in and around [start, end). */
@@ -125,8 +126,9 @@ bool region_overlaps(const struct space *space, uint64_t start, uint64_t end)
 /* mmap's choice: the hint when it is free, else the highest gap below USER_MMAP_TOP. */
 uint64_t region_find_gap(const struct space *space, uint64_t length, uint64_t hint)
 {
-    if (hint >= USER_LOW && hint < USER_MMAP_TOP && length <= USER_MMAP_TOP - hint
-        && !(hint < POSIX_END && hint + length > POSIX_BASE) && !region_overlaps(space, hint, hint + length))
+    if (hint >= USER_LOW && hint < USER_MMAP_TOP && length <= USER_MMAP_TOP - hint &&
+        !(hint < POSIX_END && hint + length > POSIX_BASE) &&
+        !region_overlaps(space, hint, hint + length))
         return hint;
     uint64_t top = USER_MMAP_TOP;
     unsigned i = region_after(space, top);
@@ -165,7 +167,8 @@ uint64_t region_charged_pages(const struct space *space, uint64_t start, uint64_
     return pages;
 }
 
-int64_t region_charge_change(const struct space *space, uint64_t start, uint64_t end, uint32_t protection)
+int64_t region_charge_change(const struct space *space, uint64_t start, uint64_t end,
+                             uint32_t protection)
 {
     int64_t change = 0;
     for (unsigned i = region_after(space, start);
@@ -176,7 +179,8 @@ int64_t region_charge_change(const struct space *space, uint64_t start, uint64_t
         uint64_t low = region->start > start ? region->start : start;
         uint64_t high = region->end < end ? region->end : end;
         int64_t pages = (int64_t)((high - low) / PAGE_SIZE);
-        change += (protection || region->flags & REGION_SHARED ? pages : 0) - (region->flags & REGION_CHARGED ? pages : 0);
+        change += (protection || region->flags & REGION_SHARED ? pages : 0) -
+                  (region->flags & REGION_CHARGED ? pages : 0);
     }
     return change;
 }

@@ -8,7 +8,8 @@ enum status signals_add(struct signals *signals, const struct signal_info *info)
     bool standard = info->signal < SIG_REALTIME;
     if (standard && signals->pending & SIGNAL_BIT(info->signal))
         return ST_OK;
-    struct signal_entry *entry = signals->count < SIGNALS_QUEUED_MAX ? mem_alloc(sizeof(*entry)) : NULL;
+    struct signal_entry *entry =
+        signals->count < SIGNALS_QUEUED_MAX ? mem_alloc(sizeof(*entry)) : NULL;
     if (!entry && !standard)
         return ST_AGAIN;
     signals->pending |= SIGNAL_BIT(info->signal);
@@ -25,7 +26,8 @@ enum status signals_add(struct signals *signals, const struct signal_info *info)
 }
 
 /* The first entry of this signal leaves the list; true when another one stays. */
-static bool signals_unlink(struct signals *signals, unsigned signal, struct signal_info *info, bool peek)
+static bool signals_unlink(struct signals *signals, unsigned signal, struct signal_info *info,
+                           bool peek)
 {
     struct signal_entry **link = &signals->first, *previous = NULL;
     while (*link && (*link)->info.signal != signal) {

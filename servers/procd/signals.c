@@ -1,9 +1,11 @@
-/* Signals: who gets them, how a running thread is told, stop and continue. SPDX-License-Identifier: MIT */
+/* Signals: who gets them, how a running thread is told, stop and continue.
+ * SPDX-License-Identifier: MIT */
 #include "procd.h"
 #include <string.h>
 
-/* On Linux a process that another one kills ends when it next runs, so what the killer does right after the call still
- * finds it: a shell that says `kill -9 $pid; wait $pid` reaps it in the wait, and prints "Killed". */
+/* On Linux a process that another one kills ends when it next runs, so what the killer does
+ * right after the call still finds it: a shell that says `kill -9 $pid; wait $pid` reaps it in
+ * the wait, and prints "Killed". */
 #define KILL_DELAY_NS 2000000u
 
 #define IPC_FIELD(thread, field) \
@@ -25,15 +27,16 @@ void thread_write_regs(struct procd *procd, struct thread *thread, struct ar_reg
     procd->machine->thread_write(procd->context, thread->handle, regs);
 }
 
-/* Steps 1 to 3 of posix_abi.h. `faulted`: the thread waits for our answer to its fault, in program code, so its rip
- * may be changed as if it were running. */
+/* Steps 1 to 3 of posix_abi.h. `faulted`: the thread waits for our answer to its fault, in
+ * program code, so its rip may be changed as if it were running. */
 void thread_upcall(struct procd *procd, struct thread *thread, bool faulted)
 {
     const struct posix_header *posix = &procd->image.header;
     struct space *space = &thread->process->space;
     const uint64_t one = 1;
     thread->upcall = true;
-    space_write_words(space, IPC_FIELD(thread, upcall_pending), &one, sizeof(one)); /* libposix clears it itself too */
+    /* libposix clears it itself too */
+    space_write_words(space, IPC_FIELD(thread, upcall_pending), &one, sizeof(one));
     procd->machine->thread_signal(procd->context, thread->handle);
     struct ar_regs regs;
     procd->machine->thread_read(procd->context, thread->handle, &regs);
@@ -49,7 +52,8 @@ void thread_upcall(struct procd *procd, struct thread *thread, bool faulted)
     procd->machine->thread_info(procd->context, thread->handle, &state, &cpu_ns);
     if (state == AR_THREAD_BLOCKED_FAULT && !faulted)
         return; /* its fault is in our queue; answering it comes back here */
-    if (!space_read_words(space, IPC_FIELD(thread, async_rip), &async_rip, sizeof(async_rip)) || async_rip != 0)
+    if (!space_read_words(space, IPC_FIELD(thread, async_rip), &async_rip, sizeof(async_rip)) ||
+        async_rip != 0)
         return;
     const uint64_t at[2] = {regs.rip, regs.rflags};
     space_write_words(space, IPC_FIELD(thread, async_rip), at, sizeof(at));
@@ -111,8 +115,9 @@ static void process_kill(struct procd *procd, struct process *process)
         procd->machine->thread_suspend(procd->context, thread->handle);
 }
 
-static enum status kill_send(struct procd *procd, const struct process *from, struct process *process,
-                             struct thread *thread, const struct signal_info *info)
+static enum status kill_send(struct procd *procd, const struct process *from,
+                             struct process *process, struct thread *thread,
+                             const struct signal_info *info)
 {
     if (info->signal != SIG_KILL || process == from)
         return signal_send(procd, process, thread, info);
@@ -172,16 +177,17 @@ void procd_notified(void *state, uint64_t bits, struct ipc_effects *effects)
             signal_send_group(procd, procd->foreground_pgid, signals[i]);
 }
 
-/* kill(2): privileged, or the sender's real or effective user is the target's real or saved one; SIGCONT may go to
- * the own session. */
+/* kill(2): privileged, or the sender's real or effective user is the target's real or saved one;
+ * SIGCONT may go to the own session. */
 static bool kill_allowed(const struct process *from, const struct process *to, unsigned signal)
 {
     const struct credentials *a = &from->credentials, *b = &to->credentials;
-    return a->euid == 0 || a->euid == b->ruid || a->euid == b->suid || a->ruid == b->ruid || a->ruid == b->suid
-        || (signal == SIG_CONT && from->sid == to->sid);
+    return a->euid == 0 || a->euid == b->ruid || a->euid == b->suid || a->ruid == b->ruid ||
+           a->ruid == b->suid || (signal == SIG_CONT && from->sid == to->sid);
 }
 
-static enum status kill_group(struct procd *procd, struct process *from, int64_t pid, const struct signal_info *info)
+static enum status kill_group(struct procd *procd, struct process *from, int64_t pid,
+                              const struct signal_info *info)
 {
     uint32_t pgid = pid == 0 ? from->pgid : (uint32_t)-pid;
     struct process *self = NULL;
@@ -213,8 +219,11 @@ enum status op_kill(void *state, struct ipc_call *call, const struct proc_kill_r
     if (!caller)
         return ST_PERM;
     struct process *from = caller->process;
-    const struct signal_info info = {.signal = (unsigned)request->signal, .code = request->code, .pid = from->pid,
-                                     .uid = from->credentials.ruid, .value = request->value};
+    const struct signal_info info = {.signal = (unsigned)request->signal,
+                                     .code = request->code,
+                                     .pid = from->pid,
+                                     .uid = from->credentials.ruid,
+                                     .value = request->value};
     if (request->pid < -(int64_t)ID_MAX)
         return ST_SRCH;
     if (request->pid <= 0 && request->tid == 0)
@@ -227,7 +236,8 @@ enum status op_kill(void *state, struct ipc_call *call, const struct proc_kill_r
         if (!thread || (request->pid > 0 && thread->process->pid != request->pid))
             return ST_SRCH;
     }
-    struct process *process = thread ? thread->process : process_find(procd, (uint64_t)request->pid);
+    struct process *process =
+        thread ? thread->process : process_find(procd, (uint64_t)request->pid);
     if (!process)
         return ST_SRCH;
     /* A code that the kernel gives may be forged only towards oneself (rt_sigqueueinfo(2)). */
@@ -238,7 +248,8 @@ enum status op_kill(void *state, struct ipc_call *call, const struct proc_kill_r
     return info.signal ? kill_send(procd, from, process, thread, &info) : ST_OK;
 }
 
-enum status op_signal_take(void *state, struct ipc_call *call, const struct proc_signal_take_request *request,
+enum status op_signal_take(void *state, struct ipc_call *call,
+                           const struct proc_signal_take_request *request,
                            struct proc_signal_take_reply *reply)
 {
     struct procd *procd = state;
@@ -267,7 +278,8 @@ enum status op_signal_take(void *state, struct ipc_call *call, const struct proc
     return ST_OK;
 }
 
-enum status op_signal_policy(void *state, struct ipc_call *call, const struct proc_signal_policy_request *request)
+enum status op_signal_policy(void *state, struct ipc_call *call,
+                             const struct proc_signal_policy_request *request)
 {
     struct thread *caller = procd_caller(state, call);
     if (!caller)

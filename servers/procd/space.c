@@ -4,7 +4,8 @@
 #include <posix_abi.h>
 #include <string.h>
 
-bool space_init(struct space *space, const struct procd_machine_ops *machine, void *context, struct frames *frames)
+bool space_init(struct space *space, const struct procd_machine_ops *machine, void *context,
+                struct frames *frames)
 {
     *space = (struct space){.machine = machine, .context = context, .frames = frames,
                             .stack_limit = USER_STACK_SIZE};
@@ -46,10 +47,13 @@ static bool space_covers(const struct space *space, uint64_t start, uint64_t end
 
 static bool space_may_keep(const struct space *space, uint64_t start, uint64_t end)
 {
-    if (start % PAGE_SIZE || end % PAGE_SIZE || start >= end || end > POSIX_BASE || !space_covers(space, start, end))
+    if (start % PAGE_SIZE || end % PAGE_SIZE || start >= end || end > POSIX_BASE ||
+        !space_covers(space, start, end))
         return false;
-    for (unsigned i = region_after(space, start); i < space->region_count && space->regions[i].start < end; i++)
-        if (space->regions[i].protection & PROTECT_WRITE || space->regions[i].flags & (REGION_SHARED | REGION_STACK))
+    for (unsigned i = region_after(space, start);
+         i < space->region_count && space->regions[i].start < end; i++)
+        if (space->regions[i].protection & PROTECT_WRITE ||
+            space->regions[i].flags & (REGION_SHARED | REGION_STACK))
             return false;
     return !pages_any_lent(space, start, end);
 }
@@ -112,8 +116,9 @@ enum status space_protect(struct space *space, uint64_t start, uint64_t end, uin
         space->charged -= region_charge(region);
         region->protection = protection;
         if (!(region->flags & (REGION_STACK | REGION_SYSTEM)))
-            region->flags = protection || region->flags & REGION_SHARED ? region->flags | REGION_CHARGED
-                                       : region->flags & ~(uint32_t)REGION_CHARGED;
+            region->flags = protection || region->flags & REGION_SHARED
+                                ? region->flags | REGION_CHARGED
+                                : region->flags & ~(uint32_t)REGION_CHARGED;
         space->charged += region_charge(region);
         pages_update_rights(space, region);
     }
@@ -132,11 +137,13 @@ enum status space_discard(struct space *space, uint64_t start, uint64_t end)
         uint64_t high = region->end < end ? region->end : end;
         pages_free(space, low, high);
     }
-    return space_covers(space, start, end) ? ST_OK : ST_NOMEM; /* a hole is an error, after the rest is done */
+    /* a hole is an error, after the rest is done */
+    return space_covers(space, start, end) ? ST_OK : ST_NOMEM;
 }
 
 /* mremap: [from, from + old_length) lies in one region, [to, to + new_length) is free. */
-enum status space_move(struct space *space, uint64_t from, uint64_t old_length, uint64_t to, uint64_t new_length)
+enum status space_move(struct space *space, uint64_t from, uint64_t old_length, uint64_t to,
+                       uint64_t new_length)
 {
     if (!region_reserve(space, 3))
         return ST_NOMEM;
@@ -164,13 +171,14 @@ enum status space_move(struct space *space, uint64_t from, uint64_t old_length, 
 }
 
 /* One resident page of the parent's into the child. */
-static bool space_fork_page(struct space *child, struct region *region, struct space *parent, const struct page *from,
-                            uint64_t address)
+static bool space_fork_page(struct space *child, struct region *region, struct space *parent,
+                            const struct page *from, uint64_t address)
 {
     struct page *to = page_make(child, address);
     if (!to)
         return false;
-    bool copy = !(region->flags & REGION_SHARED) && (region->protection & PROTECT_WRITE || from->lent);
+    bool copy =
+        !(region->flags & REGION_SHARED) && (region->protection & PROTECT_WRITE || from->lent);
     uint32_t frame = from->frame;
     if (copy) {
         frame = frame_take(child);
@@ -187,7 +195,8 @@ static bool space_fork_page(struct space *child, struct region *region, struct s
 /* Does vfork lend the region? Not what is libposix's: the child's must be able to change alone. */
 static bool region_lendable(const struct region *region)
 {
-    return !(region->flags & (REGION_SHARED | REGION_SYSTEM)) && (region->end <= POSIX_BASE || region->start >= POSIX_END);
+    return !(region->flags & (REGION_SHARED | REGION_SYSTEM)) &&
+           (region->end <= POSIX_BASE || region->start >= POSIX_END);
 }
 
 static bool space_lend_page(struct space *child, struct space *parent, uint64_t address)
@@ -196,7 +205,8 @@ static bool space_lend_page(struct space *child, struct space *parent, uint64_t 
     return to && page_borrow(child, to, parent, region_find(parent, address), address) == PAGE_OK;
 }
 
-/* `child` is fresh. Of the thread areas only the one at area_address goes along. False leaves a part, to destroy. */
+/* `child` is fresh. Of the thread areas only the one at area_address goes along. False leaves a
+ * part, to destroy. */
 enum status space_fork(struct space *child, struct space *parent, uint64_t area_address, bool share)
 {
     child->stack_limit = parent->stack_limit;
@@ -223,15 +233,17 @@ enum status space_fork(struct space *child, struct space *parent, uint64_t area_
             struct region *region = chunk->pages[p].frame ? region_find(child, address) : NULL;
             if (!region)
                 continue;
-            if (!(region->flags & REGION_BORROWED ? space_lend_page(child, parent, address)
-                                                  : space_fork_page(child, region, parent, &chunk->pages[p], address)))
+            if (!(region->flags & REGION_BORROWED
+                      ? space_lend_page(child, parent, address)
+                      : space_fork_page(child, region, parent, &chunk->pages[p], address)))
                 return ST_NOMEM;
         }
     }
     return ST_OK;
 }
 
-/* The stack region above `address`, if the fault may make it grow; NULL with *limit set when it is too far. */
+/* The stack region above `address`, if the fault may make it grow; NULL with *limit set when it
+ * is too far. */
 static struct region *stack_grow(struct space *space, uint64_t address, bool *limit)
 {
     unsigned i = region_after(space, address);
@@ -242,7 +254,8 @@ static struct region *stack_grow(struct space *space, uint64_t address, bool *li
     uint64_t below = i > 0 ? space->regions[i - 1].end + PAGE_SIZE : USER_LOW;
     uint64_t start = address & ~(PAGE_SIZE - 1);
     if (start < floor || start < below) {
-        /* Far below is a wild pointer, not an overflow: say "overflow" within another stack's length. */
+        /* Far below is a wild pointer, not an overflow: say "overflow" within another stack's
+         * length. */
         *limit = region->end - start < 2 * space->stack_limit;
         return NULL;
     }
@@ -255,14 +268,16 @@ static struct region *stack_grow(struct space *space, uint64_t address, bool *li
 static void fault_around(struct space *space, struct region *region, uint64_t address)
 {
     uint64_t low = address & ~(8 * PAGE_SIZE - 1), high = low + 8 * PAGE_SIZE;
-    for (uint64_t at = low > region->start ? low : region->start; at < high && at < region->end; at += PAGE_SIZE) {
+    for (uint64_t at = low > region->start ? low : region->start; at < high && at < region->end;
+         at += PAGE_SIZE) {
         uint64_t index = region->object_page + (at - region->start) / PAGE_SIZE;
         if (index < region->object->pages && region->object->frames[index])
             page_present(space, region, at, false);
     }
 }
 
-enum fault_result space_fault(struct space *space, uint64_t address, bool write, bool fetch, bool account_full)
+enum fault_result space_fault(struct space *space, uint64_t address, bool write, bool fetch,
+                              bool account_full)
 {
     bool limit = false;
     struct region *region = region_find(space, address);
@@ -270,7 +285,9 @@ enum fault_result space_fault(struct space *space, uint64_t address, bool write,
         region = stack_grow(space, address, &limit);
     if (!region)
         return limit ? FAULT_STACK_LIMIT : FAULT_NO_REGION;
-    uint32_t need = fetch ? PROTECT_EXEC : write ? PROTECT_WRITE : PROTECT_READ | PROTECT_EXEC | PROTECT_WRITE;
+    uint32_t need = fetch   ? PROTECT_EXEC
+                    : write ? PROTECT_WRITE
+                            : PROTECT_READ | PROTECT_EXEC | PROTECT_WRITE;
     if (!(region->protection & need))
         return FAULT_PROTECTION;
     if (account_full && !(region->flags & (REGION_CHARGED | REGION_SYSTEM)))

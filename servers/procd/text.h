@@ -15,8 +15,10 @@ void text_string(struct text *text, const char *string);
 void text_char(struct text *text, char c);
 void text_number(struct text *text, uint64_t value);
 void text_signed(struct text *text, int64_t value);
-void text_padded(struct text *text, uint64_t value, unsigned width, char pad); /* at least `width` columns */
-void text_hex(struct text *text, uint64_t value, unsigned digits);             /* at least `digits` */
+/* at least `width` columns */
+void text_padded(struct text *text, uint64_t value, unsigned width, char pad);
+/* at least `digits` */
+void text_hex(struct text *text, uint64_t value, unsigned digits);
 /* "name: value\n"-like rows: string, number, string. */
 void text_row(struct text *text, const char *before, uint64_t value, const char *after);
 

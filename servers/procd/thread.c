@@ -28,13 +28,15 @@ bool area_map(struct process *process, unsigned area)
     uint64_t base = POSIX_AREA(area);
     const struct region pinned = {.start = base, .end = base + 0x2000, .flags = REGION_SYSTEM,
                                   .protection = PROTECT_READ | PROTECT_WRITE};
-    const struct region stack = {.start = base + POSIX_AREA_STACK_LOW, .end = base + POSIX_AREA_STACK_TOP,
-                                 .flags = REGION_SYSTEM, .protection = PROTECT_READ | PROTECT_WRITE};
+    const struct region stack = {.start = base + POSIX_AREA_STACK_LOW,
+                                 .end = base + POSIX_AREA_STACK_TOP,
+                                 .flags = REGION_SYSTEM,
+                                 .protection = PROTECT_READ | PROTECT_WRITE};
     if (space_add(&process->space, &pinned, true) != ST_OK)
         return false;
-    if (space_add(&process->space, &stack, false) == ST_OK
-        && page_present(&process->space, region_find(&process->space, stack.start), stack.end - PAGE_SIZE, true)
-            == PAGE_OK)
+    if (space_add(&process->space, &stack, false) == ST_OK &&
+        page_present(&process->space, region_find(&process->space, stack.start),
+                     stack.end - PAGE_SIZE, true) == PAGE_OK)
         return true;
     space_remove(&process->space, base, base + POSIX_AREA_SIZE);
     return false;
@@ -44,12 +46,14 @@ bool area_map(struct process *process, unsigned area)
 static void area_prepare(struct process *process, uint64_t ipc)
 {
     const uint64_t upcall[3] = {0, 0, 0};
-    space_write_words(&process->space, ipc + offsetof(struct ar_ipc_buffer, upcall_pending), upcall, sizeof(upcall));
-    space_write_words(&process->space, ipc + offsetof(struct ar_ipc_buffer, self), &ipc, sizeof(ipc));
+    space_write_words(&process->space, ipc + offsetof(struct ar_ipc_buffer, upcall_pending), upcall,
+                      sizeof(upcall));
+    space_write_words(&process->space, ipc + offsetof(struct ar_ipc_buffer, self), &ipc,
+                      sizeof(ipc));
 }
 
-struct thread *thread_start(struct procd *procd, struct process *process, uint32_t tid, unsigned area,
-                            const struct ar_regs *regs)
+struct thread *thread_start(struct procd *procd, struct process *process, uint32_t tid,
+                            unsigned area, const struct ar_regs *regs)
 {
     uint64_t ipc = POSIX_AREA(area) + POSIX_AREA_IPC;
     struct page *page = page_find(&process->space, ipc);
@@ -58,10 +62,16 @@ struct thread *thread_start(struct procd *procd, struct process *process, uint32
         return NULL;
     area_prepare(process, ipc);
     struct machine_thread_setup setup = {
-        .space = process->space.handle, .slots = process->slots, .ipc_frame = page->frame, .ipc_address = ipc,
-        .area = area, .principal = PRINCIPAL(process->credential_index, tid),
-        .foreign_entry = procd->image.header.foreign_entry, .native_low = procd->image.header.native_low,
-        .native_high = procd->image.header.native_high, .regs = *regs,
+        .space = process->space.handle,
+        .slots = process->slots,
+        .ipc_frame = page->frame,
+        .ipc_address = ipc,
+        .area = area,
+        .principal = PRINCIPAL(process->credential_index, tid),
+        .foreign_entry = procd->image.header.foreign_entry,
+        .native_low = procd->image.header.native_low,
+        .native_high = procd->image.header.native_high,
+        .regs = *regs,
     };
     memcpy(setup.name, process->name, sizeof(setup.name));
     thread->handle = procd->machine->thread_create(procd->context, &setup);
@@ -96,8 +106,10 @@ void thread_end(struct procd *procd, struct thread *thread)
     process->cpu_ns += cpu_ns;
     procd->machine->thread_destroy(procd->context, thread->handle);
     if (process->threads) { /* else everything goes at once */
-        procd->machine->slots_empty(procd->context, process->slots, POSIX_THREAD_SLOT(thread->area, 0), 16);
-        space_remove(&process->space, POSIX_AREA(thread->area), POSIX_AREA(thread->area) + POSIX_AREA_SIZE);
+        procd->machine->slots_empty(procd->context, process->slots,
+                                    POSIX_THREAD_SLOT(thread->area, 0), 16);
+        space_remove(&process->space, POSIX_AREA(thread->area),
+                     POSIX_AREA(thread->area) + POSIX_AREA_SIZE);
     }
     area_release(process, thread->area);
     signals_remove(&thread->signals, ~0ull);
@@ -108,7 +120,8 @@ void thread_end(struct procd *procd, struct thread *thread)
     mem_free(thread);
 }
 
-enum status op_thread_create(void *state, struct ipc_call *call, const struct proc_thread_create_request *request,
+enum status op_thread_create(void *state, struct ipc_call *call,
+                             const struct proc_thread_create_request *request,
                              struct proc_thread_create_reply *reply)
 {
     struct procd *procd = state;
@@ -127,11 +140,13 @@ enum status op_thread_create(void *state, struct ipc_call *call, const struct pr
     }
     uint64_t base = POSIX_AREA(area);
     struct ar_regs regs = {
-        .rip = procd->image.header.thread_entry, .rsp = base + POSIX_AREA_STACK_TOP, .rflags = 0x202, .rdi = tid,
+        .rip = procd->image.header.thread_entry, .rsp = base + POSIX_AREA_STACK_TOP,
+        .rflags = 0x202, .rdi = tid,
         .rsi = (uint64_t)area, .rdx = request->argument, .gs_base = base + POSIX_AREA_THREAD,
     };
     struct thread *thread = NULL;
-    bool slots = procd->machine->slots_grow(procd->context, process->slots, POSIX_THREAD_SLOT(area, 0));
+    bool slots =
+        procd->machine->slots_grow(procd->context, process->slots, POSIX_THREAD_SLOT(area, 0));
     bool mapped = slots && area_map(process, (unsigned)area);
     if (mapped)
         thread = thread_start(procd, process, tid, (unsigned)area, &regs);
@@ -148,7 +163,8 @@ enum status op_thread_create(void *state, struct ipc_call *call, const struct pr
     return ST_OK;
 }
 
-enum status op_thread_exit(void *state, struct ipc_call *call, const struct proc_thread_exit_request *request)
+enum status op_thread_exit(void *state, struct ipc_call *call,
+                           const struct proc_thread_exit_request *request)
 {
     struct procd *procd = state;
     struct thread *caller = procd_caller(procd, call);
@@ -163,9 +179,10 @@ enum status op_thread_exit(void *state, struct ipc_call *call, const struct proc
     /* CLONE_CHILD_CLEARTID: a 32-bit zero, so the neighbouring half word must survive. */
     uint64_t at = request->clear_tid & ~7ull, word;
     struct region *region = region_find(&process->space, at);
-    if (request->clear_tid && region && region->protection & PROTECT_WRITE && !(region->flags & REGION_SYSTEM)
-        && page_present(&process->space, region, at & ~(PAGE_SIZE - 1), true) == PAGE_OK
-        && space_read_words(&process->space, at, &word, sizeof(word))) {
+    if (request->clear_tid && region && region->protection & PROTECT_WRITE &&
+        !(region->flags & REGION_SYSTEM) &&
+        page_present(&process->space, region, at & ~(PAGE_SIZE - 1), true) == PAGE_OK &&
+        space_read_words(&process->space, at, &word, sizeof(word))) {
         word &= request->clear_tid & 4 ? 0xffffffffull : 0xffffffff00000000ull;
         space_write_words(&process->space, at, &word, sizeof(word));
     }

@@ -1,8 +1,10 @@
 /*
- * filed's core in a test: requests made by hand, memory of the caller as two buffers. SPDX-License-Identifier: MIT
+ * filed's core in a test: requests made by hand, memory of the caller as two buffers.
+ * SPDX-License-Identifier: MIT
  *
- * Every t_* function is one request by the process that `become` chose last and returns what the Linux call would: 0 or a
- * count or a badge (the "descriptor"), or minus the status. Teardown checks that no byte of memory stayed behind.
+ * Every t_* function is one request by the process that `become` chose last and returns what the
+ * Linux call would: 0 or a count or a badge (the "descriptor"), or minus the status. Teardown
+ * checks that no byte of memory stayed behind.
  */
 #ifndef FILED_HARNESS_H
 #define FILED_HARNESS_H
@@ -153,7 +155,8 @@ static inline int t_stat(const char *path, struct fs_stat_reply *reply)
 
 static inline int t_make_node_at(uint64_t at, const char *path, uint64_t mode, uint64_t device)
 {
-    struct fs_make_node_request rq = {.path_length = paths_in(path, NULL), .mode = mode, .device = device};
+    struct fs_make_node_request rq = {
+        .path_length = paths_in(path, NULL), .mode = mode, .device = device};
     return t_call(at, FS_MAKE_NODE, &rq, sizeof(rq));
 }
 
@@ -190,13 +193,15 @@ static inline int t_rmdir(const char *path)
 
 static inline int t_symlink(const char *target, const char *path)
 {
-    struct fs_symlink_request rq = {.path_length = paths_in(path, target), .second_length = strlen(target)};
+    struct fs_symlink_request rq = {.path_length = paths_in(path, target),
+                                    .second_length = strlen(target)};
     return t_call(w->at, FS_SYMLINK, &rq, sizeof(rq));
 }
 
 static inline int t_link_flags(const char *from, const char *to, uint64_t flags)
 {
-    struct fs_link_request rq = {.path_length = paths_in(from, to), .second_length = strlen(to), .flags = flags};
+    struct fs_link_request rq = {
+        .path_length = paths_in(from, to), .second_length = strlen(to), .flags = flags};
     return t_call(w->at, FS_LINK, &rq, sizeof(rq));
 }
 
@@ -207,7 +212,8 @@ static inline int t_link(const char *from, const char *to)
 
 static inline int t_rename_flags(const char *from, const char *to, uint64_t flags)
 {
-    struct fs_rename_request rq = {.path_length = paths_in(from, to), .second_length = strlen(to), .flags = flags};
+    struct fs_rename_request rq = {
+        .path_length = paths_in(from, to), .second_length = strlen(to), .flags = flags};
     return t_call(w->at, FS_RENAME, &rq, sizeof(rq));
 }
 
@@ -216,7 +222,8 @@ static inline int t_rename(const char *from, const char *to)
     return t_rename_flags(from, to, 0);
 }
 
-static inline int t_attributes(const char *path, uint64_t what, uint64_t mode, uint64_t uid, uint64_t gid)
+static inline int t_attributes(const char *path, uint64_t what, uint64_t mode, uint64_t uid,
+                               uint64_t gid)
 {
     struct fs_set_attributes_request rq = {
         .path_length = paths_in(path, NULL), .what = what, .mode = mode, .uid = uid, .gid = gid};
@@ -230,13 +237,15 @@ static inline int t_chmod(const char *path, unsigned mode)
 
 static inline int t_access(const char *path, unsigned mode, uint64_t flags)
 {
-    struct fs_access_request rq = {.path_length = paths_in(path, NULL), .flags = flags, .mode = mode};
+    struct fs_access_request rq = {
+        .path_length = paths_in(path, NULL), .flags = flags, .mode = mode};
     return t_call(w->at, FS_ACCESS, &rq, sizeof(rq));
 }
 
 static inline int t_read_link(const char *path, char *buffer, size_t size)
 {
-    struct fs_read_link_request rq = {.path_length = paths_in(path, NULL), .flags = (uint64_t)size << 32};
+    struct fs_read_link_request rq = {.path_length = paths_in(path, NULL),
+                                      .flags = (uint64_t)size << 32};
     w->out = buffer;
     w->out_length = size;
     int result = t_call(w->at, FS_READ_LINK, &rq, sizeof(rq));
@@ -333,7 +342,8 @@ static inline const char *t_list(const char *path)
 /* A session for the current process' only thread, with this notification slot. */
 static inline int t_session(uint64_t slot)
 {
-    w->call.caps[0] = (struct ipc_cap){.kind = AR_RECEIVED_CAP, .type = AR_NOTIFICATION, .value = slot};
+    w->call.caps[0] =
+        (struct ipc_cap){.kind = AR_RECEIVED_CAP, .type = AR_NOTIFICATION, .value = slot};
     w->call.cap_count = 1;
     int result = t_call(BADGE_ROOT, SESSION_OPEN, "", 0);
     return result ? result : (int)w->call.reply_caps[0].value;
@@ -350,8 +360,15 @@ static inline bool t_effect(enum ipc_effect_kind kind, uint64_t value)
 
 static inline void person(uint32_t process, uint32_t uid, uint32_t gid)
 {
-    w->credentials[process] = (struct credentials){.pid = 100 + process, .ruid = uid, .euid = uid, .suid = uid,
-                                                   .fsuid = uid, .rgid = gid, .egid = gid, .sgid = gid, .fsgid = gid,
+    w->credentials[process] = (struct credentials){.pid = 100 + process,
+                                                   .ruid = uid,
+                                                   .euid = uid,
+                                                   .suid = uid,
+                                                   .fsuid = uid,
+                                                   .rgid = gid,
+                                                   .egid = gid,
+                                                   .sgid = gid,
+                                                   .fsgid = gid,
                                                    .nofile = 1024};
 }
 
@@ -371,8 +388,12 @@ static inline int world_start_bare(void **state)
     w->credentials[CAROL].group_count = 1;
     w->credentials[CAROL].groups[0] = 1000;
     become(ROOT);
-    struct filed_config config = {.credentials = w->credentials, .now_ns = harness_now, .seed = {1, 2, 3, 4},
-                                  .procd_slot = PROCD_SLOT, .consoled_slot = CONSOLED_SLOT, .heap_size = 64 << 20};
+    struct filed_config config = {.credentials = w->credentials,
+                                  .now_ns = harness_now,
+                                  .seed = {1, 2, 3, 4},
+                                  .procd_slot = PROCD_SLOT,
+                                  .consoled_slot = CONSOLED_SLOT,
+                                  .heap_size = 64 << 20};
     return filed_init(&w->filed, &config);
 }
 

@@ -28,9 +28,12 @@ static void *take(uint64_t bytes, uint64_t alignment)
     return memory;
 }
 
-/* ---- arch.h ------------------------------------------------------------------------------------------ */
+/* ---- arch.h ---------------------------------------------------------------------------------- */
 
-uint64_t arch_physical(const void *pointer) { return (uint64_t)((const uint8_t *)pointer - arena) + 4096; }
+uint64_t arch_physical(const void *pointer)
+{
+    return (uint64_t)((const uint8_t *)pointer - arena) + 4096;
+}
 void *arch_pointer(uint64_t physical) { return arena + (physical - 4096); }
 uint64_t arch_clock_ns(void) { return host_clock; }
 uint64_t arch_tsc_per_us(void) { return 1; }
@@ -43,7 +46,8 @@ bool arch_space_available(uint64_t count) { return count < 8; }
 uint32_t arch_space_init(void *table) { (void)table; return 1; }
 static bool is_user(uint64_t address, uint64_t length)
 {
-    return address >= host_user_low && address <= host_user_high && length <= host_user_high - address;
+    return address >= host_user_low && address <= host_user_high &&
+           length <= host_user_high - address;
 }
 void *arch_user_page(const struct cap *vspace, uint64_t address, bool write)
 {
@@ -69,7 +73,12 @@ bool arch_copy_from_user(void *to, uint64_t user, uint64_t length)
 void memory_clear(void *memory, uint64_t bytes) { memset(memory, 0, bytes); }
 void memory_copy(void *to, const void *from, uint64_t bytes) { memcpy(to, from, bytes); }
 void arch_irq_enable(unsigned line, bool enable) { (void)line; (void)enable; }
-void arch_port_out(uint16_t port, uint32_t value, unsigned bytes) { (void)port; (void)value; (void)bytes; }
+void arch_port_out(uint16_t port, uint32_t value, unsigned bytes)
+{
+    (void)port;
+    (void)value;
+    (void)bytes;
+}
 uint32_t arch_port_in(uint16_t port) { return port; }
 void log_write(const char *text, unsigned length) { fwrite(text, 1, length, stderr); }
 void log_threads(void) {}
@@ -83,11 +92,17 @@ void kernel_stop(const char *format, ...)
 /* paging.h: no page tables on the host */
 void *space_of_asid(uint32_t asid) { (void)asid; return NULL; }
 void space_release(uint32_t asid, void *top) { (void)asid; (void)top; }
-uint64_t *space_entry(void *top, uint64_t address, unsigned level) { (void)top; (void)address; (void)level; return NULL; }
+uint64_t *space_entry(void *top, uint64_t address, unsigned level)
+{
+    (void)top;
+    (void)address;
+    (void)level;
+    return NULL;
+}
 void space_flush(void *top) { (void)top; }
 void space_flush_page(void *top, uint64_t address) { (void)top; (void)address; }
 
-/* ---- the machine ------------------------------------------------------------------------------------- */
+/* ---- the machine ----------------------------------------------------------------------------- */
 
 static struct tcb *make_thread(unsigned priority)
 {
@@ -105,7 +120,8 @@ static struct tcb *make_thread(unsigned priority)
 struct tcb *host_thread(ar_cap slot, unsigned priority)
 {
     struct tcb *tcb = make_thread(priority);
-    struct cap cap = {.type = AR_TCB, .rights = AR_ALL, .flags = CAP_ORIGINAL, .object = (uint64_t)tcb};
+    struct cap cap = {
+        .type = AR_TCB, .rights = AR_ALL, .flags = CAP_ORIGINAL, .object = (uint64_t)tcb};
     cap_insert(host_slot(slot), &cap, NULL);
     return tcb;
 }
@@ -122,11 +138,17 @@ void host_machine_start(void)
     for (unsigned i = 0; i < LEAVES; i++)
         root_slots[i] = (struct cap){.type = AR_CNODE, .rights = AR_ALL, .size_bits = AR_LEAF_BITS,
                                      .object = (uint64_t)take(AR_LEAF_SLOTS * AR_SLOT_SIZE, 4096)};
-    struct cap root = {.type = AR_CNODE, .rights = AR_ALL, .flags = CAP_ORIGINAL, .size_bits = ROOT_BITS,
+    struct cap root = {.type = AR_CNODE,
+                       .rights = AR_ALL,
+                       .flags = CAP_ORIGINAL,
+                       .size_bits = ROOT_BITS,
                        .object = (uint64_t)root_slots};
     root_cap = take(AR_SLOT_SIZE, AR_SLOT_SIZE);
     cap_insert(root_cap, &root, NULL);
-    struct cap untyped = {.type = AR_UNTYPED, .rights = AR_ALL, .flags = CAP_ORIGINAL, .size_bits = UNTYPED_BITS,
+    struct cap untyped = {.type = AR_UNTYPED,
+                          .rights = AR_ALL,
+                          .flags = CAP_ORIGINAL,
+                          .size_bits = UNTYPED_BITS,
                           .object = (uint64_t)take(1 << UNTYPED_BITS, 1 << 12)};
     make_thread(0);
     host_main = make_thread(32);
@@ -159,8 +181,8 @@ static void make_current(struct tcb *tcb)
         sched_ready(last);
 }
 
-int host_syscall(struct tcb *tcb, enum ar_syscall number, uint64_t target, uint64_t info, const uint64_t words[4],
-                 ar_cap reply, uint64_t deadline)
+int host_syscall(struct tcb *tcb, enum ar_syscall number, uint64_t target, uint64_t info,
+                 const uint64_t words[4], ar_cap reply, uint64_t deadline)
 {
     make_current(tcb);
     tcb->regs.rax = number;
@@ -177,13 +199,14 @@ int host_syscall(struct tcb *tcb, enum ar_syscall number, uint64_t target, uint6
     return tcb->state == AR_THREAD_READY ? (int)tcb->regs.rax : -1;
 }
 
-int host_invoke(struct tcb *tcb, ar_cap target, enum ar_invocation label, uint64_t w0, uint64_t w1, uint64_t w2,
-                uint64_t w3)
+int host_invoke(struct tcb *tcb, ar_cap target, enum ar_invocation label, uint64_t w0, uint64_t w1,
+                uint64_t w2, uint64_t w3)
 {
-    return host_syscall(tcb, AR_SYS_INVOKE, target, AR_INFO(label, 4, 0, 0, 0), (uint64_t[]){w0, w1, w2, w3}, 0, 0);
+    return host_syscall(tcb, AR_SYS_INVOKE, target, AR_INFO(label, 4, 0, 0, 0),
+                        (uint64_t[]){w0, w1, w2, w3}, 0, 0);
 }
 
-/* ---- invariants --------------------------------------------------------------------------------------- */
+/* ---- invariants ------------------------------------------------------------------------------ */
 
 static void broken(const char *what)
 {
@@ -198,13 +221,15 @@ static void check_slots(void)
         if (slot->type == AR_NULL)
             continue;
         next = cap_next(slot);
-        if (next && (next->type == AR_NULL || arch_pointer((uint64_t)next->prev * AR_SLOT_SIZE) != slot))
+        if (next &&
+            (next->type == AR_NULL || arch_pointer((uint64_t)next->prev * AR_SLOT_SIZE) != slot))
             broken("the derivation list is not linked both ways");
         if (slot->type != AR_GATE || !(slot->flags & CAP_ORIGINAL))
             continue;
         struct gate *gate = (struct gate *)slot->object;
         unsigned copies = 0;
-        for (struct cap *at = next; at && at->type == AR_GATE && at->object == slot->object; at = cap_next(at))
+        for (struct cap *at = next; at && at->type == AR_GATE && at->object == slot->object;
+             at = cap_next(at))
             copies++;
         if (copies != gate->copies)
             broken("a gate's count is not the number of its copies");
@@ -229,11 +254,13 @@ static void check_waiting(const struct tcb *tcb)
             broken("a caller is not on its endpoint's queue");
         break;
     case AR_THREAD_BLOCKED_FAULT:
-        if (tcb->waiting_on ? !on_queue(&tcb->waiting_on->senders, tcb) : !tcb->reply || tcb->reply->caller != tcb)
+        if (tcb->waiting_on ? !on_queue(&tcb->waiting_on->senders, tcb)
+                            : !tcb->reply || tcb->reply->caller != tcb)
             broken("a thread in a fault is neither queued nor held by a reply object");
         break;
     case AR_THREAD_BLOCKED_RECV:
-        if (!tcb->waiting_on || !on_queue(&tcb->waiting_on->receivers, tcb) || !tcb->reply || tcb->reply->receiver != tcb)
+        if (!tcb->waiting_on || !on_queue(&tcb->waiting_on->receivers, tcb) || !tcb->reply ||
+            tcb->reply->receiver != tcb)
             broken("a receiver is not on its endpoint's queue");
         if (tcb->waiting_on->senders.head || tcb->waiting_on->closed_head)
             broken("a receiver waits, and so does something for it");
@@ -257,7 +284,8 @@ static void check_threads(void)
         if (!!head != !!(core.ready_bits >> priority & 1))
             broken("ready_bits does not say which queues are empty");
         for (struct tcb *tcb = head; tcb; tcb = tcb->link_next)
-            if (tcb->state != AR_THREAD_READY || tcb->suspended || !tcb->queued || tcb == core.current)
+            if (tcb->state != AR_THREAD_READY || tcb->suspended || !tcb->queued ||
+                tcb == core.current)
                 broken("a thread on a ready queue is not ready");
     }
     for (struct tcb *tcb = core.all_threads; tcb; tcb = tcb->all_next) {
@@ -269,7 +297,8 @@ static void check_threads(void)
             broken("a ready thread has a deadline");
         if (tcb->state != AR_THREAD_READY && tcb->queued)
             broken("a thread that is not ready is on a ready queue");
-        if (!tcb->buffer || (tcb->ipc_frame.type == AR_FRAME && (uint64_t)tcb->buffer != tcb->ipc_frame.object))
+        if (!tcb->buffer ||
+            (tcb->ipc_frame.type == AR_FRAME && (uint64_t)tcb->buffer != tcb->ipc_frame.object))
             broken("a thread's IPC buffer is not its frame");
         check_waiting(tcb);
     }

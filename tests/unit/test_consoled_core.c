@@ -1,4 +1,5 @@
-/* consoled's core on the host: line discipline, protocols, sessions. SPDX-License-Identifier: MIT */
+/* consoled's core on the host: line discipline, protocols, sessions.
+ * SPDX-License-Identifier: MIT */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -46,10 +47,16 @@ static enum status memory_put(void *context, uint64_t offset, const void *source
 
 static const struct ipc_data_ops memory_ops = {memory_get, memory_put};
 
-static enum status ask(struct fixture *f, uint64_t badge, uint32_t label, unsigned count, const uint64_t *words)
+static enum status ask(struct fixture *f, uint64_t badge, uint32_t label, unsigned count,
+                       const uint64_t *words)
 {
-    f->call = (struct ipc_call){.label = label, .badge = badge, .principal = PRINCIPAL_A, .word_count = count,
-                                .effects = &f->effects, .data = &memory_ops, .data_context = f};
+    f->call = (struct ipc_call){.label = label,
+                                .badge = badge,
+                                .principal = PRINCIPAL_A,
+                                .word_count = count,
+                                .effects = &f->effects,
+                                .data = &memory_ops,
+                                .data_context = f};
     if (count)
         memcpy(f->call.words, words, count * sizeof(*words));
     console_handle(f->console, &f->call);
@@ -80,8 +87,12 @@ static enum status ask_ioctl(struct fixture *f, uint64_t request, uint64_t argum
 
 static void session_start(struct fixture *f)
 {
-    f->call = (struct ipc_call){.label = SESSION_OPEN, .badge = BADGE_ROOT, .principal = PRINCIPAL_A, .cap_count = 1,
-                                .caps = {{AR_RECEIVED_CAP, AR_NOTIFICATION, THREAD_SLOT, 0}}, .effects = &f->effects};
+    f->call = (struct ipc_call){.label = SESSION_OPEN,
+                                .badge = BADGE_ROOT,
+                                .principal = PRINCIPAL_A,
+                                .cap_count = 1,
+                                .caps = {{AR_RECEIVED_CAP, AR_NOTIFICATION, THREAD_SLOT, 0}},
+                                .effects = &f->effects};
     console_handle(f->console, &f->call);
     assert_int_equal(f->call.status, ST_OK);
 }
@@ -148,7 +159,7 @@ static void change_flags(struct fixture *f, uint32_t clear, uint8_t least, uint8
     assert_int_equal(ask_ioctl(f, IOCTL_TCSETS, 0, sizeof(termios)), ST_OK);
 }
 
-/* ---- termios(3), canonical mode ------------------------------------------------------------------ */
+/* ---- termios(3), canonical mode -------------------------------------------------------------- */
 
 static void line_waits_for_newline(void **state)
 {
@@ -213,7 +224,8 @@ static void eof_ends_a_line_without_a_byte(void **state)
     type(f, "\x04");
     expect_read(f, 100, "");
     type(f, "xy\x04z\n");
-    expect_read(f, 2, "xy"); /* the mark goes with the bytes before it: the next read is not an end of file */
+    /* the mark goes with the bytes before it: the next read is not an end of file */
+    expect_read(f, 2, "xy");
     expect_read(f, 100, "z\n");
 }
 
@@ -262,7 +274,7 @@ static void stop_and_start_hold_output(void **state)
     assert_string_equal(shown(f), "held");
 }
 
-/* ---- not canonical -------------------------------------------------------------------------------- */
+/* ---- not canonical --------------------------------------------------------------------------- */
 
 static void vmin_counts_bytes(void **state)
 {
@@ -307,7 +319,7 @@ static void switch_to_raw_keeps_typed_bytes(void **state)
     expect_read(f, 100, "half");
 }
 
-/* ---- stream mode ------------------------------------------------------------------------------------ */
+/* ---- stream mode ----------------------------------------------------------------------------- */
 
 static void stream_start(struct fixture *f)
 {
@@ -361,7 +373,7 @@ static void stream_says_when_it_is_full(void **state)
     assert_true(console_input_room(f->console) > 1000);
 }
 
-/* ---- blocking, faults, descriptions -------------------------------------------------------------------- */
+/* ---- blocking, faults, descriptions ---------------------------------------------------------- */
 
 static void full_output_makes_writers_wait(void **state)
 {
@@ -467,14 +479,29 @@ static void window_size_is_kept(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(line_waits_for_newline), TEST(read_takes_one_line_or_part_of_it), TEST(erase_takes_back_characters),
-        TEST(erase_after_prompt_knows_the_column), TEST(word_and_line_erase), TEST(eof_ends_a_line_without_a_byte),
-        TEST(literal_next_hides_meaning), TEST(long_line_can_be_entered), TEST(interrupt_flushes_and_signals),
-        TEST(stop_and_start_hold_output), TEST(vmin_counts_bytes), TEST(vmin_zero_never_blocks),
-        TEST(vtime_limits_the_wait), TEST(switch_to_raw_keeps_typed_bytes), TEST(stream_passes_bytes_as_they_are),
-        TEST(stream_end_of_file_stays), TEST(stream_says_when_it_is_full), TEST(full_output_makes_writers_wait),
-        TEST(fault_changes_nothing), TEST(wrong_badges_are_refused), TEST(closed_frees_and_badges_come_back),
-        TEST(session_ends_with_its_gate), TEST(window_size_is_kept),
+        TEST(line_waits_for_newline),
+        TEST(read_takes_one_line_or_part_of_it),
+        TEST(erase_takes_back_characters),
+        TEST(erase_after_prompt_knows_the_column),
+        TEST(word_and_line_erase),
+        TEST(eof_ends_a_line_without_a_byte),
+        TEST(literal_next_hides_meaning),
+        TEST(long_line_can_be_entered),
+        TEST(interrupt_flushes_and_signals),
+        TEST(stop_and_start_hold_output),
+        TEST(vmin_counts_bytes),
+        TEST(vmin_zero_never_blocks),
+        TEST(vtime_limits_the_wait),
+        TEST(switch_to_raw_keeps_typed_bytes),
+        TEST(stream_passes_bytes_as_they_are),
+        TEST(stream_end_of_file_stays),
+        TEST(stream_says_when_it_is_full),
+        TEST(full_output_makes_writers_wait),
+        TEST(fault_changes_nothing),
+        TEST(wrong_badges_are_refused),
+        TEST(closed_frees_and_badges_come_back),
+        TEST(session_ends_with_its_gate),
+        TEST(window_size_is_kept),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

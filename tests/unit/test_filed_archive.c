@@ -16,11 +16,13 @@ static void put_bytes(const void *bytes, size_t length)
         blob[blob_size++] = 0;
 }
 
-static void put_member(const char *name, unsigned mode, const void *data, size_t length, struct extra e)
+static void put_member(const char *name, unsigned mode, const void *data, size_t length,
+                       struct extra e)
 {
     char header[128];
-    snprintf(header, sizeof(header), "070701%08X%08X%08X%08X%08X%08X%08zX%08X%08X%08X%08X%08zX%08X", e.ino, mode, e.uid,
-             e.gid, e.nlink ? e.nlink : 1, e.mtime, length, 0, 0, e.major, e.minor, strlen(name) + 1, 0);
+    snprintf(header, sizeof(header), "070701%08X%08X%08X%08X%08X%08X%08zX%08X%08X%08X%08X%08zX%08X",
+             e.ino, mode, e.uid, e.gid, e.nlink ? e.nlink : 1, e.mtime, length, 0, 0, e.major,
+             e.minor, strlen(name) + 1, 0);
     memcpy(blob + blob_size, header, 110);
     blob_size += 110;
     put_bytes(name, strlen(name) + 1);
@@ -121,7 +123,8 @@ static void hard_links(void **state)
     put_member("a", S_IFREG | 0755, "", 0, (struct extra){.ino = 5, .nlink = 2});
     put_member("b", S_IFREG | 0755, "data", 4, (struct extra){.ino = 5, .nlink = 2});
     put_end();
-    put_member("c", S_IFREG | 0755, "other", 5, (struct extra){.ino = 5, .nlink = 2}); /* another archive's 5 */
+    /* another archive's 5 */
+    put_member("c", S_IFREG | 0755, "other", 5, (struct extra){.ino = 5, .nlink = 2});
     put_end();
     assert_int_equal(add(), 0);
     assert_int_equal(t_stat("/a", &one), 0);
@@ -184,9 +187,14 @@ static void malformed(void **state)
     put_member("../out", S_IFREG | 0644, "1", 1, (struct extra){0});
     assert_int_equal(add(), 0); /* the root is its own parent: it cannot get out */
     assert_int_equal(t_stat("/out", NULL), 0);
-    static const struct { const char *name; unsigned mode; const char *data; size_t size; } wrong[] = {
-        {"a/..", S_IFREG, "", 0}, {"nul", S_IFLNK, "a\0b", 3}, {"empty", S_IFLNK, "", 0}, {"type", 0170000, "", 0},
-        {"out/below", S_IFREG, "", 0},
+    static const struct {
+        const char *name;
+        unsigned mode;
+        const char *data;
+        size_t size;
+    } wrong[] = {
+        {"a/..", S_IFREG, "", 0}, {"nul", S_IFLNK, "a\0b", 3},   {"empty", S_IFLNK, "", 0},
+        {"type", 0170000, "", 0}, {"out/below", S_IFREG, "", 0},
     };
     for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
         blob_size = 0;
@@ -195,7 +203,8 @@ static void malformed(void **state)
     }
 }
 
-/* Bytes changed at random: any answer will do, as long as nothing outside the archive is touched (ASan). */
+/* Bytes changed at random: any answer will do, as long as nothing outside the archive is touched
+ * (ASan). */
 static void mangled(void **state)
 {
     (void)state;
@@ -280,8 +289,10 @@ static void defaults(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        ARCHIVE(everything_of_one), ARCHIVE(in_place_until_written), ARCHIVE(hard_links),
-        ARCHIVE(later_archives_win), ARCHIVE(malformed), ARCHIVE(mangled), ARCHIVE(out_of_memory), ARCHIVE(defaults),
+        ARCHIVE(everything_of_one), ARCHIVE(in_place_until_written),
+        ARCHIVE(hard_links),        ARCHIVE(later_archives_win),
+        ARCHIVE(malformed),         ARCHIVE(mangled),
+        ARCHIVE(out_of_memory),     ARCHIVE(defaults),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,4 +1,5 @@
-/* chmod, chown, utimensat, access, stat, read_directory, path, statfs. SPDX-License-Identifier: MIT */
+/* chmod, chown, utimensat, access, stat, read_directory, path, statfs.
+ * SPDX-License-Identifier: MIT */
 #include "filed_harness.h"
 
 static unsigned mode_of(const char *path)
@@ -150,8 +151,10 @@ static void listing(void **state)
     assert_int_equal(records[48 + 18], 10); /* DT_LNK */
     assert_int_equal(records[80 + 18], 8); /* DT_REG */
     assert_int_equal(*(uint64_t *)(records + 24), w->filed.root->ino);
-    /* back to after "three", as telldir and seekdir do; what is made now is newer, so it does not show */
-    assert_int_equal(t_seek(d, *(int64_t *)(records + 48 + 8), SEEK_SET), *(int64_t *)(records + 48 + 8));
+    /* back to after "three", as telldir and seekdir do; what is made now is newer, so it does
+     * not show */
+    assert_int_equal(t_seek(d, *(int64_t *)(records + 48 + 8), SEEK_SET),
+                     *(int64_t *)(records + 48 + 8));
     assert_int_equal(t_unlink("/d/one"), 0);
     assert_int_equal(t_create("/d/four"), 0);
     assert_int_equal(T_CALL((uint64_t)d, IO_READ_DIRECTORY, ((uint64_t[]){200})), 0);
@@ -180,7 +183,8 @@ static void removing_while_listing(void **state)
     for (;;) {
         w->out = records;
         w->out_length = sizeof(records);
-        assert_int_equal(T_CALL((uint64_t)d, IO_READ_DIRECTORY, ((uint64_t[]){sizeof(records)})), 0);
+        assert_int_equal(T_CALL((uint64_t)d, IO_READ_DIRECTORY, ((uint64_t[]){sizeof(records)})),
+                         0);
         uint64_t count = w->call.reply_words[0];
         if (count == 0)
             break;
@@ -252,8 +256,16 @@ static void counting(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(chmod_rules), TEST(chown_rules), TEST(writing_drops_set_id), TEST(time_rules), TEST(relatime),
-        TEST(access_rules), TEST(listing), TEST(removing_while_listing), TEST(paths_of_descriptions), TEST(counting),
+        TEST(chmod_rules),
+        TEST(chown_rules),
+        TEST(writing_drops_set_id),
+        TEST(time_rules),
+        TEST(relatime),
+        TEST(access_rules),
+        TEST(listing),
+        TEST(removing_while_listing),
+        TEST(paths_of_descriptions),
+        TEST(counting),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,4 +1,5 @@
-/* read(2), write(2), lseek(2), ftruncate(2), fallocate(2), poll(2), ioctl(2). SPDX-License-Identifier: MIT */
+/* read(2), write(2), lseek(2), ftruncate(2), fallocate(2), poll(2), ioctl(2).
+ * SPDX-License-Identifier: MIT */
 #include "filed_harness.h"
 
 static char big[300000], back[300000];
@@ -219,7 +220,8 @@ static void polling_and_ioctl(void **state)
     int f = t_open("/f", O_CREAT | O_RDWR, 0600);
     assert_int_equal(t_write(f, "12345", 5), 5);
     assert_int_equal(t_seek(f, 1, SEEK_SET), 1);
-    assert_int_equal(T_CALL((uint64_t)f, IO_POLL, ((uint64_t[]){POLLIN | POLLOUT | POLLPRI, 1})), 0);
+    assert_int_equal(T_CALL((uint64_t)f, IO_POLL, ((uint64_t[]){POLLIN | POLLOUT | POLLPRI, 1})),
+                     0);
     assert_int_equal(w->call.reply_words[0], POLLIN | POLLOUT);
     int value = 0;
     w->out = (char *)&value;
@@ -269,9 +271,18 @@ static void random_against_array(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(shared_offset), TEST(big_files), TEST(append), TEST(sparse_is_cheap), TEST(truncation),
-        TEST(bad_memory_changes_nothing), TEST(full_memory), TEST(contents_leave_a_reserve), TEST(seeking), TEST(allocation),
-        TEST(polling_and_ioctl), TEST(random_against_array),
+        TEST(shared_offset),
+        TEST(big_files),
+        TEST(append),
+        TEST(sparse_is_cheap),
+        TEST(truncation),
+        TEST(bad_memory_changes_nothing),
+        TEST(full_memory),
+        TEST(contents_leave_a_reserve),
+        TEST(seeking),
+        TEST(allocation),
+        TEST(polling_and_ioctl),
+        TEST(random_against_array),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,9 +1,11 @@
 /*
- * filed against Linux: the same random operations on both, the same answers wanted. SPDX-License-Identifier: MIT
+ * filed against Linux: the same random operations on both, the same answers wanted.
+ * SPDX-License-Identifier: MIT
  *
- * Linux's side is a directory in a tmpfs (/dev/shm, else /tmp); without one, or when its kernel lacks what we ask for, the
- * test is skipped. Names are few and paths short, so that operations meet each other. As root, two people take turns, and
- * modes change, so that permissions decide. The seed is printed on a difference; FILED_SEED=n repeats one run.
+ * Linux's side is a directory in a tmpfs (/dev/shm, else /tmp); without one, or when its kernel
+ * lacks what we ask for, the test is skipped. Names are few and paths short, so that operations
+ * meet each other. As root, two people take turns, and modes change, so that permissions decide.
+ * The seed is printed on a difference; FILED_SEED=n repeats one run.
  */
 #include "filed_harness.h"
 
@@ -35,7 +37,8 @@ static void act_as(uint32_t process)
 
 static const char *random_path(char *path)
 {
-    static const char *const parts[] = {"a", "b", "c", "d", "a", "b", "c", ".", "..", "a/b", "b/a", "c/", "d/."};
+    static const char *const parts[] = {"a", "b",  "c",   "d",   "a",  "b",  "c",
+                                        ".", "..", "a/b", "b/a", "c/", "d/."};
     strcpy(path, "");
     for (int n = rand() % 3; n >= 0; n--) {
         strcat(path, parts[(size_t)rand() % (sizeof(parts) / sizeof(parts[0]))]);
@@ -62,8 +65,10 @@ static int linux_open(const char *path, int flags)
 }
 
 static const int open_flags[] = {
-    O_RDONLY, O_WRONLY, O_RDWR | O_CREAT, O_WRONLY | O_CREAT | O_EXCL, O_RDONLY | O_NOFOLLOW, O_RDONLY | O_DIRECTORY,
-    O_WRONLY | O_TRUNC, O_RDONLY | O_CREAT, O_PATH | O_NOFOLLOW, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, O_PATH,
+    O_RDONLY, O_WRONLY, O_RDWR | O_CREAT, O_WRONLY | O_CREAT | O_EXCL, O_RDONLY | O_NOFOLLOW,
+    O_RDONLY | O_DIRECTORY,
+    O_WRONLY | O_TRUNC, O_RDONLY | O_CREAT, O_PATH | O_NOFOLLOW,
+    O_RDONLY | O_DIRECTORY | O_NOFOLLOW, O_PATH,
     O_RDWR | O_CREAT | O_NOFOLLOW,
 };
 
@@ -78,15 +83,18 @@ static bool stat_differs(const char *path, bool follow)
         return true;
     if (a)
         return false;
-    return theirs.st_mode != ours.mode || theirs.st_nlink != ours.nlink || theirs.st_uid != ours.uid || theirs.st_gid != ours.gid
-           || (S_ISLNK(theirs.st_mode) && theirs.st_size != ours.size);
+    return theirs.st_mode != ours.mode || theirs.st_nlink != ours.nlink ||
+           theirs.st_uid != ours.uid || theirs.st_gid != ours.gid ||
+           (S_ISLNK(theirs.st_mode) && theirs.st_size != ours.size);
 }
 
 /* One operation on both sides; what each answered. */
 static const char *step(const char *p, const char *q, int *a, int *b)
 {
-    /* No directory that others may write is sticky: there Linux's fs.protected_* would decide, by its settings. */
-    static const mode_t modes[] = {0, 0111, 0700, 0755, 01755, 0600, 0555, 0777, 0070, 0007, 04755, 02755};
+    /* No directory that others may write is sticky: there Linux's fs.protected_* would decide,
+     * by its settings. */
+    static const mode_t modes[] = {0,    0111, 0700, 0755, 01755, 0600,
+                                   0555, 0777, 0070, 0007, 04755, 02755};
     int flags;
     mode_t mode = modes[(size_t)rand() % (sizeof(modes) / sizeof(modes[0]))];
     int choice = rand() % (people ? 18 : 14);
@@ -203,8 +211,9 @@ static void one_run(unsigned seed)
         if (theirs != ours || differs) {
             act_as(ROOT);
             clean();
-            fail_msg("seed %u step %d: %s(%s, %s): Linux %d (%s), filed %d (%s)%s", seed, i, what, p, q, theirs,
-                     strerror(-theirs), ours, strerror(-ours), differs ? ", and attributes differ" : "");
+            fail_msg("seed %u step %d: %s(%s, %s): Linux %d (%s), filed %d (%s)%s", seed, i, what,
+                     p, q, theirs, strerror(-theirs), ours, strerror(-ours),
+                     differs ? ", and attributes differ" : "");
         }
     }
 }
@@ -224,7 +233,8 @@ static void compare(void **state)
             int count = getgroups(CREDENTIALS_GROUPS, groups);
             for (int i = 0; i < count; i++)
                 w->credentials[ALICE].groups[i] = w->credentials[ROOT].groups[i] = groups[i];
-            w->credentials[ALICE].group_count = w->credentials[ROOT].group_count = count > 0 ? (uint32_t)count : 0;
+            w->credentials[ALICE].group_count = w->credentials[ROOT].group_count =
+                count > 0 ? (uint32_t)count : 0;
             assert_int_equal(fchmod(base, 0777), 0);
         }
         one_run(chosen ? (unsigned)atoi(chosen) : run + 1);

@@ -1,4 +1,5 @@
-/* mkdir, rmdir, link, symlink, unlink, rename: one test per class of answer. SPDX-License-Identifier: MIT */
+/* mkdir, rmdir, link, symlink, unlink, rename: one test per class of answer.
+ * SPDX-License-Identifier: MIT */
 #include "filed_harness.h"
 
 static uint64_t links_of(const char *path)
@@ -243,7 +244,8 @@ static void times_of_changes(void **state)
     assert_int_equal(reply.mtime, w->now - 100);
 }
 
-/* Fail each allocation of each operation in turn: an error, and the tree as it was; then it works. */
+/* Fail each allocation of each operation in turn: an error, and the tree as it was; then it
+ * works. */
 static void no_memory_changes_nothing(void **state)
 {
     (void)state;
@@ -278,8 +280,16 @@ static void no_memory_changes_nothing(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(making), TEST(removing), TEST(sticky), TEST(removed_directory), TEST(linking), TEST(symlinks),
-        TEST(renaming), TEST(exchanging), TEST(rename_rights), TEST(times_of_changes),
+        TEST(making),
+        TEST(removing),
+        TEST(sticky),
+        TEST(removed_directory),
+        TEST(linking),
+        TEST(symlinks),
+        TEST(renaming),
+        TEST(exchanging),
+        TEST(rename_rights),
+        TEST(times_of_changes),
         TEST(no_memory_changes_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

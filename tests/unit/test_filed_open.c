@@ -53,7 +53,8 @@ static void permissions(void **state)
     become(ALICE);
     assert_int_equal(t_opens("/f", O_CREAT | O_RDWR, 0600), -EACCES);
     assert_int_equal(t_opens("/tmp/f", O_CREAT | O_RDWR, 0640), 0);
-    assert_int_equal(t_opens("/tmp/mine", O_CREAT | O_RDWR, 0), 0); /* the mode counts from the second open on */
+    /* the mode counts from the second open on */
+    assert_int_equal(t_opens("/tmp/mine", O_CREAT | O_RDWR, 0), 0);
     assert_int_equal(t_opens("/tmp/mine", O_RDONLY, 0), -EACCES);
     become(BOB);
     assert_int_equal(t_opens("/tmp/f", O_RDONLY, 0), -EACCES);
@@ -132,7 +133,8 @@ static void access_modes(void **state)
 {
     (void)state;
     char byte;
-    int r = t_open("/f", O_CREAT | O_RDONLY, 0600), wr = t_open("/f", O_WRONLY, 0), none = t_open("/f", 3, 0);
+    int r = t_open("/f", O_CREAT | O_RDONLY, 0600), wr = t_open("/f", O_WRONLY, 0),
+        none = t_open("/f", 3, 0);
     assert_int_equal(t_write(r, "x", 1), -EBADF);
     assert_int_equal(t_read(wr, &byte, 1), -EBADF);
     assert_int_equal(t_read(none, &byte, 1), -EBADF);
@@ -211,11 +213,13 @@ static void devices(void **state)
     t_close(random);
 }
 
-/* RFC 8439, 2.3.2: the block function's own example (its nonce words are our counter's upper half and zeros). */
+/* RFC 8439, 2.3.2: the block function's own example (its nonce words are our counter's upper
+ * half and zeros). */
 static void random_is_chacha20(void **state)
 {
     (void)state;
-    static const uint8_t first[8] = {0x76, 0xb8, 0xe0, 0xad, 0xa0, 0xf1, 0x3d, 0x90}; /* key 0, counter 0 */
+    /* key 0, counter 0 */
+    static const uint8_t first[8] = {0x76, 0xb8, 0xe0, 0xad, 0xa0, 0xf1, 0x3d, 0x90};
     uint8_t buffer[8];
     random_seed(&w->filed, (uint64_t[4]){0});
     int random = t_open("/dev/random", O_RDONLY, 0);
@@ -227,9 +231,20 @@ static void random_is_chacha20(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(creating), TEST(through_links), TEST(directories), TEST(permissions), TEST(group_of_directory),
-        TEST(truncating), TEST(unlinked_lives_on), TEST(path_only), TEST(access_modes), TEST(terminals_redirect),
-        TEST(other_nodes), TEST(descriptions_are_bounded), TEST(devices), TEST(random_is_chacha20),
+        TEST(creating),
+        TEST(through_links),
+        TEST(directories),
+        TEST(permissions),
+        TEST(group_of_directory),
+        TEST(truncating),
+        TEST(unlinked_lives_on),
+        TEST(path_only),
+        TEST(access_modes),
+        TEST(terminals_redirect),
+        TEST(other_nodes),
+        TEST(descriptions_are_bounded),
+        TEST(devices),
+        TEST(random_is_chacha20),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

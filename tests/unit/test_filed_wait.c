@@ -1,4 +1,5 @@
-/* Sessions, locks, FIFOs, socket nodes: what waits and wakes, and what owns slots. SPDX-License-Identifier: MIT */
+/* Sessions, locks, FIFOs, socket nodes: what waits and wakes, and what owns slots.
+ * SPDX-License-Identifier: MIT */
 #include "filed_harness.h"
 
 #define SLOT(process) (300u + (process))
@@ -17,7 +18,8 @@ static int start(void **state)
     return result;
 }
 
-static int t_lock(int badge, uint64_t kind, uint64_t mode, int64_t first, int64_t length, uint64_t flags)
+static int t_lock(int badge, uint64_t kind, uint64_t mode, int64_t first, int64_t length,
+                  uint64_t flags)
 {
     struct io_lock_request rq = {kind, mode, first, length, flags};
     return t_call((uint64_t)badge, IO_LOCK, &rq, sizeof(rq));
@@ -32,7 +34,8 @@ static void session_life(void **state)
     w->call.caps[0] = (struct ipc_cap){.kind = AR_RECEIVED_BADGE, .type = AR_GATE, .value = 17};
     w->call.cap_count = 1;
     assert_int_equal(T_CALL(BADGE_ROOT, SESSION_OPEN, (uint64_t[0]){}), -(int)ST_MESSAGE);
-    int second = t_session(555); /* the first one's slot is dropped, its badge outlives it for a while */
+    /* the first one's slot is dropped, its badge outlives it for a while */
+    int second = t_session(555);
     assert_true(t_effect(IPC_EFFECT_DROP, SLOT(ROOT)));
     t_close(sessions[ROOT]);
     assert_false(t_effect(IPC_EFFECT_DROP, 555));
@@ -51,7 +54,8 @@ static void flocks(void **state)
     int f = t_open("/f", O_CREAT | O_RDWR, 0666), g = t_open("/f", O_RDONLY, 0);
     assert_int_equal(t_lock(f, FLOCK, SHARED, 0, 0, 0), 0);
     assert_int_equal(t_lock(g, FLOCK, SHARED, 0, 0, 0), 0);
-    assert_int_equal(t_lock(f, FLOCK, EXCLUSIVE, 0, 0, IO_NOWAIT), -EAGAIN); /* and f's shared one is gone */
+    /* and f's shared one is gone */
+    assert_int_equal(t_lock(f, FLOCK, EXCLUSIVE, 0, 0, IO_NOWAIT), -EAGAIN);
     assert_int_equal(t_lock(g, FLOCK, EXCLUSIVE, 0, 0, IO_NOWAIT), 0);
     assert_int_equal(t_lock(f, FLOCK, SHARED, 0, 0, 0), -(int)ST_WAIT);
     assert_int_equal(t_lock(g, FLOCK, UNLOCK, 0, 0, 0), 0);
@@ -168,7 +172,8 @@ static void fifo_data(void **state)
     assert_int_equal(t_read(r, buffer, 50), 50);
     assert_true(t_effect(IPC_EFFECT_WAKE, SLOT(ALICE)));
     become(ALICE);
-    assert_int_equal(t_write(wr, big, 100), -(int)ST_WAIT); /* at most PIPE_BUF: whole or not at all */
+    /* at most PIPE_BUF: whole or not at all */
+    assert_int_equal(t_write(wr, big, 100), -(int)ST_WAIT);
     become(ROOT);
     assert_int_equal(t_read(r, buffer, 60000), 60000);
     become(ALICE);
@@ -190,7 +195,8 @@ static void fifo_data(void **state)
 static int t_bind(const char *path, unsigned mode, uint64_t slot, uint64_t issuer)
 {
     struct fs_bind_socket_request rq = {.path_length = paths_in(path, NULL), .mode = mode};
-    w->call.caps[0] = (struct ipc_cap){.kind = AR_RECEIVED_CAP, .type = AR_GATE, .value = slot, .issuer = issuer};
+    w->call.caps[0] =
+        (struct ipc_cap){.kind = AR_RECEIVED_CAP, .type = AR_GATE, .value = slot, .issuer = issuer};
     w->call.cap_count = 1;
     return t_call(BADGE_ROOT, FS_BIND_SOCKET, &rq, sizeof(rq));
 }
@@ -248,7 +254,8 @@ static void socket_nodes(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        WAIT(session_life), WAIT(flocks), WAIT(record_locks), WAIT(fifo_opening), WAIT(fifo_data), WAIT(socket_nodes),
+        WAIT(session_life), WAIT(flocks),    WAIT(record_locks),
+        WAIT(fifo_opening), WAIT(fifo_data), WAIT(socket_nodes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

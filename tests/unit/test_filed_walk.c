@@ -1,4 +1,5 @@
-/* path_resolution(7): components, links, permissions, limits, mounts. SPDX-License-Identifier: MIT */
+/* path_resolution(7): components, links, permissions, limits, mounts.
+ * SPDX-License-Identifier: MIT */
 #include "filed_harness.h"
 
 static void tree(void)
@@ -17,7 +18,8 @@ static void components(void **state)
     tree();
     struct fs_stat_reply root, other;
     assert_int_equal(t_stat("/", &root), 0);
-    static const char *const roots[] = {"//", "/.", "/..", "/../..", "/a/..", "/a/b/../..", "/a//b/.././../"};
+    static const char *const roots[] = {"//",    "/.",         "/..",           "/../..",
+                                        "/a/..", "/a/b/../..", "/a//b/.././../"};
     for (size_t i = 0; i < sizeof(roots) / sizeof(roots[0]); i++) {
         assert_int_equal(t_stat(roots[i], &other), 0);
         assert_int_equal(other.ino, root.ino);
@@ -126,7 +128,8 @@ static void relative_to_a_directory(void **state)
     int file = t_open_at((uint64_t)a, "b/file", O_RDONLY, 0);
     assert_true(file > 0);
     t_close(file);
-    assert_int_equal(t_open_at((uint64_t)a, "../abs", O_WRONLY, 0), file); /* the badge is free again */
+    /* the badge is free again */
+    assert_int_equal(t_open_at((uint64_t)a, "../abs", O_WRONLY, 0), file);
     t_close(file);
     assert_int_equal(t_rename("/a", "/moved"), 0);
     file = t_open_at((uint64_t)a, "b/file", O_RDONLY, 0);
@@ -199,9 +202,16 @@ static void hostile_requests(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(components), TEST(missing_is_enoent), TEST(file_as_directory_is_enotdir), TEST(trailing_slash_follows),
-        TEST(loops_are_eloop), TEST(long_names_are_enametoolong), TEST(search_permission_is_eacces),
-        TEST(relative_to_a_directory), TEST(mounts_redirect), TEST(hostile_requests),
+        TEST(components),
+        TEST(missing_is_enoent),
+        TEST(file_as_directory_is_enotdir),
+        TEST(trailing_slash_follows),
+        TEST(loops_are_eloop),
+        TEST(long_names_are_enametoolong),
+        TEST(search_permission_is_eacces),
+        TEST(relative_to_a_directory),
+        TEST(mounts_redirect),
+        TEST(hostile_requests),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

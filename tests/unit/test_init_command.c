@@ -37,7 +37,8 @@ static void nothing_given_is_a_login_shell(void **state)
 static void items_are_percent_encoded_and_may_be_empty(void **state)
 {
     (void)state;
-    assert_null(parse("mode=run argv=/bin/sh,-c,echo%20%2c%25,, env=A=1,B=x%3Dy leakcheck=1 capdump=0"));
+    assert_null(
+        parse("mode=run argv=/bin/sh,-c,echo%20%2c%25,, env=A=1,B=x%3Dy leakcheck=1 capdump=0"));
     assert_true(command.stream);
     assert_true(command.leakcheck);
     assert_false(command.capdump);
@@ -54,8 +55,9 @@ static void a_size_is_two_numbers(void **state)
     assert_int_equal(command.rows, 50);
     assert_int_equal(command.columns, 132);
     assert_null(parse("size=0x65535"));
-    static const char *const wrong[] = {"size=", "size=24", "size=x80", "size=24x", "size=24x80x1", "size=24x65536",
-                                        "size=24,80", "size=-1x80", "size=000024x80"};
+    static const char *const wrong[] = {"size=",      "size=24",      "size=x80",
+                                        "size=24x",   "size=24x80x1", "size=24x65536",
+                                        "size=24,80", "size=-1x80",   "size=000024x80"};
     for (unsigned i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
         assert_non_null(parse(wrong[i]));
 }

@@ -1,6 +1,6 @@
 /*
- * Generated code and the host world: requests are validated before a core sees them, stubs and dispatchers agree, and gates
- * close when their last copy is gone. SPDX-License-Identifier: MIT
+ * Generated code and the host world: requests are validated before a core sees them, stubs and
+ * dispatchers agree, and gates close when their last copy is gone. SPDX-License-Identifier: MIT
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -25,7 +25,8 @@ struct probe {
     char text[16];
 };
 
-static enum status probe_pipe(void *state, struct ipc_call *call, const struct sock_pipe_request *request)
+static enum status probe_pipe(void *state, struct ipc_call *call,
+                              const struct sock_pipe_request *request)
 {
     struct probe *probe = state;
     probe->calls++;
@@ -36,7 +37,8 @@ static enum status probe_pipe(void *state, struct ipc_call *call, const struct s
     return ST_OK;
 }
 
-static enum status probe_stage(void *state, struct ipc_call *call, const struct sock_stage_request *request,
+static enum status probe_stage(void *state, struct ipc_call *call,
+                               const struct sock_stage_request *request,
                                struct sock_stage_reply *reply)
 {
     struct probe *probe = state;
@@ -50,7 +52,8 @@ static enum status probe_stage(void *state, struct ipc_call *call, const struct 
     return ST_OK;
 }
 
-static enum status probe_claim(void *state, struct ipc_call *call, const struct sock_claim_request *request,
+static enum status probe_claim(void *state, struct ipc_call *call,
+                               const struct sock_claim_request *request,
                                struct sock_claim_reply *reply)
 {
     struct probe *probe = state;
@@ -60,8 +63,8 @@ static enum status probe_claim(void *state, struct ipc_call *call, const struct 
     return ST_OK;
 }
 
-static enum status probe_read(void *state, struct ipc_call *call, const struct io_read_request *request,
-                              struct io_read_reply *reply)
+static enum status probe_read(void *state, struct ipc_call *call,
+                              const struct io_read_request *request, struct io_read_reply *reply)
 {
     struct probe *probe = state;
     probe->calls++;
@@ -71,8 +74,8 @@ static enum status probe_read(void *state, struct ipc_call *call, const struct i
     return ipc_data_put(call, 0, probe->text, reply->count);
 }
 
-static enum status probe_write(void *state, struct ipc_call *call, const struct io_write_request *request,
-                               struct io_write_reply *reply)
+static enum status probe_write(void *state, struct ipc_call *call,
+                               const struct io_write_request *request, struct io_write_reply *reply)
 {
     struct probe *probe = state;
     probe->calls++;
@@ -80,8 +83,8 @@ static enum status probe_write(void *state, struct ipc_call *call, const struct 
     return ipc_data_get(call, 0, probe->text, request->length);
 }
 
-static enum status probe_poll(void *state, struct ipc_call *call, const struct io_poll_request *request,
-                              struct io_poll_reply *reply)
+static enum status probe_poll(void *state, struct ipc_call *call,
+                              const struct io_poll_request *request, struct io_poll_reply *reply)
 {
     struct probe *probe = state;
     (void)request, (void)reply;
@@ -89,7 +92,8 @@ static enum status probe_poll(void *state, struct ipc_call *call, const struct i
     return ST_WAIT;
 }
 
-static const struct sock_server sock = {.pipe = probe_pipe, .stage = probe_stage, .claim = probe_claim};
+static const struct sock_server sock = {
+    .pipe = probe_pipe, .stage = probe_stage, .claim = probe_claim};
 static const struct io_server io = {.read = probe_read, .write = probe_write, .poll = probe_poll};
 
 static void probe_handle(void *state, struct ipc_call *call)
@@ -138,7 +142,8 @@ static void malformed_requests_never_reach_the_core(void **state)
     assert_int_equal(host.call.status, ST_MESSAGE);
     host_call_begin(&host, SOCK_PIPE, 2, 0);
     host_call_word(&host, 0);
-    host_call_slot(&host, 300, AR_GATE, ISSUER_FILED); /* a capability that the operation does not take: dropped */
+    /* a capability that the operation does not take: dropped */
+    host_call_slot(&host, 300, AR_GATE, ISSUER_FILED);
     sock_dispatch(&sock, &probe, &host.call);
     assert_int_equal(host.call.status, ST_MESSAGE);
     assert_int_equal(host_call_effects(&host, IPC_EFFECT_DROP, 300), 1);
@@ -177,7 +182,8 @@ static void stubs_carry_memory_both_ways_over_many_segments(void **state)
     struct io_write_reply written;
     assert_int_equal(io_write(root, -1, 0, 6, &written, &transfer), ST_OK);
     assert_string_equal(probe.text, "hello!");
-    assert_int_equal(io_write(root, -1, 0, 7, &written, &transfer), ST_FAULT); /* more than was declared */
+    /* more than was declared */
+    assert_int_equal(io_write(root, -1, 0, 7, &written, &transfer), ST_FAULT);
     struct ipc_transfer back = {.out = out, .out_count = 2};
     struct io_read_reply read;
     assert_int_equal(io_read(root, -1, 0, 100, &read, &back), ST_OK);

@@ -1,4 +1,5 @@
-/* The formatter of log lines: what it knows it writes as printf does. SPDX-License-Identifier: MIT */
+/* The formatter of log lines: what it knows it writes as printf does.
+ * SPDX-License-Identifier: MIT */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

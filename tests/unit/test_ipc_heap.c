@@ -1,6 +1,7 @@
 /*
- * The servers' heap: whatever is allocated, freed and resized in whatever order, blocks never overlap, the books are right,
- * and in the end the heap is one free block again. SPDX-License-Identifier: MIT
+ * The servers' heap: whatever is allocated, freed and resized in whatever order, blocks never
+ * overlap, the books are right, and in the end the heap is one free block again.
+ * SPDX-License-Identifier: MIT
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -108,7 +109,8 @@ static void growing_uses_the_free_block_behind(void **state)
     (void)state;
     struct heap heap;
     heap_init(&heap, memory, 4096);
-    void *first = heap_alloc(&heap, 100), *second = heap_alloc(&heap, 100), *third = heap_alloc(&heap, 100);
+    void *first = heap_alloc(&heap, 100), *second = heap_alloc(&heap, 100),
+         *third = heap_alloc(&heap, 100);
     assert_false(heap_resize(&heap, first, 200));
     heap_free(&heap, second);
     assert_true(heap_resize(&heap, first, 200));

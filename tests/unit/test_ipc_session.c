@@ -36,7 +36,8 @@ static int nothing_left(void **state)
 
 static struct session *begin(struct session_table *table, uint32_t thread)
 {
-    assert_int_equal(session_begin(table, PRINCIPAL(1, thread), 1000 + thread, 2000 + thread, &effects), ST_OK);
+    assert_int_equal(
+        session_begin(table, PRINCIPAL(1, thread), 1000 + thread, 2000 + thread, &effects), ST_OK);
     return session_find(table, PRINCIPAL(1, thread));
 }
 

@@ -10,8 +10,21 @@
 
 #include "kernel_host.h"
 
-enum { UNTYPED = 1, ENDPOINT = 10, REPLY, GATE, COPY, NOTIFICATION, SERVER_TCB, CLIENT_TCB, OTHER_ENDPOINT, GATE2, COPY2,
-       WINDOW = 100, FREE = 200 };
+enum {
+    UNTYPED = 1,
+    ENDPOINT = 10,
+    REPLY,
+    GATE,
+    COPY,
+    NOTIFICATION,
+    SERVER_TCB,
+    CLIENT_TCB,
+    OTHER_ENDPOINT,
+    GATE2,
+    COPY2,
+    WINDOW = 100,
+    FREE = 200
+};
 
 static struct tcb *server, *client;
 
@@ -19,12 +32,19 @@ static int setup(void **state)
 {
     (void)state;
     host_machine_start();
-    assert_int_equal(host_invoke(host_main, UNTYPED, AR_UNTYPED_RETYPE, AR_ENDPOINT, 0, ENDPOINT, 1), AR_OK);
-    assert_int_equal(host_invoke(host_main, UNTYPED, AR_UNTYPED_RETYPE, AR_REPLY, 0, REPLY, 1), AR_OK);
-    assert_int_equal(host_invoke(host_main, UNTYPED, AR_UNTYPED_RETYPE, AR_GATE, 0, GATE, 1), AR_OK);
-    assert_int_equal(host_invoke(host_main, UNTYPED, AR_UNTYPED_RETYPE, AR_NOTIFICATION, 0, NOTIFICATION, 1), AR_OK);
+    assert_int_equal(
+        host_invoke(host_main, UNTYPED, AR_UNTYPED_RETYPE, AR_ENDPOINT, 0, ENDPOINT, 1), AR_OK);
+    assert_int_equal(host_invoke(host_main, UNTYPED, AR_UNTYPED_RETYPE, AR_REPLY, 0, REPLY, 1),
+                     AR_OK);
+    assert_int_equal(host_invoke(host_main, UNTYPED, AR_UNTYPED_RETYPE, AR_GATE, 0, GATE, 1),
+                     AR_OK);
+    assert_int_equal(
+        host_invoke(host_main, UNTYPED, AR_UNTYPED_RETYPE, AR_NOTIFICATION, 0, NOTIFICATION, 1),
+        AR_OK);
     assert_int_equal(host_invoke(host_main, GATE, AR_GATE_BIND, ENDPOINT, 0x1234, 0, 0), AR_OK);
-    assert_int_equal(host_invoke(host_main, AR_CAP_SELF, AR_CNODE_COPY, COPY, AR_CAP_SELF, GATE, AR_SEND), AR_OK);
+    assert_int_equal(
+        host_invoke(host_main, AR_CAP_SELF, AR_CNODE_COPY, COPY, AR_CAP_SELF, GATE, AR_SEND),
+        AR_OK);
     server = host_thread(SERVER_TCB, 40);
     client = host_thread(CLIENT_TCB, 16);
     client->principal = 0x77;
@@ -46,7 +66,8 @@ static int receive(uint64_t deadline)
 
 static int call(const uint64_t words[4], unsigned caps)
 {
-    return host_syscall(client, AR_SYS_CALL, COPY, AR_INFO(AR_LABEL_USER, 4, caps, 0, 0), words, 0, 0);
+    return host_syscall(client, AR_SYS_CALL, COPY, AR_INFO(AR_LABEL_USER, 4, caps, 0, 0), words, 0,
+                        0);
 }
 
 static void test_call_carries_badge_principal_words(void **state)
@@ -59,7 +80,9 @@ static void test_call_carries_badge_principal_words(void **state)
     assert_int_equal(server->regs.rbx, 0x77);
     assert_int_equal(server->regs.r9, 4);
     assert_int_equal(client->state, AR_THREAD_BLOCKED_REPLY);
-    assert_int_equal(host_syscall(server, AR_SYS_REPLY, REPLY, AR_INFO(0, 1, 0, 0, 0), (uint64_t[]){9, 0, 0, 0}, 0, 0), AR_OK);
+    assert_int_equal(host_syscall(server, AR_SYS_REPLY, REPLY, AR_INFO(0, 1, 0, 0, 0),
+                                  (uint64_t[]){9, 0, 0, 0}, 0, 0),
+                     AR_OK);
     assert_int_equal(client->state, AR_THREAD_READY);
     assert_int_equal(client->regs.rdx, 9);
     assert_int_equal(host_syscall(server, AR_SYS_REPLY, REPLY, 0, NULL, 0, 0), AR_ERR_GONE);
@@ -69,7 +92,9 @@ static void test_label_of_the_kernel_is_refused(void **state)
 {
     (void)state;
     for (uint32_t label = 0; label < AR_LABEL_USER; label++)
-        assert_int_equal(host_syscall(client, AR_SYS_CALL, COPY, AR_INFO(label, 0, 0, 0, 0), NULL, 0, 0), AR_ERR_LABEL);
+        assert_int_equal(
+            host_syscall(client, AR_SYS_CALL, COPY, AR_INFO(label, 0, 0, 0, 0), NULL, 0, 0),
+            AR_ERR_LABEL);
 }
 
 static void test_closed_comes_once_after_the_last_copy(void **state)
@@ -91,7 +116,9 @@ static void test_minting_again_takes_the_gate_off_the_closed_queue(void **state)
 {
     (void)state;
     host_invoke(host_main, AR_CAP_SELF, AR_CNODE_DELETE, COPY, 0, 0, 0);
-    assert_int_equal(host_invoke(host_main, AR_CAP_SELF, AR_CNODE_COPY, COPY, AR_CAP_SELF, GATE, AR_SEND), AR_OK);
+    assert_int_equal(
+        host_invoke(host_main, AR_CAP_SELF, AR_CNODE_COPY, COPY, AR_CAP_SELF, GATE, AR_SEND),
+        AR_OK);
     receive(0);
     assert_int_equal(AR_INFO_LABEL(server->regs.rsi), AR_LABEL_TIMEOUT);
 }
@@ -167,8 +194,10 @@ static void test_foreign_gate_shows_its_issuer(void **state)
 {
     (void)state;
     host_invoke(host_main, UNTYPED, AR_UNTYPED_RETYPE, AR_ENDPOINT, 0, OTHER_ENDPOINT, 1);
-    assert_int_equal(host_invoke(host_main, OTHER_ENDPOINT, AR_ENDPOINT_SET_ISSUER, 3, 0, 0, 0), AR_OK);
-    assert_int_equal(host_invoke(host_main, OTHER_ENDPOINT, AR_ENDPOINT_SET_ISSUER, 4, 0, 0, 0), AR_ERR_EXISTS);
+    assert_int_equal(host_invoke(host_main, OTHER_ENDPOINT, AR_ENDPOINT_SET_ISSUER, 3, 0, 0, 0),
+                     AR_OK);
+    assert_int_equal(host_invoke(host_main, OTHER_ENDPOINT, AR_ENDPOINT_SET_ISSUER, 4, 0, 0, 0),
+                     AR_ERR_EXISTS);
     host_invoke(host_main, UNTYPED, AR_UNTYPED_RETYPE, AR_GATE, 0, GATE2, 1);
     host_invoke(host_main, GATE2, AR_GATE_BIND, OTHER_ENDPOINT, 5, 0, 0);
     client->buffer->caps_out[0] = GATE2;
@@ -226,7 +255,8 @@ static void test_notification_bits_gather_and_deadlines_fire(void **state)
     host_syscall(client, AR_SYS_SIGNAL, NOTIFICATION, 0, (uint64_t[]){4, 0, 0, 0}, 0, 0);
     assert_int_equal(host_syscall(client, AR_SYS_WAIT, NOTIFICATION, 0, NULL, 0, 0), AR_OK);
     assert_int_equal(client->regs.rdx, 5);
-    assert_int_equal(host_syscall(client, AR_SYS_WAIT, NOTIFICATION, 0, NULL, 0, 0), AR_ERR_TIMEOUT);
+    assert_int_equal(host_syscall(client, AR_SYS_WAIT, NOTIFICATION, 0, NULL, 0, 0),
+                     AR_ERR_TIMEOUT);
     assert_int_equal(host_syscall(client, AR_SYS_WAIT, NOTIFICATION, 0, NULL, 0, 5000), -1);
     assert_int_equal(core.timer_ns, 5000);
     host_clock = 4999;
@@ -241,7 +271,8 @@ static void test_notification_bits_gather_and_deadlines_fire(void **state)
 static void test_bound_notification_reaches_a_receive(void **state)
 {
     (void)state;
-    assert_int_equal(host_invoke(host_main, SERVER_TCB, AR_TCB_BIND_NOTIFICATION, NOTIFICATION, 0, 0, 0), AR_OK);
+    assert_int_equal(
+        host_invoke(host_main, SERVER_TCB, AR_TCB_BIND_NOTIFICATION, NOTIFICATION, 0, 0, 0), AR_OK);
     receive(AR_NO_DEADLINE);
     host_syscall(client, AR_SYS_SIGNAL, NOTIFICATION, 0, (uint64_t[]){8, 0, 0, 0}, 0, 0);
     assert_int_equal(server->state, AR_THREAD_READY);
@@ -264,7 +295,8 @@ static void test_many_deadlines_fire_in_order(void **state)
         sched_tick(now);
         for (unsigned i = 0; i < 64; i++)
             if (i % 3)
-                assert_int_equal(threads[i]->state == AR_THREAD_READY, 2000 + (i * 37 % 64) * 10 <= now);
+                assert_int_equal(threads[i]->state == AR_THREAD_READY,
+                                 2000 + (i * 37 % 64) * 10 <= now);
     }
 }
 
@@ -272,15 +304,21 @@ static void test_revoking_an_untyped_returns_it_whole(void **state)
 {
     enum { CHILD = 210, FIRST = 220 };
     (void)state;
-    assert_int_equal(host_invoke(host_main, UNTYPED, AR_UNTYPED_RETYPE, AR_UNTYPED, 14, CHILD, 1), AR_OK);
-    assert_int_equal(host_invoke(host_main, CHILD, AR_UNTYPED_RETYPE, AR_FRAME, 12, FIRST, 4), AR_OK);
-    assert_int_equal(host_invoke(host_main, CHILD, AR_UNTYPED_RETYPE, AR_FRAME, 12, FIRST + 4, 1), AR_ERR_NO_MEMORY);
-    assert_int_equal(host_invoke(host_main, AR_CAP_SELF, AR_CNODE_COPY, FIRST + 5, AR_CAP_SELF, FIRST, AR_READ), AR_OK);
+    assert_int_equal(host_invoke(host_main, UNTYPED, AR_UNTYPED_RETYPE, AR_UNTYPED, 14, CHILD, 1),
+                     AR_OK);
+    assert_int_equal(host_invoke(host_main, CHILD, AR_UNTYPED_RETYPE, AR_FRAME, 12, FIRST, 4),
+                     AR_OK);
+    assert_int_equal(host_invoke(host_main, CHILD, AR_UNTYPED_RETYPE, AR_FRAME, 12, FIRST + 4, 1),
+                     AR_ERR_NO_MEMORY);
+    assert_int_equal(
+        host_invoke(host_main, AR_CAP_SELF, AR_CNODE_COPY, FIRST + 5, AR_CAP_SELF, FIRST, AR_READ),
+        AR_OK);
     memset((void *)host_slot(FIRST)->object, 0x5a, 4096);
     assert_int_equal(host_invoke(host_main, AR_CAP_SELF, AR_CNODE_REVOKE, CHILD, 0, 0, 0), AR_OK);
     for (unsigned i = 0; i < 6; i++)
         assert_int_equal(host_slot(FIRST + i)->type, AR_NULL);
-    assert_int_equal(host_invoke(host_main, CHILD, AR_UNTYPED_RETYPE, AR_FRAME, 12, FIRST, 4), AR_OK);
+    assert_int_equal(host_invoke(host_main, CHILD, AR_UNTYPED_RETYPE, AR_FRAME, 12, FIRST, 4),
+                     AR_OK);
     assert_int_equal(*(uint8_t *)host_slot(FIRST)->object, 0);
 }
 
@@ -289,11 +327,17 @@ static void test_retype_changes_nothing_on_error(void **state)
     (void)state;
     assert_int_equal(host_invoke(host_main, UNTYPED, AR_UNTYPED_INFO, 0, 0, 0, 0), AR_OK);
     uint64_t used = host_main->regs.r8;
-    assert_int_equal(host_invoke(host_main, UNTYPED, AR_UNTYPED_RETYPE, AR_FRAME, 12, NOTIFICATION - 1, 3), AR_ERR_OCCUPIED);
-    assert_int_equal(host_invoke(host_main, UNTYPED, AR_UNTYPED_RETYPE, AR_FRAME, 13, FREE, 1), AR_ERR_ARGUMENT);
-    assert_int_equal(host_invoke(host_main, UNTYPED, AR_UNTYPED_RETYPE, AR_FRAME, 12, FREE, 5000), AR_ERR_ARGUMENT);
-    assert_int_equal(host_invoke(host_main, UNTYPED, AR_UNTYPED_RETYPE, AR_FRAME, 12, 1023, 2), AR_ERR_SLOT);
-    assert_int_equal(host_invoke(host_main, UNTYPED, AR_UNTYPED_RETYPE, AR_PORT, 0, FREE, 1), AR_ERR_ARGUMENT);
+    assert_int_equal(
+        host_invoke(host_main, UNTYPED, AR_UNTYPED_RETYPE, AR_FRAME, 12, NOTIFICATION - 1, 3),
+        AR_ERR_OCCUPIED);
+    assert_int_equal(host_invoke(host_main, UNTYPED, AR_UNTYPED_RETYPE, AR_FRAME, 13, FREE, 1),
+                     AR_ERR_ARGUMENT);
+    assert_int_equal(host_invoke(host_main, UNTYPED, AR_UNTYPED_RETYPE, AR_FRAME, 12, FREE, 5000),
+                     AR_ERR_ARGUMENT);
+    assert_int_equal(host_invoke(host_main, UNTYPED, AR_UNTYPED_RETYPE, AR_FRAME, 12, 1023, 2),
+                     AR_ERR_SLOT);
+    assert_int_equal(host_invoke(host_main, UNTYPED, AR_UNTYPED_RETYPE, AR_PORT, 0, FREE, 1),
+                     AR_ERR_ARGUMENT);
     assert_int_equal(host_invoke(host_main, UNTYPED, AR_UNTYPED_INFO, 0, 0, 0, 0), AR_OK);
     assert_int_equal(host_main->regs.r8, used);
 }
@@ -302,12 +346,16 @@ static void test_nested_cnodes_are_destroyed_without_recursion(void **state)
 {
     enum { DEPTH = 60000, CHAIN = 400, NEXT = 401, PLACE = 1 };
     (void)state;
-    /* CNodes of two slots, each in slot 1 of the next (in slot 0 of every sixteenth), the first holds a copy of the gate */
-    assert_int_equal(host_invoke(host_main, UNTYPED, AR_UNTYPED_RETYPE, AR_CNODE, 1, CHAIN, 1), AR_OK);
+    /* CNodes of two slots, each in slot 1 of the next (in slot 0 of every sixteenth), the first
+     * holds a copy of the gate */
+    assert_int_equal(host_invoke(host_main, UNTYPED, AR_UNTYPED_RETYPE, AR_CNODE, 1, CHAIN, 1),
+                     AR_OK);
     cap_copy(&((struct cnode *)host_slot(CHAIN)->object)->slots[PLACE], host_slot(COPY), AR_ALL);
     for (unsigned i = 1; i < DEPTH; i++) {
-        assert_int_equal(host_invoke(host_main, UNTYPED, AR_UNTYPED_RETYPE, AR_CNODE, 1, NEXT, 1), AR_OK);
-        cap_move(&((struct cnode *)host_slot(NEXT)->object)->slots[i % 16 ? PLACE : 0], host_slot(CHAIN));
+        assert_int_equal(host_invoke(host_main, UNTYPED, AR_UNTYPED_RETYPE, AR_CNODE, 1, NEXT, 1),
+                         AR_OK);
+        cap_move(&((struct cnode *)host_slot(NEXT)->object)->slots[i % 16 ? PLACE : 0],
+                 host_slot(CHAIN));
         cap_move(host_slot(CHAIN), host_slot(NEXT));
     }
     struct gate *gate = (struct gate *)host_slot(GATE)->object;
@@ -330,9 +378,11 @@ static void test_revoking_a_copy_leaves_its_siblings(void **state)
 static void test_priority_needs_authority(void **state)
 {
     (void)state;
-    assert_int_equal(host_invoke(client, SERVER_TCB, AR_TCB_SET_PRIORITY, 17, 0, 0, 0), AR_ERR_RIGHTS);
+    assert_int_equal(host_invoke(client, SERVER_TCB, AR_TCB_SET_PRIORITY, 17, 0, 0, 0),
+                     AR_ERR_RIGHTS);
     assert_int_equal(host_invoke(client, SERVER_TCB, AR_TCB_SET_PRIORITY, 16, 0, 0, 0), AR_OK);
-    assert_int_equal(host_invoke(host_main, SERVER_TCB, AR_TCB_SET_PRIORITY, 64, 0, 0, 0), AR_ERR_ARGUMENT);
+    assert_int_equal(host_invoke(host_main, SERVER_TCB, AR_TCB_SET_PRIORITY, 64, 0, 0, 0),
+                     AR_ERR_ARGUMENT);
 }
 
 static void test_bulk_data_stays_in_the_declared_segments(void **state)
@@ -342,14 +392,19 @@ static void test_bulk_data_stays_in_the_declared_segments(void **state)
     client->buffer->in[0] = (struct ar_segment){(uint64_t)text, 4};
     client->buffer->in[1] = (struct ar_segment){(uint64_t)text + 6, 4};
     receive(AR_NO_DEADLINE);
-    assert_int_equal(host_syscall(client, AR_SYS_CALL, COPY, AR_INFO(AR_LABEL_USER, 0, 0, 2, 0), NULL, 0, 0), -1);
     assert_int_equal(
-        host_syscall(server, AR_SYS_DATA_READ, REPLY, 0, (uint64_t[]){2, (uint64_t)into, 4, 0}, 0, 0), AR_OK);
+        host_syscall(client, AR_SYS_CALL, COPY, AR_INFO(AR_LABEL_USER, 0, 0, 2, 0), NULL, 0, 0),
+        -1);
+    assert_int_equal(host_syscall(server, AR_SYS_DATA_READ, REPLY, 0,
+                                  (uint64_t[]){2, (uint64_t)into, 4, 0}, 0, 0),
+                     AR_OK);
     assert_memory_equal(into, "2367", 4);
-    assert_int_equal(
-        host_syscall(server, AR_SYS_DATA_READ, REPLY, 0, (uint64_t[]){6, (uint64_t)into, 4, 0}, 0, 0), AR_ERR_FAULT);
-    assert_int_equal(
-        host_syscall(server, AR_SYS_DATA_WRITE, REPLY, 0, (uint64_t[]){0, (uint64_t)into, 1, 0}, 0, 0), AR_ERR_FAULT);
+    assert_int_equal(host_syscall(server, AR_SYS_DATA_READ, REPLY, 0,
+                                  (uint64_t[]){6, (uint64_t)into, 4, 0}, 0, 0),
+                     AR_ERR_FAULT);
+    assert_int_equal(host_syscall(server, AR_SYS_DATA_WRITE, REPLY, 0,
+                                  (uint64_t[]){0, (uint64_t)into, 1, 0}, 0, 0),
+                     AR_ERR_FAULT);
 }
 
 static void test_every_type_refuses_every_foreign_invocation(void **state)
@@ -358,14 +413,18 @@ static void test_every_type_refuses_every_foreign_invocation(void **state)
     ar_cap targets[] = {ENDPOINT, REPLY, GATE, NOTIFICATION, SERVER_TCB};
     for (unsigned t = 0; t < 5; t++)
         for (uint32_t label = 0; label < 0x100; label++) {
-            bool own = (t == 0 && label == AR_ENDPOINT_SET_ISSUER) || (t == 2 && (label & ~1u) == AR_GATE_BIND) ||
+            bool own = (t == 0 && label == AR_ENDPOINT_SET_ISSUER) ||
+                       (t == 2 && (label & ~1u) == AR_GATE_BIND) ||
                        (t == 4 && label >= AR_TCB_CONFIGURE && label <= AR_TCB_INFO);
             if (!own)
-                assert_int_equal(host_invoke(host_main, targets[t], (enum ar_invocation)label, 0, 0, 0, 0), AR_ERR_LABEL);
+                assert_int_equal(
+                    host_invoke(host_main, targets[t], (enum ar_invocation)label, 0, 0, 0, 0),
+                    AR_ERR_LABEL);
         }
     for (ar_cap slot = 1024; slot < 5000; slot += 97)
         assert_int_equal(host_invoke(host_main, slot, AR_TCB_RESUME, 0, 0, 0, 0), AR_ERR_SLOT);
-    assert_int_equal(host_syscall(host_main, (enum ar_syscall)99, 0, 0, NULL, 0, 0), AR_ERR_SYSCALL);
+    assert_int_equal(host_syscall(host_main, (enum ar_syscall)99, 0, 0, NULL, 0, 0),
+                     AR_ERR_SYSCALL);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)

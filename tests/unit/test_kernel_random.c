@@ -1,10 +1,10 @@
 /*
- * The kernel under random system calls: whatever threads do, the invariants hold after each step.
- * SPDX-License-Identifier: MIT
+ * The kernel under random system calls: whatever threads do, the invariants hold after each
+ * step. SPDX-License-Identifier: MIT
  *
- * All threads share one capability space and know few slots, so that they meet: objects are made, given away, bound, used
- * and destroyed under each other's feet. ARAMID_RANDOM_STEPS and ARAMID_RANDOM_SEED say how much and from where; a failure
- * prints the seed of its machine.
+ * All threads share one capability space and know few slots, so that they meet: objects are
+ * made, given away, bound, used and destroyed under each other's feet. ARAMID_RANDOM_STEPS and
+ * ARAMID_RANDOM_SEED say how much and from where; a failure prints the seed of its machine.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -40,13 +40,15 @@ static uint64_t below(uint64_t limit)
 
 static uint64_t random_slot(void)
 {
-    static const uint64_t odd[] = {0, 255, 256, 1023, 1024, 2047, UINT32_MAX, UINT64_MAX, 1ull << 40};
+    static const uint64_t odd[] = {0,    255,        256,        1023,      1024,
+                                   2047, UINT32_MAX, UINT64_MAX, 1ull << 40};
     return below(40) ? 1 + below(SLOTS) : odd[below(sizeof(odd) / sizeof(*odd))];
 }
 
 static uint64_t random_value(void)
 {
-    static const uint64_t odd[] = {0, 1, 7, 255, 4096, 1u << 31, UINT32_MAX, 1ull << 47, 1ull << 63, UINT64_MAX};
+    static const uint64_t odd[] = {0,        1,          7,          255,        4096,
+                                   1u << 31, UINT32_MAX, 1ull << 47, 1ull << 63, UINT64_MAX};
     switch (below(4)) {
     case 0:
         return odd[below(sizeof(odd) / sizeof(*odd))];
@@ -59,8 +61,8 @@ static uint64_t random_value(void)
 
 static void report(int signal_number)
 {
-    fprintf(stderr, "signal %d at step %lu; again by ARAMID_RANDOM_SEED=%lu\n", signal_number, (unsigned long)steps_done,
-            (unsigned long)machine_seed);
+    fprintf(stderr, "signal %d at step %lu; again by ARAMID_RANDOM_SEED=%lu\n", signal_number,
+            (unsigned long)steps_done, (unsigned long)machine_seed);
 }
 
 /* What a thread's IPC buffer may hold, which the thread writes as it likes. */
@@ -74,25 +76,35 @@ static void random_buffer(struct ar_ipc_buffer *buffer)
     }
     buffer->recv_slot_count = below(4) ? below(9) : random_value();
     for (unsigned i = 0; i < AR_MSG_SEGS; i++) {
-        buffer->in[i] = (struct ar_segment){(uint64_t)scratch + below(SCRATCH + 100), below(4) ? below(9000) : random_value()};
-        buffer->out[i] = (struct ar_segment){(uint64_t)scratch + below(SCRATCH + 100), below(4) ? below(9000) : random_value()};
+        buffer->in[i] = (struct ar_segment){(uint64_t)scratch + below(SCRATCH + 100),
+                                            below(4) ? below(9000) : random_value()};
+        buffer->out[i] = (struct ar_segment){(uint64_t)scratch + below(SCRATCH + 100),
+                                             below(4) ? below(9000) : random_value()};
     }
 }
 
-static const uint8_t made_types[] = {AR_UNTYPED, AR_CNODE, AR_ENDPOINT, AR_ENDPOINT, AR_GATE, AR_GATE, AR_GATE, AR_NOTIFICATION,
-                                     AR_REPLY, AR_REPLY, AR_TCB, AR_VSPACE, AR_TABLE, AR_FRAME, AR_FRAME};
+static const uint8_t made_types[] = {AR_UNTYPED, AR_CNODE,  AR_ENDPOINT,     AR_ENDPOINT, AR_GATE,
+                                     AR_GATE,    AR_GATE,   AR_NOTIFICATION, AR_REPLY,    AR_REPLY,
+                                     AR_TCB,     AR_VSPACE, AR_TABLE,        AR_FRAME,    AR_FRAME};
 
 static void random_invocation(struct tcb *tcb)
 {
     static const uint8_t labels[] = {
-        AR_UNTYPED_RETYPE, AR_UNTYPED_INFO, AR_CNODE_COPY, AR_CNODE_COPY, AR_CNODE_MOVE, AR_CNODE_DELETE, AR_CNODE_REVOKE,
-        AR_CNODE_INSPECT, AR_CNODE_COPY_RANGE, AR_CNODE_SET_LEAF, AR_ENDPOINT_SET_ISSUER, AR_GATE_BIND, AR_GATE_BIND,
-        AR_GATE_INFO, AR_TCB_CONFIGURE, AR_TCB_SET_PRIORITY, AR_TCB_SET_PRINCIPAL, AR_TCB_SET_FOREIGN,
-        AR_TCB_BIND_NOTIFICATION, AR_TCB_READ_REGS, AR_TCB_WRITE_REGS, AR_TCB_RESUME, AR_TCB_SUSPEND, AR_TCB_SET_NAME,
-        AR_TCB_INFO, AR_VSPACE_MAP_TABLE, AR_FRAME_MAP, AR_FRAME_UNMAP, AR_FRAME_COPY, AR_FRAME_CLEAR, AR_FRAME_READ,
+        AR_UNTYPED_RETYPE, AR_UNTYPED_INFO, AR_CNODE_COPY, AR_CNODE_COPY, AR_CNODE_MOVE,
+        AR_CNODE_DELETE, AR_CNODE_REVOKE,
+        AR_CNODE_INSPECT, AR_CNODE_COPY_RANGE, AR_CNODE_SET_LEAF, AR_ENDPOINT_SET_ISSUER,
+        AR_GATE_BIND, AR_GATE_BIND,
+        AR_GATE_INFO, AR_TCB_CONFIGURE, AR_TCB_SET_PRIORITY, AR_TCB_SET_PRINCIPAL,
+        AR_TCB_SET_FOREIGN,
+        AR_TCB_BIND_NOTIFICATION, AR_TCB_READ_REGS, AR_TCB_WRITE_REGS, AR_TCB_RESUME,
+        AR_TCB_SUSPEND, AR_TCB_SET_NAME,
+        AR_TCB_INFO, AR_VSPACE_MAP_TABLE, AR_FRAME_MAP, AR_FRAME_UNMAP, AR_FRAME_COPY,
+        AR_FRAME_CLEAR, AR_FRAME_READ,
         AR_FRAME_WRITE, AR_FRAME_INFO, 0, 0xff};
     uint64_t label = labels[below(sizeof(labels))];
-    uint64_t target = label >= AR_CNODE_COPY && label <= AR_CNODE_COPY_RANGE && below(5) ? AR_CAP_SELF : random_slot();
+    uint64_t target = label >= AR_CNODE_COPY && label <= AR_CNODE_COPY_RANGE && below(5)
+                          ? AR_CAP_SELF
+                          : random_slot();
     uint64_t words[4] = {random_value(), random_value(), random_value(), random_value()};
     if (label == AR_UNTYPED_RETYPE) {
         static const uint8_t bits[] = {12, 8, 3, 13, 16, 20, 21};
@@ -117,20 +129,24 @@ static void random_invocation(struct tcb *tcb)
 
 static void random_message(struct tcb *tcb)
 {
-    static const uint8_t calls[] = {AR_SYS_CALL, AR_SYS_CALL, AR_SYS_CALL, AR_SYS_REPLY_RECV, AR_SYS_RECV, AR_SYS_RECV,
-                                    AR_SYS_REPLY, AR_SYS_SIGNAL, AR_SYS_WAIT, AR_SYS_YIELD, AR_SYS_CLOCK, 200};
+    static const uint8_t calls[] = {AR_SYS_CALL, AR_SYS_CALL,  AR_SYS_CALL,  AR_SYS_REPLY_RECV,
+                                    AR_SYS_RECV, AR_SYS_RECV,  AR_SYS_REPLY, AR_SYS_SIGNAL,
+                                    AR_SYS_WAIT, AR_SYS_YIELD, AR_SYS_CLOCK, 200};
     uint64_t words[4] = {random_value(), random_value(), random_value(), random_value()};
     uint64_t label = below(20) ? AR_LABEL_USER + below(5) : below(UINT32_MAX);
-    uint64_t info = AR_INFO(label, below(10) ? below(20) : below(256), below(3) ? 0 : below(10), below(16), below(16));
+    uint64_t info = AR_INFO(label, below(10) ? below(20) : below(256), below(3) ? 0 : below(10),
+                            below(16), below(16));
     uint64_t deadlines[] = {0, host_clock + below(1000), AR_NO_DEADLINE, AR_NO_DEADLINE};
     if (below(10) == 0) {
         words[0] = below(4) ? below(20000) : random_value();
         words[1] = (uint64_t)scratch + below(SCRATCH);
         words[2] = below(4) ? below(8192) : random_value();
-        host_syscall(tcb, below(2) ? AR_SYS_DATA_READ : AR_SYS_DATA_WRITE, random_slot(), info, words, 0, 0);
+        host_syscall(tcb, below(2) ? AR_SYS_DATA_READ : AR_SYS_DATA_WRITE, random_slot(), info,
+                     words, 0, 0);
         return;
     }
-    host_syscall(tcb, calls[below(sizeof(calls))], random_slot(), info, words, (ar_cap)random_slot(), deadlines[below(4)]);
+    host_syscall(tcb, calls[below(sizeof(calls))], random_slot(), info, words,
+                 (ar_cap)random_slot(), deadlines[below(4)]);
 }
 
 /* A thread that could be running user code; NULL: everybody waits. */
@@ -139,7 +155,8 @@ static struct tcb *random_thread(const struct tcb *idle)
     struct tcb *able[64];
     unsigned count = 0;
     for (struct tcb *tcb = core.all_threads; tcb && count < 64; tcb = tcb->all_next)
-        if (tcb != idle && tcb->state == AR_THREAD_READY && !tcb->suspended && tcb->cspace.type == AR_CNODE)
+        if (tcb != idle && tcb->state == AR_THREAD_READY && !tcb->suspended &&
+            tcb->cspace.type == AR_CNODE)
             able[count++] = tcb;
     return count ? able[below(count)] : NULL;
 }
@@ -181,7 +198,8 @@ static void random_step(const struct tcb *idle)
     if (below(40) == 0) { /* it faults */
         host_syscall(tcb, AR_SYS_CLOCK, 0, 0, NULL, 0, 0);
         if (tcb == core.current && tcb != idle) {
-            ipc_fault(tcb, (uint64_t[FAULT_WORDS]){AR_FAULT_PAGE, 0x1000, 4, 0x2000, 0x3000, 0x202});
+            ipc_fault(tcb,
+                      (uint64_t[FAULT_WORDS]){AR_FAULT_PAGE, 0x1000, 4, 0x2000, 0x3000, 0x202});
             sched_pick();
             host_check_invariants();
         }
@@ -195,7 +213,8 @@ static void random_step(const struct tcb *idle)
 static void run_machine(uint64_t steps)
 {
     host_machine_start();
-    const struct tcb *idle = core.all_threads; /* the idle thread was made first, so it is last in the list */
+    /* the idle thread was made first, so it is last in the list */
+    const struct tcb *idle = core.all_threads;
     while (idle->all_next)
         idle = idle->all_next;
     for (unsigned i = 0; i < 6; i++)

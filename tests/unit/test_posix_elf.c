@@ -1,8 +1,8 @@
 /*
  * libposix's ELF loader against good, broken and hostile headers. SPDX-License-Identifier: MIT
  *
- * The file is a buffer; reading past its end is what ASan would see. Evidence for issue 2, "A broken ELF is ENOEXEC with
- * the reason in the log".
+ * The file is a buffer; reading past its end is what ASan would see. Evidence for issue 2, "A
+ * broken ELF is ENOEXEC with the reason in the log".
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -40,7 +40,8 @@ void posix_log_write(const char *line, size_t length)
 }
 
 /* The loading half is not under test here. */
-long memory_map(uint64_t address, uint64_t length, unsigned protection, unsigned flags, uint64_t *mapped)
+long memory_map(uint64_t address, uint64_t length, unsigned protection, unsigned flags,
+                uint64_t *mapped)
 {
     (void)length, (void)protection, (void)flags;
     *mapped = address;
@@ -78,8 +79,15 @@ static int good_image(void **state)
     file.size = FILE_SIZE;
     logged[0] = '\0';
     *header() = (struct elf_header){
-        .ident = {0x7f, 'E', 'L', 'F', 2, 1, 1}, .type = ELF_EXEC, .machine = ELF_X86_64, .version = 1, .entry = 0x401000,
-        .phoff = sizeof(struct elf_header), .phentsize = sizeof(struct elf_segment), .phnum = 2, .ehsize = 64,
+        .ident = {0x7f, 'E', 'L', 'F', 2, 1, 1},
+        .type = ELF_EXEC,
+        .machine = ELF_X86_64,
+        .version = 1,
+        .entry = 0x401000,
+        .phoff = sizeof(struct elf_header),
+        .phentsize = sizeof(struct elf_segment),
+        .phnum = 2,
+        .ehsize = 64,
     };
     *segment(0) = (struct elf_segment){ELF_PT_LOAD, ELF_PF_R | ELF_PF_X, 0, 0x400000, 0x400000, 0x1800, 0x1800, 0x1000};
     *segment(1) = (struct elf_segment){ELF_PT_LOAD, ELF_PF_R | ELF_PF_W, 0x2000, 0x403000, 0x403000, 0x100, 0x5000, 0x1000};
@@ -104,7 +112,8 @@ static void accepts_a_good_one(void **state)
     assert_int_equal(file.entry, 0x401000);
 }
 
-/* exec keeps what lies in [text.low, text.high): whole segments that cannot be written, and no page of another one. */
+/* exec keeps what lies in [text.low, text.high): whole segments that cannot be written, and no
+ * page of another one. */
 static void text_is_checked(void)
 {
     exec_elf_text(&file);
@@ -196,7 +205,8 @@ static void survives_random_headers(void **state)
     for (unsigned round = 0; round < 200000; round++) {
         good_image(state);
         for (unsigned changes = 1 + (unsigned)rand() % 4; changes; changes--)
-            image[(unsigned)rand() % (sizeof(struct elf_header) + 2 * sizeof(struct elf_segment))] = (uint8_t)rand();
+            image[(unsigned)rand() % (sizeof(struct elf_header) + 2 * sizeof(struct elf_segment))] =
+                (uint8_t)rand();
         if (exec_elf_check(&file, "/x"))
             continue;
         accepted++;

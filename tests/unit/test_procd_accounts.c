@@ -13,7 +13,8 @@ static void a_fork_bomb_leaves_room(void **state)
         while (count < 1000 && (child = fake_fork(procd, family[who])))
             family[count++] = child;
     }
-    assert_int_equal(REQUEST(procd, family[count - 1], PROC_FORK, 0, 0x5000, 300, SIG_CHLD), ST_AGAIN);
+    assert_int_equal(REQUEST(procd, family[count - 1], PROC_FORK, 0, 0x5000, 300, SIG_CHLD),
+                     ST_AGAIN);
     assert_true(count > 20 && count < 600);
     uint32_t command = fake_fork(procd, shell);
     assert_int_not_equal(command, 0);
@@ -101,8 +102,10 @@ static void a_fault_without_memory_kills(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_fork_bomb_leaves_room), cmocka_unit_test(the_limit_of_processes_holds),
-        cmocka_unit_test(a_malloc_bomb_gets_nomem), cmocka_unit_test(the_charge_goes_with_the_memory),
+        cmocka_unit_test(a_fork_bomb_leaves_room),
+        cmocka_unit_test(the_limit_of_processes_holds),
+        cmocka_unit_test(a_malloc_bomb_gets_nomem),
+        cmocka_unit_test(the_charge_goes_with_the_memory),
         cmocka_unit_test(a_fault_without_memory_kills),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

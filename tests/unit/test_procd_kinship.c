@@ -1,4 +1,5 @@
-/* procd: spawn, fork, exit, wait, orphans, threads, exec, credentials, groups. SPDX-License-Identifier: MIT */
+/* procd: spawn, fork, exit, wait, orphans, threads, exec, credentials, groups.
+ * SPDX-License-Identifier: MIT */
 #include "procd_fake.h"
 
 static void spawn_has_what_it_should(void **state)
@@ -8,13 +9,15 @@ static void spawn_has_what_it_should(void **state)
     uint32_t pid = fake_spawn(procd);
     struct process *process = procd->process_of[pid];
     assert_int_equal(pid, 2);
-    assert_true(fake.slots[process->slots][POSIX_SLOT_FD] && fake.slots[process->slots][POSIX_SLOT_FD + 2]);
+    assert_true(fake.slots[process->slots][POSIX_SLOT_FD] &&
+                fake.slots[process->slots][POSIX_SLOT_FD + 2]);
     struct fake_thread *thread = &fake.threads[process->threads->handle];
     assert_false(thread->suspended);
     assert_int_equal(thread->regs.rip, FAKE_START);
     assert_int_equal(thread->regs.rdi, pid);
     assert_int_equal(thread->regs.rsp, POSIX_AREA(0) + POSIX_AREA_SIZE);
-    const struct posix_start *start = (const void *)fake_touch(procd, pid, POSIX_START_ADDRESS, false);
+    const struct posix_start *start =
+        (const void *)fake_touch(procd, pid, POSIX_START_ADDRESS, false);
     assert_int_equal(start->argc, 2);
     assert_string_equal(start->strings, "/bin/sh");
     assert_int_equal(*fake_touch(procd, pid, FAKE_DATA + 5, false), 0x77);
@@ -31,8 +34,9 @@ static void spawn_is_inits_alone(void **state)
     assert_int_equal(fake_send(procd, BADGE_ROOT, 0, PROC_SPAWN, 4, WORDS(0, 0, 0, 1)), ST_PERM);
     uint32_t pid = fake_spawn(procd), child = fake_fork(procd, pid);
     /* A process with another one's gate: the principal gives it away. */
-    assert_int_equal(fake_send(procd, BADGE_OBJECTS + procd->process_of[child]->index, PRINCIPAL(1, pid), PROC_EXIT, 3,
-                               WORDS(1, 0, 0)), ST_PERM);
+    assert_int_equal(fake_send(procd, BADGE_OBJECTS + procd->process_of[child]->index,
+                               PRINCIPAL(1, pid), PROC_EXIT, 3, WORDS(1, 0, 0)),
+                     ST_PERM);
     assert_int_equal(procd->process_of[child]->state, PROCESS_RUNNING);
     fake_shutdown(procd);
 }
@@ -55,7 +59,8 @@ static void fork_copies_memory_and_slots(void **state)
     *fake_touch(procd, parent, at, true) = 12;
     assert_int_equal(*fake_touch(procd, child, at, false), 11);
     /* The read-only page is one frame until the first write. */
-    assert_ptr_equal(fake_touch(procd, parent, at + 0x1000, false), fake_touch(procd, child, at + 0x1000, false));
+    assert_ptr_equal(fake_touch(procd, parent, at + 0x1000, false),
+                     fake_touch(procd, child, at + 0x1000, false));
     assert_int_equal(REQUEST(procd, child, PROC_PROTECT, at + 0x1000, 0x1000, 3), ST_OK);
     *fake_touch(procd, child, at + 0x1000, true) = 9;
     assert_int_equal(*fake_touch(procd, parent, at + 0x1000, false), 0);
@@ -81,7 +86,8 @@ static void wait_finds_the_right_child(void **state)
     assert_null(fake.slots[3]); /* its capabilities are gone before anyone sees the zombie */
     assert_int_equal(REQUEST(procd, parent, PROC_WAIT, a, 1), ST_OK);
     assert_int_equal(REPLY(0), 0);
-    assert_int_equal(REQUEST(procd, parent, PROC_WAIT, (uint64_t)-1, 0x1000000), ST_OK); /* WNOWAIT leaves it */
+    /* WNOWAIT leaves it */
+    assert_int_equal(REQUEST(procd, parent, PROC_WAIT, (uint64_t)-1, 0x1000000), ST_OK);
     assert_int_equal(REPLY(0), b);
     assert_int_equal(REQUEST(procd, parent, PROC_WAIT, 0, 0), ST_OK);
     assert_int_equal(REPLY(0), b);
@@ -112,7 +118,8 @@ static void orphans_end_by_themselves(void **state)
 {
     (void)state;
     struct procd *procd = fake_boot(5000);
-    uint32_t parent = fake_spawn(procd), child = fake_fork(procd, parent), grandchild = fake_fork(procd, child);
+    uint32_t parent = fake_spawn(procd), child = fake_fork(procd, parent),
+             grandchild = fake_fork(procd, child);
     uint32_t late = fake_fork(procd, child);
     fake_exit(procd, grandchild, 0);
     fake_exit(procd, child, 0);
@@ -133,14 +140,17 @@ static void spawn_wait_tells_init(void **state)
     (void)state;
     struct procd *procd = fake_boot(5000);
     uint32_t pid = fake_spawn(procd);
-    assert_int_equal(fake_send(procd, BADGE_PRIVILEGED, 0, PROC_SPAWN_WAIT, 1, WORDS(pid)), ST_SESSION);
+    assert_int_equal(fake_send(procd, BADGE_PRIVILEGED, 0, PROC_SPAWN_WAIT, 1, WORDS(pid)),
+                     ST_SESSION);
     assert_int_equal(fake_open_session(procd, 0), ST_OK);
-    assert_int_equal(fake_send(procd, BADGE_PRIVILEGED, 0, PROC_SPAWN_WAIT, 1, WORDS(pid)), ST_WAIT);
+    assert_int_equal(fake_send(procd, BADGE_PRIVILEGED, 0, PROC_SPAWN_WAIT, 1, WORDS(pid)),
+                     ST_WAIT);
     fake_exit(procd, pid, 3);
     assert_true(fake_woken(0));
     assert_int_equal(fake_send(procd, BADGE_PRIVILEGED, 0, PROC_SPAWN_WAIT, 1, WORDS(pid)), ST_OK);
     assert_int_equal(REPLY(0), 3 << 8);
-    assert_int_equal(fake_send(procd, BADGE_PRIVILEGED, 0, PROC_SPAWN_WAIT, 1, WORDS(pid)), ST_SRCH);
+    assert_int_equal(fake_send(procd, BADGE_PRIVILEGED, 0, PROC_SPAWN_WAIT, 1, WORDS(pid)),
+                     ST_SRCH);
     fake_shutdown(procd);
 }
 
@@ -150,7 +160,8 @@ static void vfork_waits_for_exec(void **state)
     struct procd *procd = fake_boot(5000);
     uint32_t parent = fake_spawn(procd);
     fake_open_session(procd, parent);
-    assert_int_equal(REQUEST(procd, parent, PROC_FORK, PROC_FORK_VFORK, 0x5000, 300, SIG_CHLD), ST_OK);
+    assert_int_equal(REQUEST(procd, parent, PROC_FORK, PROC_FORK_VFORK, 0x5000, 300, SIG_CHLD),
+                     ST_OK);
     uint32_t child = (uint32_t)REPLY(0);
     assert_int_equal(REQUEST(procd, parent, PROC_VFORK_WAIT, child), ST_WAIT);
     uint64_t heap = fake_map(procd, child, 0, 0x1000, 3, PROC_MAP_POPULATE);
@@ -192,8 +203,9 @@ static void threads_come_and_go(void **state)
     assert_int_equal(REQUEST(procd, pid, PROC_THREAD_CREATE, 1), ST_OK);
     tid = (uint32_t)REPLY(0);
     struct thread *second = procd->thread_of[tid];
-    assert_int_equal(fake_send(procd, BADGE_OBJECTS + second->process->index, PRINCIPAL(0, tid), PROC_FORK, 4,
-                               WORDS(0, 0x5000, 300, SIG_CHLD)), ST_OK);
+    assert_int_equal(fake_send(procd, BADGE_OBJECTS + second->process->index, PRINCIPAL(0, tid),
+                               PROC_FORK, 4, WORDS(0, 0x5000, 300, SIG_CHLD)),
+                     ST_OK);
     uint32_t child = (uint32_t)REPLY(0);
     assert_non_null(page_find(&procd->process_of[child]->space, POSIX_AREA(1)));
     assert_null(page_find(&procd->process_of[child]->space, POSIX_AREA(0)));
@@ -216,13 +228,15 @@ static void ids_follow_the_rules(void **state)
     const uint64_t keep = (uint64_t)-1;
     assert_int_equal(REQUEST(procd, user, PROC_SET_IDS, 0, 1000, 1000, 1000), ST_OK);
     assert_int_not_equal(process->credential_index, before);
-    assert_int_equal(PRINCIPAL_PROCESS(fake.threads[process->threads->handle].principal), process->credential_index);
+    assert_int_equal(PRINCIPAL_PROCESS(fake.threads[process->threads->handle].principal),
+                     process->credential_index);
     assert_int_equal(fake_table[process->credential_index].euid, 1000);
     assert_int_equal(fake_table[before].euid, 0); /* what was sent before keeps its stamp */
     assert_int_equal(REQUEST(procd, user, PROC_SET_IDS, 0, keep, 0, keep), ST_PERM);
     assert_int_equal(REQUEST(procd, user, PROC_SET_IDS, 0, keep, 1ull << 40, keep), ST_INVAL);
     assert_int_equal(REQUEST(procd, user, PROC_KILL, root, 0, SIG_HUP, 0, 0), ST_PERM);
-    assert_int_equal(REQUEST(procd, user, PROC_LIMIT, 0, LIMIT_NOFILE, 1, 2048, 1ull << 30), ST_PERM);
+    assert_int_equal(REQUEST(procd, user, PROC_LIMIT, 0, LIMIT_NOFILE, 1, 2048, 1ull << 30),
+                     ST_PERM);
     assert_int_equal(REQUEST(procd, user, PROC_LIMIT, 0, LIMIT_NOFILE, 1, 64, 128), ST_OK);
     assert_int_equal(fake_table[process->credential_index].nofile, 64);
     assert_int_equal(REQUEST(procd, user, PROC_LIMIT, 0, LIMIT_NOFILE, 1, 64, 129), ST_PERM);
@@ -235,7 +249,8 @@ static void groups_and_sessions(void **state)
 {
     (void)state;
     struct procd *procd = fake_boot(5000);
-    uint32_t shell = fake_spawn(procd), job = fake_fork(procd, shell), other = fake_fork(procd, shell);
+    uint32_t shell = fake_spawn(procd), job = fake_fork(procd, shell),
+             other = fake_fork(procd, shell);
     assert_int_equal(fake_request(procd, shell, PROC_SET_SESSION, 0, NULL), ST_PERM);
     assert_int_equal(REQUEST(procd, shell, PROC_SET_GROUP, job, 0), ST_OK);
     assert_int_equal(REQUEST(procd, shell, PROC_SET_GROUP, other, job), ST_OK);
@@ -300,12 +315,18 @@ static void fork_survives_missing_frames(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(spawn_has_what_it_should), cmocka_unit_test(spawn_is_inits_alone),
-        cmocka_unit_test(fork_copies_memory_and_slots), cmocka_unit_test(wait_finds_the_right_child),
-        cmocka_unit_test(orphans_end_by_themselves), cmocka_unit_test(spawn_wait_tells_init),
-        cmocka_unit_test(vfork_waits_for_exec), cmocka_unit_test(threads_come_and_go),
-        cmocka_unit_test(ids_follow_the_rules), cmocka_unit_test(groups_and_sessions),
-        cmocka_unit_test(fork_survives_failed_allocations), cmocka_unit_test(fork_survives_missing_frames),
+        cmocka_unit_test(spawn_has_what_it_should),
+        cmocka_unit_test(spawn_is_inits_alone),
+        cmocka_unit_test(fork_copies_memory_and_slots),
+        cmocka_unit_test(wait_finds_the_right_child),
+        cmocka_unit_test(orphans_end_by_themselves),
+        cmocka_unit_test(spawn_wait_tells_init),
+        cmocka_unit_test(vfork_waits_for_exec),
+        cmocka_unit_test(threads_come_and_go),
+        cmocka_unit_test(ids_follow_the_rules),
+        cmocka_unit_test(groups_and_sessions),
+        cmocka_unit_test(fork_survives_failed_allocations),
+        cmocka_unit_test(fork_survives_missing_frames),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

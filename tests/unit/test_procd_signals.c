@@ -1,4 +1,5 @@
-/* procd: pending queues, kill, upcalls, stop and continue, timers, faults. SPDX-License-Identifier: MIT */
+/* procd: pending queues, kill, upcalls, stop and continue, timers, faults.
+ * SPDX-License-Identifier: MIT */
 #include "procd_fake.h"
 
 static struct fake_thread *machine_thread(struct procd *procd, uint32_t tid)
@@ -16,20 +17,25 @@ static void queues_coalesce_and_order(void **state)
     (void)state;
     struct signals signals = {0};
     struct signal_info info;
-    assert_int_equal(signals_add(&signals, &(struct signal_info){.signal = SIG_CHLD, .value = 1}), ST_OK);
-    assert_int_equal(signals_add(&signals, &(struct signal_info){.signal = SIG_CHLD, .value = 2}), ST_OK);
+    assert_int_equal(signals_add(&signals, &(struct signal_info){.signal = SIG_CHLD, .value = 1}),
+                     ST_OK);
+    assert_int_equal(signals_add(&signals, &(struct signal_info){.signal = SIG_CHLD, .value = 2}),
+                     ST_OK);
     for (unsigned i = 0; i < 3; i++)
-        assert_int_equal(signals_add(&signals, &(struct signal_info){.signal = 40, .value = i}), ST_OK);
+        assert_int_equal(signals_add(&signals, &(struct signal_info){.signal = 40, .value = i}),
+                         ST_OK);
     assert_int_equal(signals_add(&signals, &(struct signal_info){.signal = 34, .value = 9}), ST_OK);
     assert_true(signals_take(&signals, 0, true, &info) && info.signal == SIG_CHLD);
     assert_true(signals_take(&signals, SIGNAL_BIT(SIG_CHLD), false, &info) && info.signal == 34);
     for (unsigned i = 0; i < 3; i++)
-        assert_true(signals_take(&signals, SIGNAL_BIT(SIG_CHLD), false, &info) && info.signal == 40 && info.value == i);
+        assert_true(signals_take(&signals, SIGNAL_BIT(SIG_CHLD), false, &info) &&
+                    info.signal == 40 && info.value == i);
     assert_false(signals_take(&signals, SIGNAL_BIT(SIG_CHLD), false, &info));
     assert_true(signals_take(&signals, 0, false, &info) && info.value == 1);
     assert_int_equal(signals.pending, 0);
     for (unsigned i = 0; i < SIGNALS_QUEUED_MAX; i++)
-        assert_int_equal(signals_add(&signals, &(struct signal_info){.signal = 64, .value = i}), ST_OK);
+        assert_int_equal(signals_add(&signals, &(struct signal_info){.signal = 64, .value = i}),
+                         ST_OK);
     assert_int_equal(signals_add(&signals, &(struct signal_info){.signal = 64}), ST_AGAIN);
     assert_int_equal(signals_add(&signals, &(struct signal_info){.signal = SIG_HUP}), ST_OK);
     assert_true(signals.pending & SIGNAL_BIT(SIG_HUP));
@@ -85,7 +91,8 @@ static void killed_ends(struct procd *procd, uint32_t pid)
 {
     assert_true(machine_thread(procd, pid)->suspended);
     assert_true(procd->process_of[pid]->state != PROCESS_ZOMBIE);
-    assert_int_equal(REQUEST(procd, pid, PROC_FORK, 0, 0, 0, SIG_CHLD), ST_PERM); /* a request that was under way */
+    /* a request that was under way */
+    assert_int_equal(REQUEST(procd, pid, PROC_FORK, 0, 0, 0, SIG_CHLD), ST_PERM);
     fake.now = procd_deadline(procd);
     assert_true(fake.now != AR_NO_DEADLINE);
     procd_expired(procd, fake.now, &fake_effects);
@@ -109,15 +116,19 @@ static void kill_reaches_whom_it_names(void **state)
     assert_int_equal(REQUEST(procd, shell, PROC_KILL, a, b, SIG_HUP, 0, 0), ST_SRCH);
     assert_int_equal(REQUEST(procd, shell, PROC_KILL, a, a, SIG_INT, (uint64_t)-6, 0), ST_OK);
     assert_int_equal(procd->thread_of[a]->signals.pending, SIGNAL_BIT(SIG_INT));
-    assert_int_equal(REQUEST(procd, shell, PROC_KILL, a, 0, 40, 5, 0), ST_PERM); /* the kernel's own code */
+    /* the kernel's own code */
+    assert_int_equal(REQUEST(procd, shell, PROC_KILL, a, 0, 40, 5, 0), ST_PERM);
     assert_int_equal(REQUEST(procd, shell, PROC_KILL, (uint64_t)-1, 0, SIG_KILL, 0, 0), ST_OK);
-    assert_int_equal(REQUEST(procd, shell, PROC_KILL, a, 0, SIG_CONT, 0, 0), ST_OK); /* too late for that */
+    /* too late for that */
+    assert_int_equal(REQUEST(procd, shell, PROC_KILL, a, 0, SIG_CONT, 0, 0), ST_OK);
     killed_ends(procd, a);
     assert_int_equal(procd->process_of[b]->state, PROCESS_ZOMBIE);
     assert_int_equal(procd->process_of[shell]->state, PROCESS_RUNNING);
-    assert_int_equal(REQUEST(procd, shell, PROC_KILL, a, 0, SIG_HUP, 0, 0), ST_OK); /* a zombie exists */
+    /* a zombie exists */
+    assert_int_equal(REQUEST(procd, shell, PROC_KILL, a, 0, SIG_HUP, 0, 0), ST_OK);
     assert_int_equal(REQUEST(procd, shell, PROC_KILL, 1, 0, SIG_KILL, 0, 0), ST_OK);
-    assert_int_equal(REQUEST(procd, shell, PROC_KILL, 0, 0, SIG_KILL, 0, 0), ST_OK); /* its own group, itself */
+    /* its own group, itself */
+    assert_int_equal(REQUEST(procd, shell, PROC_KILL, 0, 0, SIG_KILL, 0, 0), ST_OK);
     assert_int_equal(procd->process_of[shell]->state, PROCESS_ZOMBIE);
     fake_shutdown(procd);
 }
@@ -132,7 +143,8 @@ static void stop_and_continue(void **state)
     assert_int_equal(REQUEST(procd, child, PROC_STOP, SIG_TSTP), ST_OK);
     assert_true(machine_thread(procd, child)->suspended && fake_woken(parent));
     assert_int_equal(REQUEST(procd, parent, PROC_SIGNAL_TAKE, 0, 0), ST_OK);
-    assert_true(REPLY(0) == SIG_CHLD && REPLY(1) == CODE_STOPPED && REPLY(2) == child && REPLY(5) == SIG_TSTP);
+    assert_true(REPLY(0) == SIG_CHLD && REPLY(1) == CODE_STOPPED && REPLY(2) == child &&
+                REPLY(5) == SIG_TSTP);
     assert_int_equal(REQUEST(procd, parent, PROC_WAIT, child, 3), ST_OK);
     assert_int_equal(REPLY(1), SIG_TSTP << 8 | 0x7f);
     assert_int_equal(REQUEST(procd, parent, PROC_WAIT, child, 3), ST_OK);
@@ -175,7 +187,8 @@ static void timers_fire_and_repeat(void **state)
     fake_shutdown(procd);
 }
 
-static bool fault(struct procd *procd, uint32_t tid, uint64_t kind, uint64_t address, uint64_t error, uint64_t rip)
+static bool fault(struct procd *procd, uint32_t tid, uint64_t kind, uint64_t address,
+                  uint64_t error, uint64_t rip)
 {
     const uint64_t words[6] = {kind, address, error, rip, 0x7000, 0x202};
     machine_thread(procd, tid)->regs.rip = rip;
@@ -187,14 +200,24 @@ static bool fault(struct procd *procd, uint32_t tid, uint64_t kind, uint64_t add
 static void faults_become_the_right_signals(void **state)
 {
     (void)state;
-    static const struct { uint64_t kind, address, error; unsigned signal; int64_t code; const char *cause; } cases[] = {
+    static const struct {
+        uint64_t kind, address, error;
+        unsigned signal;
+        int64_t code;
+        const char *cause;
+    } cases[] = {
         {AR_FAULT_PAGE, 8, AR_PF_USER, SIG_SEGV, CODE_MAPERR, "null pointer"},
         {AR_FAULT_PAGE, 0x50000000, AR_PF_USER, SIG_SEGV, CODE_MAPERR, "nothing is mapped there"},
-        {AR_FAULT_PAGE, 0xffff800000001000, AR_PF_USER | AR_PF_FETCH, SIG_SEGV, CODE_MAPERR, "jump to kernel half"},
-        {AR_FAULT_PAGE, 0xffff800000001000, AR_PF_USER, SIG_SEGV, CODE_MAPERR, "access to kernel half"},
-        {AR_FAULT_PAGE, 0x400000, AR_PF_USER | AR_PF_WRITE, SIG_SEGV, CODE_ACCERR, "write to read-only page"},
-        {AR_FAULT_PAGE, 0x400000, AR_PF_USER | AR_PF_FETCH, SIG_SEGV, CODE_ACCERR, "execute of non-executable page"},
-        {AR_FAULT_PAGE, POSIX_BASE, AR_PF_USER | AR_PF_WRITE, SIG_SEGV, CODE_ACCERR, "write to read-only page"},
+        {AR_FAULT_PAGE, 0xffff800000001000, AR_PF_USER | AR_PF_FETCH, SIG_SEGV, CODE_MAPERR,
+         "jump to kernel half"},
+        {AR_FAULT_PAGE, 0xffff800000001000, AR_PF_USER, SIG_SEGV, CODE_MAPERR,
+         "access to kernel half"},
+        {AR_FAULT_PAGE, 0x400000, AR_PF_USER | AR_PF_WRITE, SIG_SEGV, CODE_ACCERR,
+         "write to read-only page"},
+        {AR_FAULT_PAGE, 0x400000, AR_PF_USER | AR_PF_FETCH, SIG_SEGV, CODE_ACCERR,
+         "execute of non-executable page"},
+        {AR_FAULT_PAGE, POSIX_BASE, AR_PF_USER | AR_PF_WRITE, SIG_SEGV, CODE_ACCERR,
+         "write to read-only page"},
         {AR_FAULT_EXCEPTION, 0, 0, SIG_FPE, 1, "division by zero"},
         {AR_FAULT_EXCEPTION, 6, 0, SIG_ILL, 2, "illegal instruction"},
         {AR_FAULT_EXCEPTION, 13, 0, SIG_SEGV, 0x80, "privileged instruction"},
@@ -228,19 +251,25 @@ static void faults_in_libposix_are_fixed_or_fatal(void **state)
     uint32_t pid = fake_spawn(procd), child = fake_fork(procd, pid);
     assert_true(fault(procd, pid, AR_FAULT_PAGE, 0x50, AR_PF_USER, FAKE_COPY_LOW + 4));
     assert_int_equal(machine_thread(procd, pid)->regs.rip, FAKE_COPY_FIXUP);
-    assert_int_equal(REQUEST(procd, pid, PROC_FAULT_FIXUP, POSIX_BASE + 0x1700, POSIX_BASE + 0x1710, POSIX_BASE + 0x1720), ST_OK);
+    assert_int_equal(REQUEST(procd, pid, PROC_FAULT_FIXUP, POSIX_BASE + 0x1700, POSIX_BASE + 0x1710,
+                             POSIX_BASE + 0x1720),
+                     ST_OK);
     assert_true(fault(procd, pid, AR_FAULT_PAGE, 0x50, AR_PF_USER, POSIX_BASE + 0x1704));
     assert_int_equal(machine_thread(procd, pid)->regs.rip, POSIX_BASE + 0x1720);
     assert_int_equal(machine_thread(procd, pid)->regs.rax, 0x50);
     assert_int_equal(REQUEST(procd, pid, PROC_FAULT_FIXUP, 0x1000, 0x2000, 0x1000), ST_INVAL);
     assert_false(fault(procd, child, AR_FAULT_PAGE, 0x50, AR_PF_USER, FAKE_START));
-    assert_int_equal(procd->process_of[child]->exit_status, SIG_SEGV); /* no core: the soft limit is 0 */
-    assert_int_equal(REQUEST(procd, pid, PROC_LIMIT, 0, LIMIT_CORE, 1, UINT64_MAX, UINT64_MAX), ST_OK);
+    /* no core: the soft limit is 0 */
+    assert_int_equal(procd->process_of[child]->exit_status, SIG_SEGV);
+    assert_int_equal(REQUEST(procd, pid, PROC_LIMIT, 0, LIMIT_CORE, 1, UINT64_MAX, UINT64_MAX),
+                     ST_OK);
     assert_non_null(strstr(fake.log[fake.log_count - 1], "null pointer"));
     /* A fault whose signal the program blocks ends it, instead of faulting for ever. */
     assert_true(fault(procd, pid, AR_FAULT_EXCEPTION, 0, 0, 0x400000));
     ipc(procd, pid)->async_rip = 0;
-    assert_int_equal(REQUEST(procd, pid, PROC_SIGNAL_TAKE, SIGNAL_BIT(SIG_FPE) | SIGNAL_BIT(SIG_CHLD), 0), ST_OK);
+    assert_int_equal(
+        REQUEST(procd, pid, PROC_SIGNAL_TAKE, SIGNAL_BIT(SIG_FPE) | SIGNAL_BIT(SIG_CHLD), 0),
+        ST_OK);
     assert_int_equal(REPLY(0), 0);
     assert_false(fault(procd, pid, AR_FAULT_EXCEPTION, 0, 0, 0x400000));
     assert_int_equal(procd->process_of[pid]->exit_status, SIG_FPE | 0x80);
@@ -251,9 +280,12 @@ static void faults_in_libposix_are_fixed_or_fatal(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(queues_coalesce_and_order), cmocka_unit_test(upcall_interrupts_program_code_alone),
-        cmocka_unit_test(kill_reaches_whom_it_names), cmocka_unit_test(stop_and_continue),
-        cmocka_unit_test(timers_fire_and_repeat), cmocka_unit_test(faults_become_the_right_signals),
+        cmocka_unit_test(queues_coalesce_and_order),
+        cmocka_unit_test(upcall_interrupts_program_code_alone),
+        cmocka_unit_test(kill_reaches_whom_it_names),
+        cmocka_unit_test(stop_and_continue),
+        cmocka_unit_test(timers_fire_and_repeat),
+        cmocka_unit_test(faults_become_the_right_signals),
         cmocka_unit_test(faults_in_libposix_are_fixed_or_fatal),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

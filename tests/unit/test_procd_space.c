@@ -1,4 +1,5 @@
-/* procd: address spaces. Regions against a model, growth, moving, sharing. SPDX-License-Identifier: MIT */
+/* procd: address spaces. Regions against a model, growth, moving, sharing.
+ * SPDX-License-Identifier: MIT */
 #include "procd_fake.h"
 
 #define READ_WRITE 3u
@@ -8,7 +9,8 @@ static void mappings_are_lazy_zero_and_apart(void **state)
     (void)state;
     struct procd *procd = fake_boot(3000);
     uint32_t pid = fake_spawn(procd), frames = fake.frames_used;
-    uint64_t a = fake_map(procd, pid, 0, 0x5000, READ_WRITE, 0), b = fake_map(procd, pid, 0, 0x1000, READ_WRITE, 0);
+    uint64_t a = fake_map(procd, pid, 0, 0x5000, READ_WRITE, 0),
+             b = fake_map(procd, pid, 0, 0x1000, READ_WRITE, 0);
     assert_true(a && b && (b + 0x1000 <= a || a + 0x5000 <= b));
     assert_int_equal(fake.frames_used, frames);
     uint8_t *bytes = fake_touch(procd, pid, a + 0x4000, true);
@@ -25,19 +27,32 @@ static void addresses_are_checked(void **state)
     (void)state;
     struct procd *procd = fake_boot(3000);
     uint32_t pid = fake_spawn(procd);
-    static const struct { uint64_t address, length; unsigned flags; enum status expected; } cases[] = {
-        {0x400000, 0, PROC_MAP_FIXED, ST_INVAL}, {0x400001, 0x1000, PROC_MAP_FIXED, ST_INVAL},
-        {0, 0x1000, PROC_MAP_FIXED, ST_PERM}, {0x400000, ~0ull, PROC_MAP_FIXED, ST_NOMEM},
-        {0x400000, ~0xfffull, 0, ST_NOMEM}, {USER_END - 0x1000, 0x2000, PROC_MAP_FIXED, ST_NOMEM},
-        {~0xfffull, 0x1000, PROC_MAP_FIXED, ST_NOMEM}, {~0xfffull, 0x2000, PROC_MAP_FIXED, ST_NOMEM},
-        {POSIX_BASE, 0x1000, PROC_MAP_FIXED, ST_INVAL}, {POSIX_BASE - 0x1000, 0x2000, PROC_MAP_FIXED, ST_INVAL},
-        {POSIX_AREAS, 0x1000, PROC_MAP_FIXED, ST_INVAL}, {POSIX_PRIVATE_END - 0x1000, 0x2000, PROC_MAP_FIXED, ST_INVAL},
+    static const struct {
+        uint64_t address, length;
+        unsigned flags;
+        enum status expected;
+    } cases[] = {
+        {0x400000, 0, PROC_MAP_FIXED, ST_INVAL},
+        {0x400001, 0x1000, PROC_MAP_FIXED, ST_INVAL},
+        {0, 0x1000, PROC_MAP_FIXED, ST_PERM},
+        {0x400000, ~0ull, PROC_MAP_FIXED, ST_NOMEM},
+        {0x400000, ~0xfffull, 0, ST_NOMEM},
+        {USER_END - 0x1000, 0x2000, PROC_MAP_FIXED, ST_NOMEM},
+        {~0xfffull, 0x1000, PROC_MAP_FIXED, ST_NOMEM},
+        {~0xfffull, 0x2000, PROC_MAP_FIXED, ST_NOMEM},
+        {POSIX_BASE, 0x1000, PROC_MAP_FIXED, ST_INVAL},
+        {POSIX_BASE - 0x1000, 0x2000, PROC_MAP_FIXED, ST_INVAL},
+        {POSIX_AREAS, 0x1000, PROC_MAP_FIXED, ST_INVAL},
+        {POSIX_PRIVATE_END - 0x1000, 0x2000, PROC_MAP_FIXED, ST_INVAL},
         {0x10000, POSIX_END, PROC_MAP_FIXED, ST_INVAL},
-        {POSIX_PRIVATE, 0x1000, PROC_MAP_FIXED, ST_OK}, {0x400000, 0x1001, PROC_MAP_FIXED, ST_OK},
-        {0x401000, 0x1000, PROC_MAP_FIXED_NOREPLACE, ST_EXIST}, {0x402000, 0x1000, PROC_MAP_FIXED_NOREPLACE, ST_OK},
+        {POSIX_PRIVATE, 0x1000, PROC_MAP_FIXED, ST_OK},
+        {0x400000, 0x1001, PROC_MAP_FIXED, ST_OK},
+        {0x401000, 0x1000, PROC_MAP_FIXED_NOREPLACE, ST_EXIST},
+        {0x402000, 0x1000, PROC_MAP_FIXED_NOREPLACE, ST_OK},
     };
     for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        enum status status = REQUEST(procd, pid, PROC_MAP, cases[i].address, cases[i].length, 3, cases[i].flags);
+        enum status status =
+            REQUEST(procd, pid, PROC_MAP, cases[i].address, cases[i].length, 3, cases[i].flags);
         if (status != cases[i].expected && !(cases[i].expected == ST_NOMEM && status == ST_INVAL))
             fail_msg("case %u: status %d", i, status);
     }
@@ -62,7 +77,8 @@ static void regions_follow_a_model(void **state)
         uint32_t pid = fake_spawn(procd);
         srand(seed);
         for (unsigned step = 0; step < 400; step++) {
-            unsigned first = (unsigned)rand() % 64, count = 1 + (unsigned)rand() % (64 - first), p = (unsigned)rand() % 4;
+            unsigned first = (unsigned)rand() % 64, count = 1 + (unsigned)rand() % (64 - first),
+                     p = (unsigned)rand() % 4;
             uint64_t at = base + first * PAGE_SIZE, length = count * PAGE_SIZE;
             bool whole = true;
             for (unsigned i = first; i < first + count; i++)
@@ -71,7 +87,8 @@ static void regions_follow_a_model(void **state)
             switch (rand() % 8) {
             case 0:
             case 1:
-                assert_int_equal(REQUEST(procd, pid, PROC_MAP, at, length, p, PROC_MAP_FIXED), ST_OK);
+                assert_int_equal(REQUEST(procd, pid, PROC_MAP, at, length, p, PROC_MAP_FIXED),
+                                 ST_OK);
                 for (unsigned i = first; i < first + count; i++)
                     model[i].mapped = true, model[i].protection = p, model[i].value = 0;
                 break;
@@ -89,14 +106,16 @@ static void regions_follow_a_model(void **state)
             case 4:
                 status = REQUEST(procd, pid, PROC_DISCARD, at, length);
                 assert_int_equal(status, whole ? ST_OK : ST_NOMEM);
-                for (unsigned i = first; i < first + count; i++) /* Linux too discards what there is beside a hole */
+                /* Linux too discards what there is beside a hole */
+                for (unsigned i = first; i < first + count; i++)
                     model[i].value = 0;
                 break;
             default: {
                 bool write = rand() % 2;
                 struct thread *thread = procd->thread_of[pid];
                 uint8_t *bytes = fake_touch(procd, pid, at, write);
-                assert_int_equal(bytes != NULL, model[first].mapped && model[first].protection & (write ? 2 : 3));
+                assert_int_equal(bytes != NULL,
+                                 model[first].mapped && model[first].protection & (write ? 2 : 3));
                 if (!bytes) { /* libposix takes the signal */
                     uint64_t zero = 0;
                     fake_frame_write(NULL, fake.threads[thread->handle].setup.ipc_frame,
@@ -152,12 +171,14 @@ static void remap_moves_and_keeps_content(void **state)
     assert_int_equal(REQUEST(procd, pid, PROC_REMAP, at, 0x4000, 0x1000, 0, 0), ST_OK);
     assert_int_equal(REQUEST(procd, pid, PROC_REMAP, at, 0x1000, 0x2000, 3, 0x30000000), ST_OK);
     assert_int_equal(*fake_touch(procd, pid, 0x30000000, false), 6);
-    assert_int_equal(REQUEST(procd, pid, PROC_REMAP, 0x30000000, 0x2000, 0x2000, 3, 0x30001000), ST_INVAL);
+    assert_int_equal(REQUEST(procd, pid, PROC_REMAP, 0x30000000, 0x2000, 0x2000, 3, 0x30001000),
+                     ST_INVAL);
     assert_int_equal(REQUEST(procd, pid, PROC_REMAP, 0x50000000, 0x1000, 0x2000, 1, 0), ST_FAULT);
     assert_int_equal(REQUEST(procd, pid, PROC_REMAP, 0x30000000, 0x1000, 0, 1, 0), ST_INVAL);
     fake_shutdown(procd);
 
-    procd = fake_boot(3000); /* shared memory whose protection was changed in the middle and back is one mapping again */
+    /* shared memory whose protection was changed in the middle and back is one mapping again */
+    procd = fake_boot(3000);
     pid = fake_spawn(procd);
     at = fake_map(procd, pid, 0, 0x4000, READ_WRITE, PROC_MAP_SHARED);
     *fake_touch(procd, pid, at + 0x3000, true) = 8;
@@ -174,7 +195,8 @@ static void the_stack_grows_to_its_limit(void **state)
     (void)state;
     struct procd *procd = fake_boot(6000);
     uint32_t pid = fake_spawn(procd);
-    uint64_t low = fake_map(procd, pid, USER_STACK_TOP - 0x4000, 0x4000, READ_WRITE, PROC_MAP_FIXED | PROC_MAP_STACK);
+    uint64_t low = fake_map(procd, pid, USER_STACK_TOP - 0x4000, 0x4000, READ_WRITE,
+                            PROC_MAP_FIXED | PROC_MAP_STACK);
     assert_int_equal(low, USER_STACK_TOP - 0x4000);
     assert_non_null(fake_touch(procd, pid, low - 8, true));
     assert_non_null(fake_touch(procd, pid, USER_STACK_TOP - USER_STACK_SIZE, true));
@@ -186,7 +208,8 @@ static void the_stack_grows_to_its_limit(void **state)
     assert_int_equal(procd->process_of[child]->exit_status, SIG_SEGV);
     assert_int_equal(REQUEST(procd, pid, PROC_LIMIT, 0, LIMIT_CORE, 1, 4096, 4096), ST_OK);
     assert_int_equal(REQUEST(procd, pid, PROC_EXIT, 0, SIG_SEGV, 1), ST_OK);
-    assert_non_null(strstr(fake.log[fake.log_count - 1], "pid 2 (spawn): thread 2: SIGSEGV at address 0x7fffff7fc000"));
+    assert_non_null(strstr(fake.log[fake.log_count - 1],
+                           "pid 2 (spawn): thread 2: SIGSEGV at address 0x7fffff7fc000"));
     assert_int_equal(procd->process_of[pid]->exit_status, SIG_SEGV | 0x80);
     fake_shutdown(procd);
 }
@@ -209,11 +232,16 @@ static void forked_pages_are_private(void **state)
             count++;
         } else if (rand() % 4 == 0) {
             unsigned protection = rand() % 2 ? 1 : 3;
-            assert_int_equal(REQUEST(procd, family[who], PROC_PROTECT, at + page * PAGE_SIZE, PAGE_SIZE, protection), ST_OK);
-        } else if (region_find(&procd->process_of[family[who]]->space, at + page * PAGE_SIZE)->protection & 2) {
+            assert_int_equal(REQUEST(procd, family[who], PROC_PROTECT, at + page * PAGE_SIZE,
+                                     PAGE_SIZE, protection),
+                             ST_OK);
+        } else if (region_find(&procd->process_of[family[who]]->space, at + page * PAGE_SIZE)
+                       ->protection &
+                   2) {
             *fake_touch(procd, family[who], at + page * PAGE_SIZE, true) = value[who][page] = (uint8_t)rand();
         } else {
-            assert_int_equal(*fake_touch(procd, family[who], at + page * PAGE_SIZE, false), value[who][page]);
+            assert_int_equal(*fake_touch(procd, family[who], at + page * PAGE_SIZE, false),
+                             value[who][page]);
         }
     }
     fake_shutdown(procd);
@@ -222,11 +250,13 @@ static void forked_pages_are_private(void **state)
 static uint32_t vfork_shared(struct procd *procd, uint32_t pid)
 {
     const unsigned flags = PROC_FORK_VFORK | PROC_FORK_SHARE;
-    assert_int_equal(REQUEST(procd, pid, PROC_FORK, flags, 0x5000, POSIX_SLOT_FD + 16, SIG_CHLD), ST_OK);
+    assert_int_equal(REQUEST(procd, pid, PROC_FORK, flags, 0x5000, POSIX_SLOT_FD + 16, SIG_CHLD),
+                     ST_OK);
     return (uint32_t)REPLY(0);
 }
 
-/* Pages 0-15 are written before, 16-31 in one of the two after; then loans end and nothing of them is left. */
+/* Pages 0-15 are written before, 16-31 in one of the two after; then loans end and nothing of
+ * them is left. */
 static void vforked_pages_are_the_same(void **state)
 {
     (void)state;
@@ -274,7 +304,9 @@ static void exec_keeps_only_what_nobody_can_write(void **state)
     struct procd *procd = fake_boot(6000);
     uint32_t pid = fake_spawn(procd);
     const uint64_t text = 0x400000, end = 0x404000, data = 0x404000;
-    assert_int_equal(fake_map(procd, pid, text, end - text, READ_WRITE, PROC_MAP_FIXED | PROC_MAP_POPULATE), text);
+    assert_int_equal(
+        fake_map(procd, pid, text, end - text, READ_WRITE, PROC_MAP_FIXED | PROC_MAP_POPULATE),
+        text);
     *fake_touch(procd, pid, text, true) = 42;
     uint32_t child = fake_fork(procd, pid);
     assert_int_equal(REQUEST(procd, child, PROC_EXEC_BEGIN, text, end), ST_OK); /* still writable */
@@ -325,10 +357,14 @@ static void a_borrower_outlives_its_lender(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(mappings_are_lazy_zero_and_apart), cmocka_unit_test(addresses_are_checked),
-        cmocka_unit_test(regions_follow_a_model), cmocka_unit_test(remap_moves_and_keeps_content),
-        cmocka_unit_test(the_stack_grows_to_its_limit), cmocka_unit_test(forked_pages_are_private),
-        cmocka_unit_test(vforked_pages_are_the_same), cmocka_unit_test(a_borrower_outlives_its_lender),
+        cmocka_unit_test(mappings_are_lazy_zero_and_apart),
+        cmocka_unit_test(addresses_are_checked),
+        cmocka_unit_test(regions_follow_a_model),
+        cmocka_unit_test(remap_moves_and_keeps_content),
+        cmocka_unit_test(the_stack_grows_to_its_limit),
+        cmocka_unit_test(forked_pages_are_private),
+        cmocka_unit_test(vforked_pages_are_the_same),
+        cmocka_unit_test(a_borrower_outlives_its_lender),
         cmocka_unit_test(exec_keeps_only_what_nobody_can_write),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,11 +1,14 @@
 /*
- * /init of the Linux peer: gives one program the contract that Aramid's init gives it. SPDX-License-Identifier: MIT
+ * /init of the Linux peer: gives one program the contract that Aramid's init gives it.
+ * SPDX-License-Identifier: MIT
  *
- * ttyS0 is the program's input and output, ttyS1 the log. In run mode the program has pipes, as on Aramid, and this
- * process carries bytes: from ttyS0 (DLE DLE is a DLE, DLE EOT ends the input) and to it. In tty mode the program has ttyS0 itself. The
- * exit status goes to the log as "aramid-exit: N", then the machine ends through QEMU's isa-debug-exit.
+ * ttyS0 is the program's input and output, ttyS1 the log. In run mode the program has pipes, as
+ * on Aramid, and this process carries bytes: from ttyS0 (DLE DLE is a DLE, DLE EOT ends the
+ * input) and to it. In tty mode the program has ttyS0 itself. The exit status goes to the log as
+ * "aramid-exit: N", then the machine ends through QEMU's isa-debug-exit.
  *
- * What to run is in /.aramid: the mode, the number of arguments, arguments, environment, each with its NUL.
+ * What to run is in /.aramid: the mode, the number of arguments, arguments, environment, each
+ * with its NUL.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -24,7 +27,14 @@
 #include <termios.h>
 #include <unistd.h>
 
-enum { DLE = 0x10, EOT = 0x04, EXIT_PORT = 0xf4, EXIT_CLEAN = 0x10, EXIT_FAILED = 0x20, CHUNK = 65536 };
+enum {
+    DLE = 0x10,
+    EOT = 0x04,
+    EXIT_PORT = 0xf4,
+    EXIT_CLEAN = 0x10,
+    EXIT_FAILED = 0x20,
+    CHUNK = 65536
+};
 
 static int system_log = 2, serial;
 
@@ -45,7 +55,7 @@ static void fail(const char *what)
     machine_end(EXIT_FAILED);
 }
 
-/* ---- what to run ------------------------------------------------------------------------------------- */
+/* ---- what to run ----------------------------------------------------------------------------- */
 
 static char *command_text, **command_argv, **command_envp;
 
@@ -58,11 +68,13 @@ static void command_read(void)
     command_text = malloc(info.st_size + 1);
     command_argv = calloc(info.st_size + 2, sizeof(char *));
     command_envp = calloc(info.st_size + 2, sizeof(char *));
-    if (!command_text || !command_argv || !command_envp || read(file, command_text, info.st_size) != info.st_size)
+    if (!command_text || !command_argv || !command_envp ||
+        read(file, command_text, info.st_size) != info.st_size)
         fail("/.aramid");
     close(file);
     const char *end = command_text + info.st_size;
-    char *count_text = command_text + strlen(command_text) + 1, *next = count_text + strlen(count_text) + 1;
+    char *count_text = command_text + strlen(command_text) + 1,
+         *next = count_text + strlen(count_text) + 1;
     int count = atoi(count_text), index = 0;
     for (; next < end; next += strlen(next) + 1, index++)
         *(index < count ? &command_argv[index] : &command_envp[index - count]) = next;
@@ -75,7 +87,7 @@ static int command_is_terminal(void)
     return strcmp(command_text, "tty") == 0;
 }
 
-/* ---- the program ------------------------------------------------------------------------------------- */
+/* ---- the program ----------------------------------------------------------------------------- */
 
 static void serial_set_raw(int line)
 {
@@ -130,7 +142,7 @@ static int program_status(int status)
     return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
 }
 
-/* ---- run mode: bytes between ttyS0 and the pipes --------------------------------------------------------- */
+/* ---- run mode: bytes between ttyS0 and the pipes --------------------------------------------- */
 
 struct input {
     char *bytes; /* unescaped, not yet in the pipe; grows, so that the serial line never overruns */
@@ -220,7 +232,8 @@ static int run_with_pipes(void)
 {
     static char bytes[CHUNK];
     int in[2], out[2], status = -1;
-    if (pipe2(in, O_CLOEXEC) != 0 || pipe2(out, O_CLOEXEC) != 0 || pipe2(child_signal, O_CLOEXEC | O_NONBLOCK) != 0)
+    if (pipe2(in, O_CLOEXEC) != 0 || pipe2(out, O_CLOEXEC) != 0 ||
+        pipe2(child_signal, O_CLOEXEC | O_NONBLOCK) != 0)
         fail("pipe");
     struct input input = {.pipe = in[1]};
     signal(SIGPIPE, SIG_IGN);
@@ -232,7 +245,9 @@ static int run_with_pipes(void)
     fcntl(out[0], F_SETFL, O_NONBLOCK);
     while (status < 0) {
         int wants = input.pipe >= 0 && (input.length || input.ended);
-        struct pollfd fds[] = {{serial, POLLIN, 0}, {out[0], POLLIN, 0}, {child_signal[0], POLLIN, 0},
+        struct pollfd fds[] = {{serial, POLLIN, 0},
+                               {out[0], POLLIN, 0},
+                               {child_signal[0], POLLIN, 0},
                                {wants ? input.pipe : -1, POLLOUT, 0}};
         if (poll(fds, 4, -1) < 0 && errno != EINTR)
             fail("poll");
@@ -269,7 +284,8 @@ int main(void)
 {
     mkdir("/dev", 0755);
     mkdir("/proc", 0555);
-    if (mount("devtmpfs", "/dev", "devtmpfs", 0, NULL) != 0 || mount("proc", "/proc", "proc", 0, NULL) != 0)
+    if (mount("devtmpfs", "/dev", "devtmpfs", 0, NULL) != 0 ||
+        mount("proc", "/proc", "proc", 0, NULL) != 0)
         fail("mount");
     system_log = open("/dev/ttyS1", O_RDWR | O_NOCTTY | O_CLOEXEC);
     serial = open("/dev/ttyS0", O_RDWR | O_NOCTTY | O_CLOEXEC);

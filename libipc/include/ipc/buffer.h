@@ -4,8 +4,8 @@
 
 #include <aramid/abi.h>
 
-/* Defined by whoever links libipc's kernel client: the server runtime and init have one thread and a fixed address,
- * libposix finds it through the thread area. */
+/* Defined by whoever links libipc's kernel client: the server runtime and init have one thread
+ * and a fixed address, libposix finds it through the thread area. */
 struct ar_ipc_buffer *ipc_buffer(void);
 
 #endif

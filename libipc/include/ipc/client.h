@@ -1,6 +1,6 @@
 /*
- * What generated client stubs are built on. Two backends: the kernel's (libipc/kernel/client.c, used by libposix and
- * init) and the host's (a test's own). SPDX-License-Identifier: MIT
+ * What generated client stubs are built on. Two backends: the kernel's (libipc/kernel/client.c,
+ * used by libposix and init) and the host's (a test's own). SPDX-License-Identifier: MIT
  */
 #ifndef IPC_CLIENT_H
 #define IPC_CLIENT_H
@@ -18,7 +18,8 @@ struct ipc_request {
     unsigned cap_count;
     uint64_t caps[AR_MSG_CAPS];         /* slots to send, | AR_CAP_MOVE */
     unsigned in_count, out_count;
-    const struct ar_segment *in, *out;  /* memory the server may read / write during the call; borrowed */
+    /* memory the server may read / write during the call; borrowed */
+    const struct ar_segment *in, *out;
     /* reply */
     unsigned reply_word_count, reply_cap_count;
     struct ar_received reply_caps[AR_MSG_CAPS];
@@ -27,7 +28,8 @@ struct ipc_request {
     const ar_cap *recv_slots;
 };
 
-/* Blocks for the reply. The server's status, or ST_CLOSED when it is gone, ST_SLOTS when recv_slots are too few. */
+/* Blocks for the reply. The server's status, or ST_CLOSED when it is gone, ST_SLOTS when
+ * recv_slots are too few. */
 enum status ipc_client_call(struct ipc_request *request);
 
 /* The memory and capabilities that go with a call; any pointer may be NULL when its count is 0. */

@@ -1,6 +1,6 @@
 /*
- * The credentials table: written by procd alone, mapped read-only in the other servers (manifest), indexed by the
- * process half of a principal. SPDX-License-Identifier: MIT
+ * The credentials table: written by procd alone, mapped read-only in the other servers
+ * (manifest), indexed by the process half of a principal. SPDX-License-Identifier: MIT
  */
 #ifndef IPC_CREDENTIALS_H
 #define IPC_CREDENTIALS_H
@@ -8,7 +8,8 @@
 #include <stdint.h>
 
 #define CREDENTIALS_MAX 8192u
-#define CREDENTIALS_ADDRESS 0x3000000000ull /* where init maps the 2 MiB frame that holds the table */
+/* where init maps the 2 MiB frame that holds the table */
+#define CREDENTIALS_ADDRESS 0x3000000000ull
 #define CREDENTIALS_GROUPS 32u
 
 struct credentials {
@@ -18,6 +19,7 @@ struct credentials {
     uint32_t group_count, reserved;
     uint32_t groups[CREDENTIALS_GROUPS];
 };
-_Static_assert(sizeof(struct credentials) * CREDENTIALS_MAX <= 2u << 20, "the table is one 2 MiB frame");
+_Static_assert(sizeof(struct credentials) * CREDENTIALS_MAX <= 2u << 20,
+               "the table is one 2 MiB frame");
 
 #endif

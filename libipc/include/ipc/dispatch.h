@@ -4,8 +4,9 @@
 
 #include <ipc/message.h>
 
-/* Settle a request: record the status; on anything but ST_OK and ST_REDIRECT no words or capabilities go back, and on
- * anything but ST_OK the slot capabilities that came with the request are dropped. */
+/* Settle a request: record the status; on anything but ST_OK and ST_REDIRECT no words or
+ * capabilities go back, and on anything but ST_OK the slot capabilities that came with the
+ * request are dropped. */
 static inline void ipc_dispatch_finish(struct ipc_call *call, enum status status)
 {
     call->status = status;

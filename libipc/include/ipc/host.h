@@ -1,10 +1,12 @@
 /*
- * The host backend: run a server's core in this process, for unit tests. SPDX-License-Identifier: MIT
+ * The host backend: run a server's core in this process, for unit tests.
+ * SPDX-License-Identifier: MIT
  *
- * Two levels. `host_call_*` builds one struct ipc_call by hand and looks at what the core left in it: slots are plain
- * numbers that mean nothing. The *world* (`host_*` below) has capability slots with gates and notifications in them,
- * counts copies, delivers closed messages and carries the generated client stubs: ipc_client_call works on it.
- * Everything is deterministic and single-threaded; effects are carried out after the reply, as in the guest.
+ * Two levels. `host_call_*` builds one struct ipc_call by hand and looks at what the core left
+ * in it: slots are plain numbers that mean nothing. The *world* (`host_*` below) has capability
+ * slots with gates and notifications in them, counts copies, delivers closed messages and
+ * carries the generated client stubs: ipc_client_call works on it. Everything is deterministic
+ * and single-threaded; effects are carried out after the reply, as in the guest.
  */
 #ifndef IPC_HOST_H
 #define IPC_HOST_H
@@ -12,7 +14,7 @@
 #include <ipc/client.h>
 #include <ipc/message.h>
 
-/* ---- one call by hand ------------------------------------------------------------------------------------------------ */
+/* ---- one call by hand ------------------------------------------------------------------------ */
 
 struct host_call {
     struct ipc_call call;       /* hand &call to the core; status and reply are read from it */
@@ -25,17 +27,20 @@ struct host_call {
 /* Start afresh: no words, capabilities or memory. */
 void host_call_begin(struct host_call *host, uint32_t label, uint64_t badge, uint64_t principal);
 void host_call_word(struct host_call *host, uint64_t word);
-/* A capability that comes with the request: in a slot of the server's, or a gate of the server itself. */
+/* A capability that comes with the request: in a slot of the server's, or a gate of the server
+ * itself. */
 void host_call_slot(struct host_call *host, uint64_t slot, enum ar_type type, uint64_t issuer);
 void host_call_badge(struct host_call *host, uint64_t badge);
 /* Declare the caller's memory; NULL with 0. */
-void host_call_memory(struct host_call *host, const void *in, size_t in_size, void *out, size_t out_size);
-/* Pages of the caller that are not there: reads beyond `in` bytes and writes beyond `out` bytes answer ST_FAULT. */
+void host_call_memory(struct host_call *host, const void *in, size_t in_size, void *out,
+                      size_t out_size);
+/* Pages of the caller that are not there: reads beyond `in` bytes and writes beyond `out` bytes
+ * answer ST_FAULT. */
 void host_call_fault_at(struct host_call *host, size_t in, size_t out);
 /* How many effects of this kind with this value. */
 unsigned host_call_effects(const struct host_call *host, enum ipc_effect_kind kind, uint64_t value);
 
-/* ---- the world --------------------------------------------------------------------------------------------------------- */
+/* ---- the world ------------------------------------------------------------------------------- */
 
 #define HOST_SLOTS 4096u /* slots 1..HOST_SLOTS - 1 */
 
@@ -51,8 +56,8 @@ void host_reset(void);
 /* The principal of the following calls. */
 void host_principal_set(uint64_t principal);
 
-/* An empty slot's number (to receive into), or a new slot with a copy of a gate of `core`, which must outlive the world; or
- * with a new notification; or with a copy of what `slot` holds. */
+/* An empty slot's number (to receive into), or a new slot with a copy of a gate of `core`, which
+ * must outlive the world; or with a new notification; or with a copy of what `slot` holds. */
 ar_cap host_slot(void);
 ar_cap host_gate(const struct host_core *core, uint64_t badge);
 ar_cap host_notification(void);

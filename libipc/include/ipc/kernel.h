@@ -1,5 +1,6 @@
 /*
- * Raw kernel system calls, as inline functions. Guest only (servers and libposix). SPDX-License-Identifier: MIT
+ * Raw kernel system calls, as inline functions. Guest only (servers and libposix).
+ * SPDX-License-Identifier: MIT
  *
  * `struct ar_ipc_buffer *buffer` is the calling thread's own.
  */
@@ -12,8 +13,10 @@ struct ar_message {
     uint64_t badge, info, words[4], principal;
 };
 
-/* Every system call goes through here; `m` carries rdi (badge), rsi (info) and words 0..3 both ways. */
-static inline enum ar_error ar_syscall(enum ar_syscall number, struct ar_message *m, ar_cap reply, uint64_t deadline)
+/* Every system call goes through here; `m` carries rdi (badge), rsi (info) and words 0..3 both
+ * ways. */
+static inline enum ar_error ar_syscall(enum ar_syscall number, struct ar_message *m, ar_cap reply,
+                                       uint64_t deadline)
 {
     uint64_t rax = number;
     uint64_t rbx = 0;
@@ -23,8 +26,8 @@ static inline enum ar_error ar_syscall(enum ar_syscall number, struct ar_message
     register uint64_t r12 __asm__("r12") = reply;
     register uint64_t r13 __asm__("r13") = deadline;
     __asm__ volatile("syscall"
-                     : "+a"(rax), "+D"(m->badge), "+S"(m->info), "+d"(m->words[0]), "+r"(r10), "+r"(r8), "+r"(r9),
-                       "+b"(rbx), "+r"(r12), "+r"(r13)
+                     : "+a"(rax), "+D"(m->badge), "+S"(m->info), "+d"(m->words[0]), "+r"(r10),
+                       "+r"(r8), "+r"(r9), "+b"(rbx), "+r"(r12), "+r"(r13)
                      :
                      : "rcx", "r11", "memory");
     m->words[1] = r10;
@@ -35,21 +38,23 @@ static inline enum ar_error ar_syscall(enum ar_syscall number, struct ar_message
 }
 
 /* Invoke with up to four words; results are left in *m. */
-static inline enum ar_error ar_invoke(ar_cap target, enum ar_invocation label, uint64_t w0, uint64_t w1, uint64_t w2,
-                                      uint64_t w3, unsigned words, struct ar_message *m)
+static inline enum ar_error ar_invoke(ar_cap target, enum ar_invocation label, uint64_t w0,
+                                      uint64_t w1, uint64_t w2, uint64_t w3, unsigned words,
+                                      struct ar_message *m)
 {
     *m = (struct ar_message){.badge = target, .info = AR_INFO(label, words, 0, 0, 0), .words = {w0, w1, w2, w3}};
     return ar_syscall(AR_SYS_INVOKE, m, 0, 0);
 }
 
-static inline enum ar_error ar_invoke4(ar_cap target, enum ar_invocation label, uint64_t w0, uint64_t w1, uint64_t w2,
-                                       uint64_t w3)
+static inline enum ar_error ar_invoke4(ar_cap target, enum ar_invocation label, uint64_t w0,
+                                       uint64_t w1, uint64_t w2, uint64_t w3)
 {
     struct ar_message m;
     return ar_invoke(target, label, w0, w1, w2, w3, 4, &m);
 }
 
-static inline enum ar_error ar_cap_copy(ar_cap to_root, ar_cap to, ar_cap from_root, ar_cap from, unsigned rights)
+static inline enum ar_error ar_cap_copy(ar_cap to_root, ar_cap to, ar_cap from_root, ar_cap from,
+                                        unsigned rights)
 {
     return ar_invoke4(to_root, AR_CNODE_COPY, to, from_root, from, rights);
 }
@@ -64,7 +69,8 @@ static inline enum ar_error ar_cap_delete(ar_cap slot)
     return ar_invoke4(AR_CAP_SELF, AR_CNODE_DELETE, slot, 0, 0, 0);
 }
 
-static inline enum ar_error ar_retype(ar_cap untyped, enum ar_type type, unsigned bits, ar_cap first, unsigned count)
+static inline enum ar_error ar_retype(ar_cap untyped, enum ar_type type, unsigned bits,
+                                      ar_cap first, unsigned count)
 {
     return ar_invoke4(untyped, AR_UNTYPED_RETYPE, type, bits, first, count);
 }
@@ -98,7 +104,8 @@ static inline uint64_t ar_clock_ns(void)
 }
 
 /* Write up to 448 bytes to a log capability. */
-static inline void ar_log(struct ar_ipc_buffer *buffer, ar_cap log, const char *text, unsigned length)
+static inline void ar_log(struct ar_ipc_buffer *buffer, ar_cap log, const char *text,
+                          unsigned length)
 {
     if (length > 448)
         length = 448;

@@ -1,6 +1,7 @@
 /*
- * The only allocator that a server's core may call. On the host it is malloc with the Nth-allocation failure hook;
- * in the guest it is the server's fixed heap from the manifest. SPDX-License-Identifier: MIT
+ * The only allocator that a server's core may call. On the host it is malloc with the
+ * Nth-allocation failure hook; in the guest it is the server's fixed heap from the manifest.
+ * SPDX-License-Identifier: MIT
  */
 #ifndef IPC_MEMORY_H
 #define IPC_MEMORY_H
@@ -8,7 +9,8 @@
 #include <stddef.h>
 
 void *mem_alloc(size_t bytes);  /* zeroed, 16-byte aligned; NULL when the heap is full */
-void *mem_resize(void *memory, size_t bytes); /* as realloc; new bytes are not zeroed; NULL leaves the old one */
+/* as realloc; new bytes are not zeroed; NULL leaves the old one */
+void *mem_resize(void *memory, size_t bytes);
 void mem_free(void *memory);    /* NULL is fine */
 size_t mem_in_use(void);        /* bytes handed out and not freed: tests compare before and after */
 

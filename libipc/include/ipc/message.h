@@ -1,9 +1,11 @@
 /*
- * What a server's pure core sees of one request, and how it answers. SPDX-License-Identifier: MIT
+ * What a server's pure core sees of one request, and how it answers.
+ * SPDX-License-Identifier: MIT
  *
- * The shell (or the host backend, or a unit test) fills a `struct ipc_call`, hands it to the core, then carries out
- * what the core left in it: the reply, then the effects. A core calls nothing but the functions of this header,
- * ipc/memory.h and the C library's mem* and str* functions; a test checks that with nm.
+ * The shell (or the host backend, or a unit test) fills a `struct ipc_call`, hands it to the
+ * core, then carries out what the core left in it: the reply, then the effects. A core calls
+ * nothing but the functions of this header, ipc/memory.h and the C library's mem* and str*
+ * functions; a test checks that with nm.
  */
 #ifndef IPC_MESSAGE_H
 #define IPC_MESSAGE_H
@@ -14,7 +16,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Principal word: which process (an index into the credentials table) and which thread. Stamped by the kernel. */
+/* Principal word: which process (an index into the credentials table) and which thread. Stamped
+ * by the kernel. */
 #define PRINCIPAL(process, thread) ((uint64_t)(thread) << 32 | (uint32_t)(process))
 #define PRINCIPAL_PROCESS(principal) ((uint32_t)(principal))
 #define PRINCIPAL_THREAD(principal) ((uint32_t)((principal) >> 32))
@@ -23,16 +26,19 @@
 struct ipc_cap {
     enum ar_received_kind kind;
     enum ar_type type;
-    uint64_t value;  /* slot (the core owns it: keep, reply with it, or ipc_drop it) or badge (borrowed) */
+    /* slot (the core owns it: keep, reply with it, or ipc_drop it) or badge (borrowed) */
+    uint64_t value;
     uint64_t issuer; /* enum ipc_issuer */
 };
 
-/* Issuer words: set by init on each server's endpoint, so nobody else's gate can pose as a descriptor. */
+/* Issuer words: set by init on each server's endpoint, so nobody else's gate can pose as a
+ * descriptor. */
 enum ipc_issuer { ISSUER_NONE, ISSUER_PROCD, ISSUER_FILED, ISSUER_SOCKD, ISSUER_CONSOLED };
 
 /* A capability for the reply. */
 struct ipc_reply_cap {
-    bool own_gate;  /* true: a counted copy of this server's gate with badge `value`; else a slot's capability */
+    /* true: a counted copy of this server's gate with badge `value`; else a slot's capability */
+    bool own_gate;
     bool move;      /* slots only: it leaves us */
     uint64_t value;
 };
@@ -46,8 +52,9 @@ struct ipc_effect {
     enum ipc_effect_kind kind;
     uint64_t value;
 };
-/* `ipc_effect_add` never fails: one change wakes each session at most once an object, and there are fewer threads than
- * this; what else a request leaves behind is bounded by the core that makes it. */
+/* `ipc_effect_add` never fails: one change wakes each session at most once an object, and there
+ * are fewer threads than this; what else a request leaves behind is bounded by the core that
+ * makes it. */
 #define IPC_EFFECTS_MAX 16384
 struct ipc_effects {
     unsigned count;
@@ -61,7 +68,8 @@ struct ipc_call {
     unsigned word_count, cap_count;
     uint64_t words[AR_MSG_WORDS];
     struct ipc_cap caps[AR_MSG_CAPS];
-    /* the reply: status goes into the label; the shell sends words[0..reply_word_count) from reply_words */
+    /* the reply: status goes into the label; the shell sends words[0..reply_word_count) from
+     * reply_words */
     enum status status;
     unsigned reply_word_count, reply_cap_count;
     uint64_t reply_words[AR_MSG_WORDS];
@@ -77,21 +85,24 @@ struct ipc_data_ops {
     enum status (*put)(void *context, uint64_t offset, const void *source, size_t length);
 };
 
-/* Copy `length` bytes from the memory that the caller declared as input, from `offset` on. ST_FAULT when the declared
- * memory is shorter or not there: nothing of the server's state may have changed by then, so copy first, commit
- * after. Does not block. */
-static inline enum status ipc_data_get(struct ipc_call *call, uint64_t offset, void *destination, size_t length)
+/* Copy `length` bytes from the memory that the caller declared as input, from `offset` on.
+ * ST_FAULT when the declared memory is shorter or not there: nothing of the server's state may
+ * have changed by then, so copy first, commit after. Does not block. */
+static inline enum status ipc_data_get(struct ipc_call *call, uint64_t offset, void *destination,
+                                       size_t length)
 {
     return length == 0 ? ST_OK : call->data->get(call->data_context, offset, destination, length);
 }
 
 /* The other way: into the memory that the caller declared as output. */
-static inline enum status ipc_data_put(struct ipc_call *call, uint64_t offset, const void *source, size_t length)
+static inline enum status ipc_data_put(struct ipc_call *call, uint64_t offset, const void *source,
+                                       size_t length)
 {
     return length == 0 ? ST_OK : call->data->put(call->data_context, offset, source, length);
 }
 
-static inline void ipc_effect_add(struct ipc_effects *effects, enum ipc_effect_kind kind, uint64_t value)
+static inline void ipc_effect_add(struct ipc_effects *effects, enum ipc_effect_kind kind,
+                                  uint64_t value)
 {
     if (effects->count < IPC_EFFECTS_MAX)
         effects->list[effects->count++] = (struct ipc_effect){kind, value};
@@ -110,7 +121,8 @@ static inline void ipc_drop(struct ipc_effects *effects, uint64_t slot)
 /* Add a copy of our gate with this badge to the reply. At most AR_MSG_CAPS capabilities a reply. */
 static inline void ipc_reply_gate(struct ipc_call *call, uint64_t badge)
 {
-    call->reply_caps[call->reply_cap_count++] = (struct ipc_reply_cap){.own_gate = true, .value = badge};
+    call->reply_caps[call->reply_cap_count++] =
+        (struct ipc_reply_cap){.own_gate = true, .value = badge};
 }
 
 static inline void ipc_reply_slot(struct ipc_call *call, uint64_t slot, bool move)

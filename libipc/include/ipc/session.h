@@ -1,14 +1,16 @@
 /*
  * Sessions and wake-ups, shared by every server core. SPDX-License-Identifier: MIT
  *
- * A thread opens one session per server (session protocol, op open), handing over its notification. The session is
- * named by the thread half of the principal, which nobody can forge, and is held open by a session gate in the
- * thread's capability space: its closed message ends the session.
+ * A thread opens one session per server (session protocol, op open), handing over its
+ * notification. The session is named by the thread half of the principal, which nobody can
+ * forge, and is held open by a session gate in the thread's capability space: its closed message
+ * ends the session.
  *
- * An operation that would block arms a one-shot wake-up: it puts (object, session, events) on the object's waiter
- * list and answers ST_WAIT. When the object changes, `waiters_wake` signals every waiter whose events are touched and
- * unlinks it. A waiter that gave up meanwhile gets a wake-up it does not need, which is harmless: everyone asks again.
- * Arming twice for the same object and session keeps one entry.
+ * An operation that would block arms a one-shot wake-up: it puts (object, session, events) on
+ * the object's waiter list and answers ST_WAIT. When the object changes, `waiters_wake` signals
+ * every waiter whose events are touched and unlinks it. A waiter that gave up meanwhile gets a
+ * wake-up it does not need, which is harmless: everyone asks again. Arming twice for the same
+ * object and session keeps one entry.
  */
 #ifndef IPC_SESSION_H
 #define IPC_SESSION_H
@@ -41,13 +43,15 @@ struct session_table {
 /* NULL when this thread has no session. */
 struct session *session_find(const struct session_table *table, uint64_t principal);
 
-/* Open (or re-open: the old notification is dropped) the caller's session. `badge` is the session gate's.
- * ST_NOMEM leaves everything as it was. (Named so because session_open() is the client's stub of the protocol.) */
-enum status session_begin(struct session_table *table, uint64_t principal, uint64_t notification_slot,
-                         uint64_t badge, struct ipc_effects *effects);
+/* Open (or re-open: the old notification is dropped) the caller's session. `badge` is the
+ * session gate's. ST_NOMEM leaves everything as it was. (Named so because session_open() is the
+ * client's stub of the protocol.) */
+enum status session_begin(struct session_table *table, uint64_t principal,
+                          uint64_t notification_slot, uint64_t badge, struct ipc_effects *effects);
 
 /* End the session: unlink its waiters, drop its notification. */
-void session_close(struct session_table *table, struct session *session, struct ipc_effects *effects);
+void session_close(struct session_table *table, struct session *session,
+                   struct ipc_effects *effects);
 
 /* `events` are poll(2) bits. ST_OK; ST_SESSION when session is NULL; ST_NOMEM. */
 enum status waiters_arm(struct waiters *list, struct session *session, uint32_t events);

@@ -5,8 +5,8 @@
 #include <ipc/client.h>
 #include <stddef.h>
 
-static inline void ipc_stub_begin(struct ipc_request *request, ar_cap target, uint32_t label, unsigned words,
-                                  const struct ipc_transfer *transfer)
+static inline void ipc_stub_begin(struct ipc_request *request, ar_cap target, uint32_t label,
+                                  unsigned words, const struct ipc_transfer *transfer)
 {
     request->target = target;
     request->label = label;
@@ -26,9 +26,9 @@ static inline void ipc_stub_begin(struct ipc_request *request, ar_cap target, ui
 }
 
 /* ST_MESSAGE when the server's answer has not the form that the protocol gives it. */
-static inline enum status ipc_stub_end(const struct ipc_request *request, enum status status, void *reply,
-                                       unsigned words, unsigned least_caps, unsigned most_caps,
-                                       struct ipc_transfer *transfer)
+static inline enum status ipc_stub_end(const struct ipc_request *request, enum status status,
+                                       void *reply, unsigned words, unsigned least_caps,
+                                       unsigned most_caps, struct ipc_transfer *transfer)
 {
     unsigned caps = request->reply_cap_count;
     if (transfer) {
@@ -38,7 +38,8 @@ static inline enum status ipc_stub_end(const struct ipc_request *request, enum s
     }
     if (status != ST_OK && status != ST_REDIRECT)
         return status;
-    if (request->reply_word_count != words || (status == ST_OK && (caps < least_caps || caps > most_caps)))
+    if (request->reply_word_count != words ||
+        (status == ST_OK && (caps < least_caps || caps > most_caps)))
         return ST_MESSAGE;
     if (reply)
         __builtin_memcpy(reply, request->words, words * sizeof(uint64_t));

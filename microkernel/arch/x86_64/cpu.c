@@ -7,7 +7,8 @@
 #include "sched/sched.h"
 
 enum {
-    MSR_EFER = 0xc0000080u, MSR_STAR = 0xc0000081u, MSR_LSTAR = 0xc0000082u, MSR_FMASK = 0xc0000084u,
+    MSR_EFER = 0xc0000080u, MSR_STAR = 0xc0000081u, MSR_LSTAR = 0xc0000082u,
+    MSR_FMASK = 0xc0000084u,
     MSR_FS_BASE = 0xc0000100u, MSR_GS_BASE = 0xc0000101u
 };
 #define EFER_SYSCALL 1ull
@@ -55,7 +56,8 @@ static void load_tables(void)
     } pointer = {sizeof(gdt) - 1, (uint64_t)gdt};
     tss.rsp[0] = (uint64_t)kernel_stack_top;
     tss.ist[0] = (uint64_t)fault_stack_top;
-    gdt[5] = (sizeof(tss) - 1) | (base & 0xffffff) << 16 | 0x89ull << 40 | (base >> 24 & 0xff) << 56;
+    gdt[5] =
+        (sizeof(tss) - 1) | (base & 0xffffff) << 16 | 0x89ull << 40 | (base >> 24 & 0xff) << 56;
     gdt[6] = base >> 32;
     __asm__ volatile("lgdt %0\n\t"
                      "pushq %1\n\t"
@@ -141,11 +143,12 @@ void cpu_init(void)
     vector_setup(&cr4, basic[2] & 1u << 26);
 }
 
-/* ---- vector state ----------------------------------------------------------------------------------- */
+/* ---- vector state ---------------------------------------------------------------------------- */
 
 /*
- * Servers never touch vector registers, so calling one must not cost a save and a restore. A thread runs with CR0.TS set
- * until its first vector instruction traps; from then on its state is switched whenever another user of vectors runs.
+ * Servers never touch vector registers, so calling one must not cost a save and a restore. A
+ * thread runs with CR0.TS set until its first vector instruction traps; from then on its state
+ * is switched whenever another user of vectors runs.
  */
 void arch_vector_init(struct tcb *tcb)
 {
@@ -206,9 +209,10 @@ void cpu_vector_used(struct tcb *tcb)
     vector_switch(tcb);
 }
 
-/* ---- thread switch ---------------------------------------------------------------------------------- */
+/* ---- thread switch --------------------------------------------------------------------------- */
 
-/* The kernel never changes fs and gs, so a thread's bases are in the processor while it is current. */
+/* The kernel never changes fs and gs, so a thread's bases are in the processor while it is
+ * current. */
 void arch_thread_leave(struct tcb *tcb)
 {
     if (cpu_features.fsgsbase) {

@@ -9,7 +9,8 @@
 #include "sched/sched.h"
 
 enum {
-    VECTOR_NMI = 2, VECTOR_NO_DEVICE = 7, VECTOR_DOUBLE_FAULT = 8, VECTOR_PAGE_FAULT = 14, VECTOR_MACHINE_CHECK = 18,
+    VECTOR_NMI = 2, VECTOR_NO_DEVICE = 7, VECTOR_DOUBLE_FAULT = 8, VECTOR_PAGE_FAULT = 14,
+    VECTOR_MACHINE_CHECK = 18,
     VECTOR_IRQ = 32,
     VECTOR_TIMER = 48, VECTOR_COUNT = 64, VECTOR_SIZE = 16
 };
@@ -25,9 +26,12 @@ static struct {
 } idt[256];
 
 static const char *const exception_names[32] = {
-    "divide error", "debug", "non-maskable interrupt", "breakpoint", "overflow", "bound range", "invalid opcode",
-    "no vector unit", "double fault", "coprocessor overrun", "invalid TSS", "segment not present", "stack fault",
-    "general protection", "page fault", "reserved", "x87 error", "alignment check", "machine check", "SIMD error",
+    "divide error", "debug", "non-maskable interrupt", "breakpoint", "overflow", "bound range",
+    "invalid opcode",
+    "no vector unit", "double fault", "coprocessor overrun", "invalid TSS", "segment not present",
+    "stack fault",
+    "general protection", "page fault", "reserved", "x87 error", "alignment check",
+    "machine check", "SIMD error",
     "virtualization", "control protection"};
 
 const char *exception_name(uint64_t vector)
@@ -42,7 +46,8 @@ void interrupts_init(void)
         uint64_t base;
     } pointer = {sizeof(idt) - 1, (uint64_t)idt};
     for (unsigned vector = 0; vector < 256; vector++) {
-        uint64_t entry = (uint64_t)entry_vectors + (vector < VECTOR_COUNT ? vector : VECTOR_COUNT - 1) * VECTOR_SIZE;
+        uint64_t entry = (uint64_t)entry_vectors +
+                         (vector < VECTOR_COUNT ? vector : VECTOR_COUNT - 1) * VECTOR_SIZE;
         idt[vector].offset_low = (uint16_t)entry;
         idt[vector].selector = SEL_KERNEL_CODE;
         idt[vector].ist = vector == VECTOR_DOUBLE_FAULT || vector == VECTOR_NMI ||
@@ -77,19 +82,25 @@ static uint64_t fault_address(void)
 static void exception(struct tcb *tcb, uint64_t vector, uint64_t error_code)
 {
     uint64_t page = vector == VECTOR_PAGE_FAULT;
-    uint64_t words[FAULT_WORDS] = {page ? AR_FAULT_PAGE : AR_FAULT_EXCEPTION, page ? fault_address() : vector, error_code,
-                                   tcb->regs.rip, tcb->regs.rsp, tcb->regs.rflags};
+    uint64_t words[FAULT_WORDS] = {page ? AR_FAULT_PAGE : AR_FAULT_EXCEPTION,
+                                   page ? fault_address() : vector,
+                                   error_code,
+                                   tcb->regs.rip,
+                                   tcb->regs.rsp,
+                                   tcb->regs.rflags};
     if (vector == VECTOR_NO_DEVICE) {
         cpu_vector_used(tcb);
         return;
     }
     if (vector == VECTOR_NMI || vector == VECTOR_DOUBLE_FAULT || vector == VECTOR_MACHINE_CHECK)
-        kernel_stop("%s while '%s' ran: the machine's doing, not the thread's; error %lx", exception_name(vector), tcb->name,
+        kernel_stop("%s while '%s' ran: the machine's doing, not the thread's; error %lx",
+                    exception_name(vector), tcb->name,
                     error_code); /* whose registers are all in its TCB: the next line has them */
     if (ipc_fault(tcb, words))
         return;
-    kernel_stop("thread '%s', which nobody handles faults for, had a %s at rip %lx, address %lx, error %lx", tcb->name,
-                exception_name(vector), tcb->regs.rip, words[1], error_code);
+    kernel_stop(
+        "thread '%s', which nobody handles faults for, had a %s at rip %lx, address %lx, error %lx",
+        tcb->name, exception_name(vector), tcb->regs.rip, words[1], error_code);
 }
 
 void trap_handle(uint64_t vector, uint64_t error_code)
@@ -107,16 +118,18 @@ void trap_kernel(struct kernel_trap *trap)
         interrupt(trap->vector);
         return;
     }
-    if (trap->vector == VECTOR_PAGE_FAULT && trap->rip >= (uint64_t)copy_user_low && trap->rip < (uint64_t)copy_user_high) {
+    if (trap->vector == VECTOR_PAGE_FAULT && trap->rip >= (uint64_t)copy_user_low &&
+        trap->rip < (uint64_t)copy_user_high) {
         trap->rip = (uint64_t)copy_user_fault;
         return;
     }
     kernel_stop("%s in the kernel: rip %lx, error %lx, cr2 %lx, rsp %lx\n"
                 "kernel: rax %lx rbx %lx rcx %lx rdx %lx rsi %lx rdi %lx rbp %lx\n"
                 "kernel: r8 %lx r9 %lx r10 %lx r11 %lx r12 %lx r13 %lx r14 %lx r15 %lx",
-                exception_name(trap->vector), trap->rip, trap->error_code, fault_address(), trap->rsp, trap->rax, trap->rbx,
-                trap->rcx, trap->rdx, trap->rsi, trap->rdi, trap->rbp, trap->r8, trap->r9, trap->r10, trap->r11, trap->r12,
-                trap->r13, trap->r14, trap->r15);
+                exception_name(trap->vector), trap->rip, trap->error_code, fault_address(),
+                trap->rsp, trap->rax, trap->rbx, trap->rcx, trap->rdx, trap->rsi, trap->rdi,
+                trap->rbp, trap->r8, trap->r9, trap->r10, trap->r11, trap->r12, trap->r13,
+                trap->r14, trap->r15);
 }
 
 bool arch_copy_to_user(uint64_t user, const void *from, uint64_t length)

@@ -6,7 +6,14 @@
 #include "sched/sched.h"
 #include <stdarg.h>
 
-enum { COM2 = 0x2f8, LINE_STATUS = 5, DATA_READY = 1, TRANSMIT_EMPTY = 0x20, DEBUG_EXIT = 0xf4, EXIT_PANIC = 0x30 };
+enum {
+    COM2 = 0x2f8,
+    LINE_STATUS = 5,
+    DATA_READY = 1,
+    TRANSMIT_EMPTY = 0x20,
+    DEBUG_EXIT = 0xf4,
+    EXIT_PANIC = 0x30
+};
 
 void log_init(void)
 {
@@ -22,7 +29,8 @@ void log_init(void)
 void log_write(const char *text, unsigned length)
 {
     for (unsigned i = 0; i < length; i++) {
-        for (unsigned tries = 0; !(cpu_in8(COM2 + LINE_STATUS) & TRANSMIT_EMPTY) && tries < 100000; tries++)
+        for (unsigned tries = 0; !(cpu_in8(COM2 + LINE_STATUS) & TRANSMIT_EMPTY) && tries < 100000;
+             tries++)
             ;
         cpu_out8(COM2, (uint8_t)text[i]);
     }
@@ -80,8 +88,8 @@ void log_printf(const char *format, ...)
 
 static const char *state_name(unsigned state)
 {
-    static const char *const names[] = {"inactive", "ready", "in call", "waits for reply", "in receive", "in wait",
-                                        "in fault"};
+    static const char *const names[] = {"inactive",   "ready",   "in call", "waits for reply",
+                                        "in receive", "in wait", "in fault"};
     return state < sizeof(names) / sizeof(names[0]) ? names[state] : "?";
 }
 
@@ -97,7 +105,8 @@ static const char *thread_name(const struct tcb *wanted)
 /* Who would have to act before this thread goes on. */
 static const char *waits_on(const struct tcb *tcb)
 {
-    if (tcb->state != AR_THREAD_BLOCKED_CALL && tcb->state != AR_THREAD_BLOCKED_REPLY && tcb->state != AR_THREAD_BLOCKED_FAULT)
+    if (tcb->state != AR_THREAD_BLOCKED_CALL && tcb->state != AR_THREAD_BLOCKED_REPLY &&
+        tcb->state != AR_THREAD_BLOCKED_FAULT)
         return "";
     if (tcb->waiting_on)
         return thread_name(tcb->waiting_on->server);
@@ -108,10 +117,11 @@ void log_threads(void)
 {
     log_printf("threads, and what each waits for:");
     for (struct tcb *tcb = core.all_threads; tcb; tcb = tcb->all_next)
-        log_printf("  %s principal %lx: %s%s%s%s, rip %lx, deadline %s, %lu us of processor time", tcb->name,
-                   tcb->principal, state_name(tcb->state), tcb->suspended ? " (suspended)" : "",
-                   *waits_on(tcb) ? " on " : "", waits_on(tcb), tcb->regs.rip,
-                   tcb->deadline == AR_NO_DEADLINE ? "none" : "set", tcb->cpu_ns / 1000);
+        log_printf("  %s principal %lx: %s%s%s%s, rip %lx, deadline %s, %lu us of processor time",
+                   tcb->name, tcb->principal, state_name(tcb->state),
+                   tcb->suspended ? " (suspended)" : "", *waits_on(tcb) ? " on " : "",
+                   waits_on(tcb), tcb->regs.rip, tcb->deadline == AR_NO_DEADLINE ? "none" : "set",
+                   tcb->cpu_ns / 1000);
     log_printf("end of threads");
 }
 
@@ -130,10 +140,12 @@ static void log_current(void)
         return;
     }
     const struct ar_regs *r = &tcb->regs;
-    log_printf("current thread '%s' principal %lx: rip %lx rsp %lx rflags %lx rax %lx rbx %lx rcx %lx rdx %lx rsi %lx "
+    log_printf("current thread '%s' principal %lx: rip %lx rsp %lx rflags %lx rax %lx rbx %lx rcx "
+               "%lx rdx %lx rsi %lx "
                "rdi %lx rbp %lx r8 %lx r9 %lx r10 %lx r11 %lx r12 %lx r13 %lx r14 %lx r15 %lx",
-               tcb->name, tcb->principal, r->rip, r->rsp, r->rflags, r->rax, r->rbx, r->rcx, r->rdx, r->rsi, r->rdi,
-               r->rbp, r->r8, r->r9, r->r10, r->r11, r->r12, r->r13, r->r14, r->r15);
+               tcb->name, tcb->principal, r->rip, r->rsp, r->rflags, r->rax, r->rbx, r->rcx, r->rdx,
+               r->rsi, r->rdi, r->rbp, r->r8, r->r9, r->r10, r->r11, r->r12, r->r13, r->r14,
+               r->r15);
 }
 
 void kernel_stop(const char *format, ...)

@@ -4,7 +4,8 @@
 #include "arch/x86_64/cpu.h"
 #include "sched/sched.h"
 
-#define OFFSET(type, member, value) _Static_assert(offsetof(struct type, member) == (value), #type "." #member)
+#define OFFSET(type, member, value) \
+    _Static_assert(offsetof(struct type, member) == (value), #type "." #member)
 
 OFFSET(tcb, regs.rip, 0);
 OFFSET(tcb, regs.rsp, 8);

@@ -141,9 +141,10 @@ void paging_init(uint64_t top_physical, uint64_t (*allocate)(void))
         ((uint64_t *)arch_pointer(pointers))[g] = directory | PTE_PRESENT | PTE_WRITE;
         for (uint64_t i = 0; i < ENTRIES; i++) {
             uint64_t physical = g << 30 | i << 21;
-            bool device = physical >= 0xc0000000 && physical < 0x100000000 && physical >= top_physical;
-            entry[i] = physical | PTE_PRESENT | PTE_WRITE | PTE_LARGE | PTE_GLOBAL | pte_no_execute |
-                       (device || physical == 0xfee00000 ? PTE_UNCACHED : 0);
+            bool device =
+                physical >= 0xc0000000 && physical < 0x100000000 && physical >= top_physical;
+            entry[i] = physical | PTE_PRESENT | PTE_WRITE | PTE_LARGE | PTE_GLOBAL |
+                       pte_no_execute | (device || physical == 0xfee00000 ? PTE_UNCACHED : 0);
         }
     }
     cpu_load_space(arch_physical(kernel_top));

@@ -25,15 +25,15 @@ extern uint64_t pte_no_execute;
 /* The top table of a live space, or NULL. */
 void *space_of_asid(uint32_t asid);
 void space_release(uint32_t asid, void *top);
-/* The entry for `address` at `level` (0: page, 1: 2 MiB, 2, 3), or NULL when a table above it is missing or a large
- * page is in the way. `top` NULL gives NULL. */
+/* The entry for `address` at `level` (0: page, 1: 2 MiB, 2, 3), or NULL when a table above it is
+ * missing or a large page is in the way. `top` NULL gives NULL. */
 uint64_t *space_entry(void *top, uint64_t address, unsigned level);
 /* Forget cached translations, if the space is in use now. */
 void space_flush(void *top);
 void space_flush_page(void *top, uint64_t address);
 
-/* Boot: replace the boot tables by the kernel's own: image W^X, physical map up to `top_physical`. `allocate` gives
- * cleared physical pages. */
+/* Boot: replace the boot tables by the kernel's own: image W^X, physical map up to
+ * `top_physical`. `allocate` gives cleared physical pages. */
 void paging_init(uint64_t top_physical, uint64_t (*allocate)(void));
 
 #endif

@@ -1,5 +1,6 @@
 /*
- * The two 8259 interrupt controllers: lines 0..15 arrive as vectors 32..47. SPDX-License-Identifier: MIT
+ * The two 8259 interrupt controllers: lines 0..15 arrive as vectors 32..47.
+ * SPDX-License-Identifier: MIT
  */
 #include "arch/arch.h"
 #include "arch/x86_64/cpu.h"

@@ -2,11 +2,14 @@
  * The Aramid kernel ABI: everything user space may know about the kernel.
  * SPDX-License-Identifier: MIT
  *
- * A native system call is a `syscall` instruction executed by a thread without a foreign handler, or by a
- * thread with one whose instruction lies inside its native range (TCB_SET_FOREIGN). Register use:
+ * A native system call is a `syscall` instruction executed by a thread without a foreign
+ * handler, or by a thread with one whose instruction lies inside its native range
+ * (TCB_SET_FOREIGN). Register use:
  *
- *   in   rax = AR_SYS_*   rdi = capability slot   rsi = message info   rdx, r10, r8, r9 = words 0..3
- *   out  rax = status (enum ar_error)   rdi = badge   rsi = message info   rdx, r10, r8, r9 = words 0..3
+ *   in   rax = AR_SYS_*   rdi = capability slot   rsi = message info
+ *        rdx, r10, r8, r9 = words 0..3
+ *   out  rax = status (enum ar_error)   rdi = badge   rsi = message info
+ *        rdx, r10, r8, r9 = words 0..3
  *        rbx = principal of the sender (only AR_SYS_RECV and AR_SYS_REPLY_RECV; else unchanged)
  *   rcx and r11 are destroyed; every other register and all vector state survive.
  *
@@ -22,11 +25,13 @@
 enum ar_syscall {
     /* Call: send the message to the gate or endpoint in slot rdi and block for the reply. */
     AR_SYS_CALL = 0,
-    /* Reply to the caller held by the reply object in slot r12 (0 words is fine; no caller is not an error),
-     * then receive on endpoint rdi. One system call, so a server costs two a request. */
+    /* Reply to the caller held by the reply object in slot r12 (0 words is fine; no caller is
+     * not an error), then receive on endpoint rdi. One system call, so a server costs two a
+     * request. */
     AR_SYS_REPLY_RECV = 1,
-    /* Receive on endpoint rdi, binding the caller to reply object r12. Absolute deadline in r13 (ns of
-     * AR_SYS_CLOCK; AR_NO_DEADLINE waits for ever, 0 polls). AR_SYS_REPLY_RECV takes r13 as well. */
+    /* Receive on endpoint rdi, binding the caller to reply object r12. Absolute deadline in r13
+     * (ns of AR_SYS_CLOCK; AR_NO_DEADLINE waits for ever, 0 polls). AR_SYS_REPLY_RECV takes r13
+     * as well. */
     AR_SYS_RECV = 2,
     /* Reply only. rdi = reply object slot. */
     AR_SYS_REPLY = 3,
@@ -35,14 +40,16 @@ enum ar_syscall {
     /* Wait on notification rdi until deadline r13; the bits, now cleared, come back in rdx. */
     AR_SYS_WAIT = 5,
     AR_SYS_YIELD = 6,
-    /* Invoke the kernel object in slot rdi: label = AR_INFO_LABEL(rsi) is an enum ar_invocation, arguments
-     * are the words; results come back as words. Slot 0 means the thread's own capability space. */
+    /* Invoke the kernel object in slot rdi: label = AR_INFO_LABEL(rsi) is an enum ar_invocation,
+     * arguments are the words; results come back as words. Slot 0 means the thread's own
+     * capability space. */
     AR_SYS_INVOKE = 7,
-    /* Copy from the caller held by reply object rdi: rdx = offset into its declared `in` segments,
-     * r10 = destination here, r8 = length. Word 0 back: bytes copied. AR_ERR_FAULT when either side's memory is
-     * not there (word 0 says how many bytes were copied before it). */
+    /* Copy from the caller held by reply object rdi: rdx = offset into its declared `in`
+     * segments, r10 = destination here, r8 = length. Word 0 back: bytes copied. AR_ERR_FAULT
+     * when either side's memory is not there (word 0 says how many bytes were copied before it). */
     AR_SYS_DATA_READ = 8,
-    /* The same towards the caller's declared `out` segments: rdx = offset, r10 = source here, r8 = length. */
+    /* The same towards the caller's declared `out` segments: rdx = offset, r10 = source here, r8
+     * = length. */
     AR_SYS_DATA_WRITE = 9,
     /* Word 0 back: nanoseconds since boot, monotonic. Word 1: TSC ticks a microsecond. */
     AR_SYS_CLOCK = 10,
@@ -53,9 +60,10 @@ enum ar_syscall {
 
 /* ---- message info ---------------------------------------------------------------------------- */
 
-/* label:32 | reserved:8 | n_out:4 | n_in:4 | n_caps:8 | n_words:8 — n_in and n_out count the declared segments */
-#define AR_INFO(label, words, caps, n_in, n_out)                                                               \
-    (((uint64_t)(label) << 32) | ((uint64_t)(n_out) << 20) | ((uint64_t)(n_in) << 16) |                        \
+/* label:32 | reserved:8 | n_out:4 | n_in:4 | n_caps:8 | n_words:8 — n_in and n_out count the
+ * declared segments */
+#define AR_INFO(label, words, caps, n_in, n_out)                                                   \
+    (((uint64_t)(label) << 32) | ((uint64_t)(n_out) << 20) | ((uint64_t)(n_in) << 16) |            \
      ((uint64_t)(caps) << 8) | (uint64_t)(words))
 #define AR_INFO_LABEL(info) ((uint32_t)((info) >> 32))
 #define AR_INFO_OUT(info) (((info) >> 20) & 15)
@@ -70,7 +78,8 @@ enum ar_syscall {
 /* Labels below 0x100 come from the kernel alone; it refuses them from a sender (AR_ERR_LABEL). */
 #define AR_LABEL_CLOSED 1       /* badge: the gate whose last copy is gone */
 #define AR_LABEL_NOTIFICATION 2 /* word 0: bits of the notification bound to the receiver */
-#define AR_LABEL_FAULT 3        /* words: enum ar_fault, address, error code, rip, rsp, rflags; reply resumes */
+/* words: enum ar_fault, address, error code, rip, rsp, rflags; reply resumes */
+#define AR_LABEL_FAULT 3
 #define AR_LABEL_TIMEOUT 4      /* the receive's deadline passed */
 #define AR_LABEL_USER 0x100
 
@@ -81,7 +90,7 @@ enum ar_fault { AR_FAULT_PAGE = 1, AR_FAULT_EXCEPTION = 2 /* word 1: vector */ }
 #define AR_PF_USER 4u
 #define AR_PF_FETCH 16u
 
-/* ---- the IPC buffer: one page per thread, pinned ----------------------------------------------- */
+/* ---- the IPC buffer: one page per thread, pinned --------------------------------------------- */
 
 struct ar_segment {
     uint64_t address, length; /* bytes, in the declaring thread's own address space */
@@ -99,13 +108,16 @@ struct ar_received {
 struct ar_ipc_buffer {
     uint64_t words[AR_MSG_WORDS];
     uint64_t caps_out[AR_MSG_CAPS];        /* slots to send, | AR_CAP_MOVE */
-    uint64_t recv_slots[AR_MSG_CAPS];      /* empty slots that arriving capabilities fill in order */
-    uint64_t recv_slot_count;              /* how many of recv_slots are offered; fewer than needed: the sender
-                                              gets AR_ERR_NO_SLOT and nothing moves */
+    /* empty slots that arriving capabilities fill in order */
+    uint64_t recv_slots[AR_MSG_CAPS];
+    /* how many of recv_slots are offered; fewer than needed: the sender gets AR_ERR_NO_SLOT and
+     * nothing moves */
+    uint64_t recv_slot_count;
     struct ar_received received[AR_MSG_CAPS];
     struct ar_segment in[AR_MSG_SEGS];     /* memory the server may read while we are in Call */
     struct ar_segment out[AR_MSG_SEGS];    /* memory the server may write while we are in Call */
-    /* Foreign system call: where the program's next instruction is. Written by the kernel on each bounce. */
+    /* Foreign system call: where the program's next instruction is. Written by the kernel on
+     * each bounce. */
     uint64_t foreign_rip;
     /* Asynchronous upcall: written by procd, read by libposix. */
     uint64_t upcall_pending, async_rip, async_rflags;
@@ -113,27 +125,40 @@ struct ar_ipc_buffer {
 };
 _Static_assert(sizeof(struct ar_ipc_buffer) <= 4096, "the IPC buffer is one page");
 #define AR_IPC_FOREIGN_RIP 1320
-_Static_assert(__builtin_offsetof(struct ar_ipc_buffer, foreign_rip) == AR_IPC_FOREIGN_RIP, "used by assembly");
+_Static_assert(__builtin_offsetof(struct ar_ipc_buffer, foreign_rip) == AR_IPC_FOREIGN_RIP,
+               "used by assembly");
 
-/* ---- capabilities ------------------------------------------------------------------------------ */
+/* ---- capabilities ---------------------------------------------------------------------------- */
 
-/* A slot number is leaf << AR_LEAF_BITS | index: the root CNode holds leaves, a leaf holds 256 capabilities. */
+/* A slot number is leaf << AR_LEAF_BITS | index: the root CNode holds leaves, a leaf holds 256
+ * capabilities. */
 typedef uint32_t ar_cap;
 #define AR_LEAF_BITS 8
 #define AR_LEAF_SLOTS 256u
 #define AR_SLOT_SIZE 32
-#define AR_CAP_SELF 0u /* slot 0 is never used: as an invocation target it is the own capability space */
+/* slot 0 is never used: as an invocation target it is the own capability space */
+#define AR_CAP_SELF 0u
 
 enum ar_type {
-    AR_NULL, AR_UNTYPED, AR_CNODE, AR_ENDPOINT, AR_GATE, AR_NOTIFICATION, AR_REPLY, AR_TCB, AR_VSPACE, AR_TABLE,
+    AR_NULL, AR_UNTYPED, AR_CNODE, AR_ENDPOINT, AR_GATE, AR_NOTIFICATION, AR_REPLY, AR_TCB,
+    AR_VSPACE, AR_TABLE,
     AR_FRAME, AR_IRQ_CONTROL, AR_IRQ, AR_PORT, AR_LOG, AR_TYPE_COUNT
 };
 
-/* Rights. Gate: SEND. Endpoint: SEND (call), RECV, MINT (bind gates). Notification: SEND (signal), RECV (wait).
- * Frame: READ, WRITE, EXEC. COPY_RIGHTS masks; it never adds. */
-enum ar_rights { AR_SEND = 1, AR_RECV = 2, AR_MINT = 4, AR_READ = 1, AR_WRITE = 2, AR_EXEC = 4, AR_ALL = 7 };
+/* Rights. Gate: SEND. Endpoint: SEND (call), RECV, MINT (bind gates). Notification: SEND
+ * (signal), RECV (wait). Frame: READ, WRITE, EXEC. COPY_RIGHTS masks; it never adds. */
+enum ar_rights {
+    AR_SEND = 1,
+    AR_RECV = 2,
+    AR_MINT = 4,
+    AR_READ = 1,
+    AR_WRITE = 2,
+    AR_EXEC = 4,
+    AR_ALL = 7
+};
 
-/* Object sizes, in bits (bytes = 1 << bits). CNode: size_bits of RETYPE counts slots (1..12). Frame: 12 or 21. */
+/* Object sizes, in bits (bytes = 1 << bits). CNode: size_bits of RETYPE counts slots (1..12).
+ * Frame: 12 or 21. */
 #define AR_ENDPOINT_BITS 7
 #define AR_GATE_BITS 6
 #define AR_NOTIFICATION_BITS 6
@@ -141,72 +166,91 @@ enum ar_rights { AR_SEND = 1, AR_RECV = 2, AR_MINT = 4, AR_READ = 1, AR_WRITE = 
 #define AR_TCB_BITS 12
 #define AR_TABLE_BITS 12
 
-/* Invocations; "w0.." are words. All fail with an error and no effect, or succeed. Slots are in the caller's own
- * capability space, except where a CNode root is named. */
+/* Invocations; "w0.." are words. All fail with an error and no effect, or succeed. Slots are in
+ * the caller's own capability space, except where a CNode root is named. */
 enum ar_invocation {
-    AR_UNTYPED_RETYPE = 0x10, /* on Untyped: w0 type, w1 size_bits (CNode, Frame, Untyped), w2 first slot, w3 count.
-                                 The memory comes back for reuse when the last child capability is gone. */
-    AR_UNTYPED_INFO,          /* back: w0 physical address, w1 size_bits, w2 bytes used, w3 device (1: never cleared) */
-    AR_CNODE_COPY = 0x20,     /* on a root CNode or AR_CAP_SELF as destination: w0 destination slot,
-                                 w1 slot of the source root CNode (AR_CAP_SELF: own), w2 source slot, w3 rights mask */
+    /* on Untyped: w0 type, w1 size_bits (CNode, Frame, Untyped), w2 first slot, w3 count. The
+     * memory comes back for reuse when the last child capability is gone. */
+    AR_UNTYPED_RETYPE = 0x10,
+    /* back: w0 physical address, w1 size_bits, w2 bytes used, w3 device (1: never cleared) */
+    AR_UNTYPED_INFO,
+    /* on a root CNode or AR_CAP_SELF as destination: w0 destination slot, w1 slot of the source
+     * root CNode (AR_CAP_SELF: own), w2 source slot, w3 rights mask */
+    AR_CNODE_COPY = 0x20,
     AR_CNODE_MOVE,            /* as COPY, without w3 */
     AR_CNODE_DELETE,          /* w0 slot; an empty slot is no error */
     AR_CNODE_REVOKE,          /* w0 slot: delete everything derived from it */
-    AR_CNODE_INSPECT,         /* w0 slot; back: w0 type, w1 rights, w2 object word (badge, address, size), w3 issuer */
-    AR_CNODE_COPY_RANGE,      /* w0 first destination slot, w1 source root, w2 first source slot, w3 count (<= 256);
-                                 empty source slots are passed over; back: w0 number copied */
-    AR_CNODE_SET_LEAF,        /* on a root CNode (not SELF): w0 leaf number, w1 own slot of a 256-slot CNode, which
-                                 moves in */
+    /* w0 slot; back: w0 type, w1 rights, w2 object word (badge, address, size), w3 issuer */
+    AR_CNODE_INSPECT,
+    /* w0 first destination slot, w1 source root, w2 first source slot, w3 count (<= 256); empty
+     * source slots are passed over; back: w0 number copied */
+    AR_CNODE_COPY_RANGE,
+    /* on a root CNode (not SELF): w0 leaf number, w1 own slot of a 256-slot CNode, which moves
+     * in */
+    AR_CNODE_SET_LEAF,
     AR_ENDPOINT_SET_ISSUER = 0x30, /* on Endpoint with ALL rights, once: w0 issuer word */
-    AR_GATE_BIND = 0x38,      /* on a Gate nobody has a copy of: w0 endpoint slot (MINT), w1 badge */
+    /* on a Gate nobody has a copy of: w0 endpoint slot (MINT), w1 badge */
+    AR_GATE_BIND = 0x38,
     AR_GATE_INFO,             /* back: w0 badge, w1 copies */
-    AR_TCB_CONFIGURE = 0x40,  /* w0 root CNode slot, w1 VSpace slot, w2 IPC buffer frame slot, w3 its user address,
-                                 w4 fault gate slot or 0 (copied; word 4 in the IPC buffer) */
+    /* w0 root CNode slot, w1 VSpace slot, w2 IPC buffer frame slot, w3 its user address, w4
+     * fault gate slot or 0 (copied; word 4 in the IPC buffer) */
+    AR_TCB_CONFIGURE = 0x40,
     AR_TCB_SET_PRIORITY,      /* w0 priority 0..AR_PRIORITY_MAX, not above the caller's own */
     AR_TCB_SET_PRINCIPAL,     /* w0 principal word */
-    AR_TCB_SET_FOREIGN,       /* w0 handler rip, w1 native range start, w2 end (w0 = 0: none, all calls native) */
+    /* w0 handler rip, w1 native range start, w2 end (w0 = 0: none, all calls native) */
+    AR_TCB_SET_FOREIGN,
     AR_TCB_BIND_NOTIFICATION, /* w0 notification slot (0 unbinds) */
     AR_TCB_READ_REGS,         /* back: words 0..19 = struct ar_regs */
-    AR_TCB_WRITE_REGS,        /* words 0..19 = struct ar_regs. Meant for a thread that is not blocked in the kernel */
+    /* words 0..19 = struct ar_regs. Meant for a thread that is not blocked in the kernel */
+    AR_TCB_WRITE_REGS,
     AR_TCB_RESUME,            /* start, or undo SUSPEND */
-    AR_TCB_SUSPEND,           /* the thread runs no user instruction until RESUME; an IPC it is in goes on */
+    /* the thread runs no user instruction until RESUME; an IPC it is in goes on */
+    AR_TCB_SUSPEND,
     AR_TCB_SET_NAME,          /* words 0..1: up to 16 bytes, for logs */
-    AR_TCB_INFO,              /* back: w0 state (enum ar_thread_state), w1 cpu time ns, w2 rip, w3 blocked-on object */
-    AR_VSPACE_MAP_TABLE = 0x50, /* on VSpace: w0 table slot, w1 address; maps at the highest missing level;
-                                 back: w0 level filled (3, 2, 1). AR_ERR_EXISTS when none is missing */
-    AR_FRAME_MAP = 0x60,      /* on Frame: w0 VSpace slot, w1 address, w2 rights. AR_ERR_NO_TABLE when a table misses
-                                 (map one and repeat). A capability maps once: copy it to map the frame again.
-                                 Mapping again at the same place changes the rights. */
+    /* back: w0 state (enum ar_thread_state), w1 cpu time ns, w2 rip, w3 blocked-on object */
+    AR_TCB_INFO,
+    /* on VSpace: w0 table slot, w1 address; maps at the highest missing level; back: w0 level
+     * filled (3, 2, 1). AR_ERR_EXISTS when none is missing */
+    AR_VSPACE_MAP_TABLE = 0x50,
+    /* on Frame: w0 VSpace slot, w1 address, w2 rights. AR_ERR_NO_TABLE when a table misses (map
+     * one and repeat). A capability maps once: copy it to map the frame again. Mapping again at
+     * the same place changes the rights. */
+    AR_FRAME_MAP = 0x60,
     AR_FRAME_UNMAP,
     AR_FRAME_COPY,            /* w0 slot of the source frame: 4 KiB copied into this one */
     AR_FRAME_CLEAR,
-    AR_FRAME_READ,            /* w0 offset (multiple of 8), w1 number of words (<= 56); back: in words 4.. */
-    AR_FRAME_WRITE,           /* w0 offset (multiple of 8), w1 number of words (<= 56), words 4.. = data */
+    /* w0 offset (multiple of 8), w1 number of words (<= 56); back: in words 4.. */
+    AR_FRAME_READ,
+    /* w0 offset (multiple of 8), w1 number of words (<= 56), words 4.. = data */
+    AR_FRAME_WRITE,
     AR_FRAME_INFO,            /* back: w0 physical address, w1 size_bits */
     AR_IRQ_CONTROL_GET = 0x70, /* w0 irq line 0..15, w1 destination slot */
     AR_IRQ_BIND,              /* w0 notification slot, w1 bits to signal */
     AR_IRQ_ACK,
-    AR_PORT_MINT = 0x78,      /* w0 destination slot, w1 first port, w2 last port (inside this range) */
+    /* w0 destination slot, w1 first port, w2 last port (inside this range) */
+    AR_PORT_MINT = 0x78,
     AR_PORT_IN8, AR_PORT_OUT8, AR_PORT_OUT32, /* w0 port, w1 value (out); back: w0 value (in) */
     AR_PORT_OUT8_MANY,        /* w0 port, w1 number of bytes (<= 448), words 4.. = bytes */
-    AR_LOG_WRITE = 0x80,      /* w0 number of bytes (<= 448), words 4.. = bytes: a line for the system log (COM2) */
+    /* w0 number of bytes (<= 448), words 4.. = bytes: a line for the system log (COM2) */
+    AR_LOG_WRITE = 0x80,
     AR_LOG_THREADS,           /* print every thread, its state and what it waits for */
 };
 
 struct ar_regs {
-    uint64_t rip, rsp, rflags, rax, rbx, rcx, rdx, rsi, rdi, rbp, r8, r9, r10, r11, r12, r13, r14, r15, fs_base,
-        gs_base;
+    uint64_t rip, rsp, rflags, rax, rbx, rcx, rdx, rsi, rdi, rbp;
+    uint64_t r8, r9, r10, r11, r12, r13, r14, r15, fs_base, gs_base;
 };
 #define AR_REGS_WORDS 20
 
 enum ar_thread_state {
-    AR_THREAD_INACTIVE, AR_THREAD_READY, AR_THREAD_BLOCKED_CALL, AR_THREAD_BLOCKED_REPLY, AR_THREAD_BLOCKED_RECV,
+    AR_THREAD_INACTIVE, AR_THREAD_READY, AR_THREAD_BLOCKED_CALL, AR_THREAD_BLOCKED_REPLY,
+    AR_THREAD_BLOCKED_RECV,
     AR_THREAD_BLOCKED_WAIT, AR_THREAD_BLOCKED_FAULT
 };
 
 #define AR_PRIORITY_MAX 63
 
-/* ---- errors ------------------------------------------------------------------------------------ */
+/* ---- errors ---------------------------------------------------------------------------------- */
 
 enum ar_error {
     AR_OK = 0,
@@ -224,18 +268,21 @@ enum ar_error {
     AR_ERR_FAULT,     /* memory that should be there is not */
     AR_ERR_TIMEOUT,   /* the deadline passed */
     AR_ERR_GONE,      /* the object waited on was destroyed, or the server dropped the reply */
-    AR_ERR_LABEL,     /* no such invocation on this object, or a label that only the kernel may send */
+    /* no such invocation on this object, or a label that only the kernel may send */
+    AR_ERR_LABEL,
     AR_ERR_BUSY,      /* the object is in use */
     AR_ERR_COUNT
 };
 
-/* ---- what init finds at start -------------------------------------------------------------------- */
+/* ---- what init finds at start ---------------------------------------------------------------- */
 
 enum ar_init_slot {
-    AR_INIT_TCB = 1, AR_INIT_CNODE, AR_INIT_VSPACE, AR_INIT_IPC_FRAME, AR_INIT_IRQ_CONTROL, AR_INIT_PORT, AR_INIT_LOG,
+    AR_INIT_TCB = 1, AR_INIT_CNODE, AR_INIT_VSPACE, AR_INIT_IPC_FRAME, AR_INIT_IRQ_CONTROL,
+    AR_INIT_PORT, AR_INIT_LOG,
     AR_INIT_UNTYPED = 64 /* the first of boot_info.untyped_count consecutive untyped capabilities */
 };
-#define AR_INIT_FREE_SLOT 512u  /* slots from here to AR_INIT_SLOTS - 1 are empty, their leaves present */
+/* slots from here to AR_INIT_SLOTS - 1 are empty, their leaves present */
+#define AR_INIT_FREE_SLOT 512u
 #define AR_INIT_SLOTS (32u * 256u)
 
 struct ar_untyped_info {
@@ -254,8 +301,9 @@ struct ar_boot_info {
 #define AR_BOOT_INFO 0x1000000000ull
 _Static_assert(sizeof(struct ar_boot_info) <= 4096, "boot info is one page");
 
-/* The bundle that the boot loader passes as a module: a header, then blobs on 4 KiB boundaries. The kernel loads
- * the ELF named "init" and gives init the rest. All offsets are from the start of the bundle. */
+/* The bundle that the boot loader passes as a module: a header, then blobs on 4 KiB boundaries.
+ * The kernel loads the ELF named "init" and gives init the rest. All offsets are from the start
+ * of the bundle. */
 struct ar_bundle_entry {
     char name[48];
     uint64_t offset, size; /* bytes */

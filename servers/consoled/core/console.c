@@ -9,7 +9,7 @@
 #define OBJECTS_FIRST 16u
 #define OBJECTS_MAX 65536u /* bounds what processes can make consoled allocate; 12 bytes each */
 
-/* ---- objects ----------------------------------------------------------------------------------- */
+/* ---- objects --------------------------------------------------------------------------------- */
 
 static struct console_object *object_find(struct console *console, uint64_t badge)
 {
@@ -57,18 +57,20 @@ static bool is_root(const struct ipc_call *call)
     return call->badge == BADGE_ROOT || call->badge == BADGE_PRIVILEGED;
 }
 
-/* ---- protocols session and console ----------------------------------------------------------------- */
+/* ---- protocols session and console ----------------------------------------------------------- */
 
 static enum status handle_session_open(void *state, struct ipc_call *call)
 {
     struct console *console = state;
-    if (!is_root(call) || call->caps[0].kind != AR_RECEIVED_CAP || call->caps[0].type != AR_NOTIFICATION)
+    if (!is_root(call) || call->caps[0].kind != AR_RECEIVED_CAP ||
+        call->caps[0].type != AR_NOTIFICATION)
         return ST_MESSAGE;
     uint64_t badge = object_alloc(console, (struct console_object){.kind = OBJECT_SESSION,
                                            .thread = PRINCIPAL_THREAD(call->principal)});
     if (badge == 0)
         return ST_NOMEM;
-    enum status status = session_begin(&console->sessions, call->principal, call->caps[0].value, badge, call->effects);
+    enum status status = session_begin(&console->sessions, call->principal, call->caps[0].value,
+                                       badge, call->effects);
     if (status != ST_OK)
         console->objects[badge - BADGE_OBJECTS].kind = OBJECT_FREE;
     else
@@ -76,14 +78,16 @@ static enum status handle_session_open(void *state, struct ipc_call *call)
     return status;
 }
 
-static enum status handle_console_open(void *state, struct ipc_call *call, const struct console_open_request *request,
+static enum status handle_console_open(void *state, struct ipc_call *call,
+                                       const struct console_open_request *request,
                                        struct console_open_reply *reply)
 {
     struct console *console = state;
     if (!is_root(call))
         return ST_INVAL;
-    uint64_t badge = object_alloc(console, (struct console_object){.kind = OBJECT_DESCRIPTION,
-                                           .flags = request->flags & (OPEN_ACCMODE | OPEN_NONBLOCK)});
+    uint64_t badge = object_alloc(
+        console, (struct console_object){.kind = OBJECT_DESCRIPTION,
+                                         .flags = request->flags & (OPEN_ACCMODE | OPEN_NONBLOCK)});
     if (badge == 0)
         return ST_NOMEM;
     ipc_reply_gate(call, badge);
@@ -101,17 +105,19 @@ static enum status handle_drain(void *state, struct ipc_call *call)
     return ST_OK;
 }
 
-static enum status handle_set_mode(void *state, struct ipc_call *call, const struct console_set_mode_request *request)
+static enum status handle_set_mode(void *state, struct ipc_call *call,
+                                   const struct console_set_mode_request *request)
 {
     struct console *console = state;
     if (call->badge != BADGE_PRIVILEGED)
         return ST_PERM;
     line_set_stream(&console->line, request->stream);
-    console->line.window = (struct window_size){.rows = (uint16_t)request->rows, .columns = (uint16_t)request->columns};
+    console->line.window = (struct window_size){.rows = (uint16_t)request->rows,
+                                                .columns = (uint16_t)request->columns};
     return ST_OK;
 }
 
-/* ---- protocol io ----------------------------------------------------------------------------------- */
+/* ---- protocol io ----------------------------------------------------------------------------- */
 
 static bool may_block(const struct console_object *description, uint64_t flags)
 {
@@ -121,7 +127,8 @@ static bool may_block(const struct console_object *description, uint64_t flags)
 /* Blocked reader or writer: arm a wake-up. */
 static enum status block(struct console *console, struct ipc_call *call, uint32_t events)
 {
-    enum status status = waiters_arm(&console->waiters, session_find(&console->sessions, call->principal), events);
+    enum status status =
+        waiters_arm(&console->waiters, session_find(&console->sessions, call->principal), events);
     return status == ST_OK ? ST_WAIT : status;
 }
 
@@ -143,8 +150,8 @@ static bool read_timed_out(struct console *console)
     return false;
 }
 
-static enum status handle_read(void *state, struct ipc_call *call, const struct io_read_request *request,
-                               struct io_read_reply *reply)
+static enum status handle_read(void *state, struct ipc_call *call,
+                               const struct io_read_request *request, struct io_read_reply *reply)
 {
     struct console *console = state;
     struct line *line = &console->line;
@@ -156,9 +163,11 @@ static enum status handle_read(void *state, struct ipc_call *call, const struct 
     if (request->length == 0)
         return ST_OK;
     if (!line_has_input(line) && !read_timed_out(console)) {
-        bool some = !line->stream && !line_is_canonical(line) && line->tail - line->head >= request->length;
+        bool some =
+            !line->stream && !line_is_canonical(line) && line->tail - line->head >= request->length;
         if (!some)
-            return may_block(description, request->flags) ? block(console, call, POLL_IN) : ST_AGAIN;
+            return may_block(description, request->flags) ? block(console, call, POLL_IN)
+                                                          : ST_AGAIN;
     }
     size_t consumed;
     size_t length = request->length < LINE_INPUT_SIZE ? request->length : LINE_INPUT_SIZE;
@@ -176,7 +185,8 @@ static enum status handle_read(void *state, struct ipc_call *call, const struct 
     return ST_OK;
 }
 
-static enum status handle_write(void *state, struct ipc_call *call, const struct io_write_request *request,
+static enum status handle_write(void *state, struct ipc_call *call,
+                                const struct io_write_request *request,
                                 struct io_write_reply *reply)
 {
     struct console *console = state;
@@ -196,8 +206,8 @@ static enum status handle_write(void *state, struct ipc_call *call, const struct
     return status;
 }
 
-static enum status handle_seek(void *state, struct ipc_call *call, const struct io_seek_request *request,
-                               struct io_seek_reply *reply)
+static enum status handle_seek(void *state, struct ipc_call *call,
+                               const struct io_seek_request *request, struct io_seek_reply *reply)
 {
     (void)request;
     (void)reply;
@@ -210,16 +220,21 @@ static enum status handle_stat(void *state, struct ipc_call *call, struct io_sta
     if (!console_description(console, call->badge))
         return ST_BADF;
     bool stream = console->line.stream;
-    *reply = (struct io_stat_reply){
-        .dev = stream ? 5 : CONSOLE_STAT_DEVICE, .ino = stream ? 1 : CONSOLE_STAT_INODE, .nlink = 1, .blksize = stream ? 4096 : 1024,
-        .mode = stream ? 0010600 : 0020620, /* S_IFIFO, S_IFCHR */
-        .rdev = stream ? 0 : CONSOLE_STAT_RDEV,
-        .atime = (int64_t)console->boot_ns, .mtime = (int64_t)console->boot_ns, .ctime = (int64_t)console->boot_ns,
-        .kind = stream ? IO_KIND_STREAM : IO_KIND_TERMINAL};
+    *reply = (struct io_stat_reply){.dev = stream ? 5 : CONSOLE_STAT_DEVICE,
+                                    .ino = stream ? 1 : CONSOLE_STAT_INODE,
+                                    .nlink = 1,
+                                    .blksize = stream ? 4096 : 1024,
+                                    .mode = stream ? 0010600 : 0020620, /* S_IFIFO, S_IFCHR */
+                                    .rdev = stream ? 0 : CONSOLE_STAT_RDEV,
+                                    .atime = (int64_t)console->boot_ns,
+                                    .mtime = (int64_t)console->boot_ns,
+                                    .ctime = (int64_t)console->boot_ns,
+                                    .kind = stream ? IO_KIND_STREAM : IO_KIND_TERMINAL};
     return ST_OK;
 }
 
-static enum status handle_get_flags(void *state, struct ipc_call *call, struct io_get_flags_reply *reply)
+static enum status handle_get_flags(void *state, struct ipc_call *call,
+                                    struct io_get_flags_reply *reply)
 {
     struct console *console = state;
     struct console_object *description = console_description(console, call->badge);
@@ -230,7 +245,8 @@ static enum status handle_get_flags(void *state, struct ipc_call *call, struct i
     return ST_OK;
 }
 
-static enum status handle_set_flags(void *state, struct ipc_call *call, const struct io_set_flags_request *request)
+static enum status handle_set_flags(void *state, struct ipc_call *call,
+                                    const struct io_set_flags_request *request)
 {
     struct console_object *description = console_description(state, call->badge);
     if (!description)
@@ -239,8 +255,8 @@ static enum status handle_set_flags(void *state, struct ipc_call *call, const st
     return ST_OK;
 }
 
-static enum status handle_poll(void *state, struct ipc_call *call, const struct io_poll_request *request,
-                               struct io_poll_reply *reply)
+static enum status handle_poll(void *state, struct ipc_call *call,
+                               const struct io_poll_request *request, struct io_poll_reply *reply)
 {
     struct console *console = state;
     const struct line *line = &console->line;
@@ -262,7 +278,8 @@ static enum status handle_poll(void *state, struct ipc_call *call, const struct 
         events |= POLL_IN;
     if (request->events & (POLL_OUT | POLL_WRNORM))
         events |= POLL_OUT;
-    return waiters_arm(&console->waiters, session_find(&console->sessions, call->principal), events | POLL_HUP);
+    return waiters_arm(&console->waiters, session_find(&console->sessions, call->principal),
+                       events | POLL_HUP);
 }
 
 static enum status handle_path(void *state, struct ipc_call *call, struct io_path_reply *reply)
@@ -275,7 +292,8 @@ static enum status handle_path(void *state, struct ipc_call *call, struct io_pat
     return ipc_data_put(call, 0, path, strlen(path)) == ST_OK ? ST_OK : ST_RANGE;
 }
 
-/* fchmod and friends on the terminal: there is one user of the serial line, whoever sits there. Accept and ignore. */
+/* fchmod and friends on the terminal: there is one user of the serial line, whoever sits there.
+ * Accept and ignore. */
 static enum status handle_set_attributes(void *state, struct ipc_call *call,
                                          const struct io_set_attributes_request *request)
 {
@@ -288,10 +306,11 @@ static const struct console_server console_ops = {
     .open = handle_console_open, .drain = handle_drain, .set_mode = handle_set_mode};
 static const struct io_server io_ops = {
     .read = handle_read, .write = handle_write, .seek = handle_seek, .stat = handle_stat,
-    .get_flags = handle_get_flags, .set_flags = handle_set_flags, .poll = handle_poll, .ioctl = console_ioctl,
+    .get_flags = handle_get_flags, .set_flags = handle_set_flags, .poll = handle_poll,
+    .ioctl = console_ioctl,
     .path = handle_path, .set_attributes = handle_set_attributes};
 
-/* ---- entry points ---------------------------------------------------------------------------------- */
+/* ---- entry points ---------------------------------------------------------------------------- */
 
 void console_init(struct console *console, uint64_t boot_ns)
 {
@@ -333,7 +352,8 @@ void console_closed(struct console *console, uint64_t badge, struct ipc_effects 
     object->kind = OBJECT_FREE;
 }
 
-void console_input(struct console *console, const uint8_t *bytes, size_t count, struct ipc_effects *effects)
+void console_input(struct console *console, const uint8_t *bytes, size_t count,
+                   struct ipc_effects *effects)
 {
     bool stopped = console->line.stopped;
     for (size_t i = 0; i < count; i++)
@@ -344,10 +364,12 @@ void console_input(struct console *console, const uint8_t *bytes, size_t count, 
         events |= POLL_IN;
     if (line->stream && line->end_of_file)
         events |= POLL_HUP;
-    /* The first byte of several starts VTIME's timer; a blocked reader has to come back for that. */
+    /* The first byte of several starts VTIME's timer; a blocked reader has to come back for
+     * that. */
     bool timed = !line_is_canonical(line) && line->termios.cc[CC_TIME] && line->tail != line->head;
     if (timed && console->timer == TIMER_RUNNING && line->termios.cc[CC_MIN])
-        console->timer_ns = console->now_ns + line->termios.cc[CC_TIME] * 100000000ull; /* between bytes */
+        /* between bytes */
+        console->timer_ns = console->now_ns + line->termios.cc[CC_TIME] * 100000000ull;
     if (timed)
         events |= POLL_IN;
     if (stopped && !line->stopped)

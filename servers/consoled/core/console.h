@@ -1,15 +1,19 @@
 /*
- * consoled's core: descriptions of the one terminal, sessions, and the console, io and session protocols over the line
- * discipline. Pure: the shell feeds bytes in, carries bytes out, and delivers signals. SPDX-License-Identifier: MIT
+ * consoled's core: descriptions of the one terminal, sessions, and the console, io and session
+ * protocols over the line discipline. Pure: the shell feeds bytes in, carries bytes out, and
+ * delivers signals. SPDX-License-Identifier: MIT
  *
- * Objects are named by their badge: BADGE_OBJECTS + index into `objects`. An index is free again when its gate's last
- * copy is gone.
+ * Objects are named by their badge: BADGE_OBJECTS + index into `objects`. An index is free again
+ * when its gate's last copy is gone.
  *
- * VMIN and VTIME (not canonical): a read is answered when VMIN bytes are there (VMIN 0: any) or the timer has
- * run out. A request is repeated whole after each wake-up, so the timer belongs to the terminal, not to a request:
+ * VMIN and VTIME (not canonical): a read is answered when VMIN bytes are there (VMIN 0: any) or
+ * the timer has run out. A request is repeated whole after each wake-up, so the timer belongs to
+ * the terminal, not to a request:
  *
- *     idle --read blocks, VTIME > 0 (VMIN > 0: and a byte is there)--> running --time passes--> expired
- *     expired --the next read, which gets what is there, perhaps nothing--> idle;  running --read answered--> idle
+ *     idle --read blocks, VTIME > 0 (VMIN > 0: and a byte is there)--> running --time passes-->
+ *     expired
+ *     expired --the next read, which gets what is there, perhaps nothing--> idle;  running --read
+ *     answered--> idle
  */
 #ifndef CONSOLED_CONSOLE_H
 #define CONSOLED_CONSOLE_H
@@ -49,7 +53,8 @@ void console_handle(struct console *console, struct ipc_call *call);
 void console_closed(struct console *console, uint64_t badge, struct ipc_effects *effects);
 
 /* Bytes from the wire, at most line_receive_room. */
-void console_input(struct console *console, const uint8_t *bytes, size_t count, struct ipc_effects *effects);
+void console_input(struct console *console, const uint8_t *bytes, size_t count,
+                   struct ipc_effects *effects);
 size_t console_input_room(const struct console *console);
 /* Bytes for the wire, and how many of them went. */
 size_t console_output(const struct console *console, const uint8_t **bytes);

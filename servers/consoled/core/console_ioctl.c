@@ -55,8 +55,8 @@ static enum status control_flow(struct line *line, uint64_t action)
 }
 
 /* Those that a stream, which is no terminal, has too. ST_NOTTY: not one of them. */
-static enum status ioctl_any(struct console *console, struct console_object *description, struct ipc_call *call,
-                             uint64_t request)
+static enum status ioctl_any(struct console *console, struct console_object *description,
+                             struct ipc_call *call, uint64_t request)
 {
     size_t consumed;
     int32_t number;
@@ -74,8 +74,8 @@ static enum status ioctl_any(struct console *console, struct console_object *des
     }
 }
 
-enum status console_ioctl(void *state, struct ipc_call *call, const struct io_ioctl_request *request,
-                          struct io_ioctl_reply *reply)
+enum status console_ioctl(void *state, struct ipc_call *call,
+                          const struct io_ioctl_request *request, struct io_ioctl_reply *reply)
 {
     struct console *console = state;
     struct line *line = &console->line;

@@ -34,12 +34,23 @@ void line_init(struct line *line)
     line->termios = (struct termios_abi){
         .iflag = IFLAG_ICRNL | IFLAG_IXON,
         .oflag = OFLAG_OPOST | OFLAG_ONLCR,
-        .cflag = 0x4bf, /* B38400 CS8 CREAD HUPCL: what programs expect to find; the speed means nothing here */
-        .lflag = LFLAG_ISIG | LFLAG_ICANON | LFLAG_ECHO | LFLAG_ECHOE | LFLAG_ECHOK | LFLAG_ECHOCTL | LFLAG_ECHOKE
-            | LFLAG_IEXTEN,
-        .cc = {[CC_INTR] = 3, [CC_QUIT] = 28, [CC_ERASE] = 127, [CC_KILL] = 21, [CC_EOF] = 4, [CC_MIN] = 1,
-               [CC_START] = 17, [CC_STOP] = 19, [CC_SUSP] = 26, [CC_REPRINT] = 18, [CC_DISCARD] = 15,
-               [CC_WERASE] = 23, [CC_LNEXT] = 22},
+        /* B38400 CS8 CREAD HUPCL: what programs expect to find; the speed means nothing here */
+        .cflag = 0x4bf,
+        .lflag = LFLAG_ISIG | LFLAG_ICANON | LFLAG_ECHO | LFLAG_ECHOE | LFLAG_ECHOK |
+                 LFLAG_ECHOCTL | LFLAG_ECHOKE | LFLAG_IEXTEN,
+        .cc = {[CC_INTR] = 3,
+               [CC_QUIT] = 28,
+               [CC_ERASE] = 127,
+               [CC_KILL] = 21,
+               [CC_EOF] = 4,
+               [CC_MIN] = 1,
+               [CC_START] = 17,
+               [CC_STOP] = 19,
+               [CC_SUSP] = 26,
+               [CC_REPRINT] = 18,
+               [CC_DISCARD] = 15,
+               [CC_WERASE] = 23,
+               [CC_LNEXT] = 22},
     };
 }
 
@@ -66,14 +77,15 @@ void line_set_termios(struct line *line, const struct termios_abi *termios, bool
         line_flush_input(line);
     if (!(termios->iflag & IFLAG_IXON))
         line->stopped = false;
-    /* What was typed before the switch counts as entered: into canonical mode it is one line, out of it, bytes. */
+    /* What was typed before the switch counts as entered: into canonical mode it is one line,
+     * out of it, bytes. */
     if (!was_canonical && line_is_canonical(line) && line->tail != line->head)
         line->marks[(line->tail - 1) % LINE_INPUT_SIZE] = MARK_DELIMITER;
     line->committed = line->tail;
     line->edit_column = line->column;
 }
 
-/* ---- editing ----------------------------------------------------------------------------------- */
+/* ---- editing --------------------------------------------------------------------------------- */
 
 /* How far the cursor moves from `column` when `byte` is echoed. */
 static unsigned echo_width(const struct line *line, uint8_t byte, unsigned column)
@@ -106,7 +118,8 @@ static void echo(struct line *line, uint8_t byte)
     }
 }
 
-/* Column of the cursor after the line under edit, counted anew: the only way to know how wide an erased tab was. */
+/* Column of the cursor after the line under edit, counted anew: the only way to know how wide an
+ * erased tab was. */
 static unsigned edit_end_column(const struct line *line)
 {
     unsigned column = line->edit_column;
@@ -123,7 +136,8 @@ static bool erase_one(struct line *line, bool visible)
     uint8_t byte;
     do
         byte = line->input[--line->tail % LINE_INPUT_SIZE];
-    while ((line->termios.iflag & IFLAG_IUTF8) && (byte & 0xc0) == 0x80 && line->tail != line->committed);
+    while ((line->termios.iflag & IFLAG_IUTF8) && (byte & 0xc0) == 0x80 &&
+           line->tail != line->committed);
     if (visible) {
         unsigned after = edit_end_column(line);
         for (unsigned i = after; i < before; i++) {
@@ -139,8 +153,8 @@ static bool erase_one(struct line *line, bool visible)
 
 static bool is_word_byte(uint8_t byte)
 {
-    return (byte >= '0' && byte <= '9') || (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z') || byte == '_'
-        || byte >= 128;
+    return (byte >= '0' && byte <= '9') || (byte >= 'a' && byte <= 'z') ||
+           (byte >= 'A' && byte <= 'Z') || byte == '_' || byte >= 128;
 }
 
 static void erase_word(struct line *line)
@@ -204,7 +218,8 @@ static bool edit(struct line *line, uint8_t byte)
             reprint(line);
     } else if (is_character(line, CC_EOF, byte)) {
         commit(line, 0, MARK_EOF);
-    } else if (byte == '\n' || is_character(line, CC_EOL, byte) || (extended && is_character(line, CC_EOL2, byte))) {
+    } else if (byte == '\n' || is_character(line, CC_EOL, byte) ||
+               (extended && is_character(line, CC_EOL2, byte))) {
         echo(line, byte);
         commit(line, byte, MARK_DELIMITER);
     } else {
@@ -213,7 +228,7 @@ static bool edit(struct line *line, uint8_t byte)
     return true;
 }
 
-/* ---- from the wire ------------------------------------------------------------------------------- */
+/* ---- from the wire --------------------------------------------------------------------------- */
 
 /* ^C and its kin. POSIX: with NOFLSH clear the queues are emptied. */
 static bool receive_signal(struct line *line, uint8_t byte)
@@ -285,7 +300,8 @@ void line_receive(struct line *line, uint8_t byte)
     if (line->termios.iflag & IFLAG_ISTRIP)
         byte &= 0x7f;
     if (!literal) {
-        if (has_flag(line, LFLAG_IEXTEN) && has_flag(line, LFLAG_ICANON) && is_character(line, CC_LNEXT, byte)) {
+        if (has_flag(line, LFLAG_IEXTEN) && has_flag(line, LFLAG_ICANON) &&
+            is_character(line, CC_LNEXT, byte)) {
             line->literal_next = true;
             return;
         }
@@ -304,7 +320,8 @@ void line_receive(struct line *line, uint8_t byte)
     }
     /* One place is kept for the delimiter, so that a full line can still be entered. */
     bool canonical = has_flag(line, LFLAG_ICANON);
-    if (input_count(line) + 1 >= LINE_INPUT_SIZE || (canonical && line->tail - line->committed >= LINE_EDIT_MAX)) {
+    if (input_count(line) + 1 >= LINE_INPUT_SIZE ||
+        (canonical && line->tail - line->committed >= LINE_EDIT_MAX)) {
         line_output_byte(line, '\a');
         return;
     }
@@ -322,7 +339,7 @@ size_t line_receive_room(const struct line *line)
     return count + 2 > LINE_INPUT_SIZE ? 0 : LINE_INPUT_SIZE - count - 1;
 }
 
-/* ---- to the program ------------------------------------------------------------------------------ */
+/* ---- to the program -------------------------------------------------------------------------- */
 
 size_t line_readable(const struct line *line, size_t length, size_t *consumed)
 {

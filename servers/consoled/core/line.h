@@ -1,18 +1,21 @@
 /*
- * The line discipline: what a terminal does between the wire and a program (termios(3), POSIX XBD chapter 11).
- * SPDX-License-Identifier: MIT
+ * The line discipline: what a terminal does between the wire and a program (termios(3), POSIX
+ * XBD chapter 11). SPDX-License-Identifier: MIT
  *
  * Input is one ring with three marks:
  *
  *     head <= committed <= tail        head: next byte a program reads
- *                                      committed: canonical mode only; behind it lies the line still being edited
+ *                                      committed: canonical mode only; behind it lies the line
+ *                                      still being edited
  *                                      tail: where the next byte from the wire goes
  *
- * Each byte has a mark: MARK_DELIMITER ends a line, MARK_EOF ends one and is not itself read. Output is a second ring,
- * which the shell empties into the UART. The discipline knows no clock: whoever owns it handles VTIME.
+ * Each byte has a mark: MARK_DELIMITER ends a line, MARK_EOF ends one and is not itself read.
+ * Output is a second ring, which the shell empties into the UART. The discipline knows no clock:
+ * whoever owns it handles VTIME.
  *
- * Stream mode (line_set_stream) is no terminal at all: bytes pass as they are, but for DLE (0x10) in the input, which
- * escapes: DLE DLE is the byte DLE, DLE EOT (0x04) is end of file, for good.
+ * Stream mode (line_set_stream) is no terminal at all: bytes pass as they are, but for DLE
+ * (0x10) in the input, which escapes: DLE DLE is the byte DLE, DLE EOT (0x04) is end of file,
+ * for good.
  */
 #ifndef CONSOLED_LINE_H
 #define CONSOLED_LINE_H
@@ -22,8 +25,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define LINE_INPUT_SIZE 65536u  /* bytes of the input ring, power of two; a full ring drops input (stream: holds it) */
-#define LINE_OUTPUT_SIZE 65536u /* bytes of the output ring, power of two; a full ring makes writers wait */
+/* bytes of the input ring, power of two; a full ring drops input (stream: holds it) */
+#define LINE_INPUT_SIZE 65536u
+/* bytes of the output ring, power of two; a full ring makes writers wait */
+#define LINE_OUTPUT_SIZE 65536u
 #define LINE_EDIT_MAX 4095u     /* bytes in one line under edit, as Linux; more are dropped */
 #define LINE_ECHO_RESERVE 256u  /* room in the output ring that only echo may use */
 
@@ -54,12 +59,12 @@ void line_set_stream(struct line *line, bool stream);
 
 /* One byte from the wire. */
 void line_receive(struct line *line, uint8_t byte);
-/* How many bytes from the wire may be given to line_receive now without loss. A terminal always takes more, and drops
- * what does not fit, so that ^C gets through; a stream says when to stop. */
+/* How many bytes from the wire may be given to line_receive now without loss. A terminal always
+ * takes more, and drops what does not fit, so that ^C gets through; a stream says when to stop. */
 size_t line_receive_room(const struct line *line);
 
-/* What one read(2) of `length` bytes would get: how many bytes of the ring it uses up (*consumed, an EOF mark among
- * them) and how many it delivers. Changes nothing. */
+/* What one read(2) of `length` bytes would get: how many bytes of the ring it uses up
+ * (*consumed, an EOF mark among them) and how many it delivers. Changes nothing. */
 size_t line_readable(const struct line *line, size_t length, size_t *consumed);
 /* True when a read would not block: a whole line, VMIN bytes, or the stream's end. */
 bool line_has_input(const struct line *line);

@@ -57,7 +57,8 @@ size_t line_write(struct line *line, const uint8_t *bytes, size_t length)
             length = output_free(line);
         while (done < length) {
             size_t index = line->output_tail % LINE_OUTPUT_SIZE;
-            size_t run = LINE_OUTPUT_SIZE - index < length - done ? LINE_OUTPUT_SIZE - index : length - done;
+            size_t run =
+                LINE_OUTPUT_SIZE - index < length - done ? LINE_OUTPUT_SIZE - index : length - done;
             memcpy(line->output + index, bytes + done, run);
             line->output_tail += (uint32_t)run;
             done += run;

@@ -1,9 +1,11 @@
 /*
- * The tree at start, from cpio archives of the "new ASCII" kind (cpio(5)). SPDX-License-Identifier: MIT
+ * The tree at start, from cpio archives of the "new ASCII" kind (cpio(5)).
+ * SPDX-License-Identifier: MIT
  *
- * Contents stay where they are in the archive. Archives may follow one another, padded with zeros: a later entry
- * replaces an earlier one of the same name, and a directory takes the later attributes. A name with several links
- * shares one node within its archive; its bytes come with any of the links.
+ * Contents stay where they are in the archive. Archives may follow one another, padded with
+ * zeros: a later entry replaces an earlier one of the same name, and a directory takes the later
+ * attributes. A name with several links shares one node within its archive; its bytes come with
+ * any of the links.
  */
 #define HASH_NONFATAL_OOM 1
 #define uthash_malloc(size) mem_alloc(size)
@@ -17,7 +19,8 @@
 #define PARENT_MODE 0755u
 
 struct header {
-    uint32_t ino, mode, uid, gid, nlink, mtime, size, dev_major, dev_minor, rdev_major, rdev_minor, name_size, check;
+    uint32_t ino, mode, uid, gid, nlink, mtime, size, dev_major, dev_minor, rdev_major, rdev_minor,
+        name_size, check;
 };
 #define HEADER_FIELDS 13
 
@@ -72,8 +75,8 @@ static bool member_read(struct archive *archive, struct member *member)
     memcpy(&member->header, fields, sizeof(fields));
     size_t name_size = member->header.name_size;
     size_t data_at = (HEADER_SIZE + name_size + 3) & ~(size_t)3;
-    if (name_size == 0 || name_size > FILED_PATH_MAX || data_at > left || member->header.size > left - data_at
-        || at[HEADER_SIZE + name_size - 1] != 0)
+    if (name_size == 0 || name_size > FILED_PATH_MAX || data_at > left ||
+        member->header.size > left - data_at || at[HEADER_SIZE + name_size - 1] != 0)
         return false;
     member->name = at + HEADER_SIZE;
     member->name_length = strlen(member->name);
@@ -97,8 +100,8 @@ static void name_normalize(struct member *member)
         member->name_length--;
 }
 
-static enum status directory_make(struct filed *filed, struct node *parent, const char *name, size_t length,
-                                  uint32_t mode, struct node **made)
+static enum status directory_make(struct filed *filed, struct node *parent, const char *name,
+                                  size_t length, uint32_t mode, struct node **made)
 {
     struct node *node = node_create(filed, S_IFDIR | mode, 0, 0);
     struct entry *entry = node ? entry_create(name, length) : NULL;
@@ -112,8 +115,10 @@ static enum status directory_make(struct filed *filed, struct node *parent, cons
     return ST_OK;
 }
 
-/* The directory that `path` names, made with all above it where missing. Symbolic links are followed. */
-static enum status directory_ensure(struct filed *filed, const char *path, size_t length, struct node **directory)
+/* The directory that `path` names, made with all above it where missing. Symbolic links are
+ * followed. */
+static enum status directory_ensure(struct filed *filed, const char *path, size_t length,
+                                    struct node **directory)
 {
     *directory = filed->root;
     for (size_t end = 0; end < length; end++) {
@@ -127,7 +132,8 @@ static enum status directory_ensure(struct filed *filed, const char *path, size_
         if (status)
             return status;
         if (!walk.node)
-            status = directory_make(filed, walk.directory, walk.name, walk.name_length, PARENT_MODE, &walk.node);
+            status = directory_make(filed, walk.directory, walk.name, walk.name_length, PARENT_MODE,
+                                    &walk.node);
         if (status)
             return status;
         *directory = walk.node;
@@ -144,7 +150,8 @@ static void attributes_apply(struct node *node, const struct header *header)
 }
 
 /* The node of an earlier link of this member in this archive, or NULL. */
-static struct hard_link *link_find(struct archive *archive, const struct header *header, uint64_t key[2])
+static struct hard_link *link_find(struct archive *archive, const struct header *header,
+                                   uint64_t key[2])
 {
     key[0] = (uint64_t)header->dev_major << 32 | header->dev_minor;
     key[1] = header->ino;
@@ -201,7 +208,8 @@ static struct node *member_node(struct filed *filed, const struct member *member
     return node;
 }
 
-/* A link's text must be one: not empty, not too long, no NUL. A type that Linux has not is malformed too. */
+/* A link's text must be one: not empty, not too long, no NUL. A type that Linux has not is
+ * malformed too. */
 static bool member_is_sane(const struct member *member)
 {
     switch (member->header.mode & S_IFMT) {
@@ -220,8 +228,8 @@ static bool member_is_sane(const struct member *member)
 }
 
 /* Put `node` under the name; what had it before goes. A directory with entries stays: NOTEMPTY. */
-static enum status node_place(struct filed *filed, struct node *directory, const char *name, size_t length,
-                              struct node *node)
+static enum status node_place(struct filed *filed, struct node *directory, const char *name,
+                              size_t length, struct node *node)
 {
     struct entry *old = entry_find(filed, directory, name, length);
     if (old && node_is_directory(old->node) && old->node->directory.count > 0)
@@ -252,7 +260,8 @@ static enum status member_add(struct archive *archive, const struct member *memb
         base--;
     const char *name = member->name + base;
     size_t length = member->name_length - base;
-    if (length > FILED_NAME_MAX || (length == 2 && memcmp(name, "..", 2) == 0) || !member_is_sane(member))
+    if (length > FILED_NAME_MAX || (length == 2 && memcmp(name, "..", 2) == 0) ||
+        !member_is_sane(member))
         return ST_INVAL;
     struct node *directory;
     enum status status = directory_ensure(filed, member->name, base, &directory);
@@ -283,7 +292,8 @@ static enum status member_add(struct archive *archive, const struct member *memb
     return status;
 }
 
-enum status filed_add_archive(struct filed *filed, const void *blob, size_t size, size_t *bad_offset)
+enum status filed_add_archive(struct filed *filed, const void *blob, size_t size,
+                              size_t *bad_offset)
 {
     static struct ipc_effects effects; /* nobody waits and no gate is held yet: it stays empty */
     struct archive archive = {.filed = filed, .bytes = blob, .size = size};
@@ -308,7 +318,7 @@ enum status filed_add_archive(struct filed *filed, const void *blob, size_t size
     return status == ST_NOMEM || !status ? status : ST_INVAL;
 }
 
-/* ---- what every system has ---------------------------------------------------------------------- */
+/* ---- what every system has ------------------------------------------------------------------- */
 
 static const struct {
     const char *path, *target;
@@ -339,7 +349,8 @@ static enum status default_add(struct filed *filed, unsigned index)
     walk.length = strlen(walk.path);
     enum status status = walk_path(filed, &caller_system, &walk);
     if (status || walk.node)
-        return ST_OK; /* there already, or /dev is something else altogether: the archive knows best */
+        /* there already, or /dev is something else altogether: the archive knows best */
+        return ST_OK;
     struct node *node = node_create(filed, defaults[index].mode, 0, 0);
     struct entry *entry = node ? entry_create(walk.name, walk.name_length) : NULL;
     if (!entry) {

@@ -1,12 +1,15 @@
 /* Who asks, and what that one may do: path_resolution(7), inode(7). SPDX-License-Identifier: MIT */
 #include "filed.h"
 
-static const struct credentials nobody = {.ruid = 65534, .fsuid = 65534, .rgid = 65534, .fsgid = 65534};
+static const struct credentials nobody = {
+    .ruid = 65534, .fsuid = 65534, .rgid = 65534, .fsgid = 65534};
 static const struct credentials system_credentials;
 const struct caller caller_system = {.credentials = &system_credentials, .root = true};
 
-/* A principal that procd has not published gets no rights but everybody's; init alone comes without a process. */
-static const struct credentials *credentials_of(const struct filed *filed, const struct ipc_call *call)
+/* A principal that procd has not published gets no rights but everybody's; init alone comes
+ * without a process. */
+static const struct credentials *credentials_of(const struct filed *filed,
+                                                const struct ipc_call *call)
 {
     if (call->badge == BADGE_PRIVILEGED)
         return &system_credentials;
@@ -19,13 +22,15 @@ static const struct credentials *credentials_of(const struct filed *filed, const
 struct caller caller_of(const struct filed *filed, const struct ipc_call *call)
 {
     const struct credentials *credentials = credentials_of(filed, call);
-    return (struct caller){credentials, credentials->fsuid, credentials->fsgid, credentials->fsuid == 0};
+    return (struct caller){credentials, credentials->fsuid, credentials->fsgid,
+                           credentials->fsuid == 0};
 }
 
 struct caller caller_real(const struct filed *filed, const struct ipc_call *call)
 {
     const struct credentials *credentials = credentials_of(filed, call);
-    return (struct caller){credentials, credentials->ruid, credentials->rgid, credentials->ruid == 0};
+    return (struct caller){credentials, credentials->ruid, credentials->rgid,
+                           credentials->ruid == 0};
 }
 
 bool caller_in_group(const struct caller *caller, uint32_t gid)
@@ -56,7 +61,9 @@ bool caller_may(const struct caller *caller, const struct node *node, unsigned m
     return (granted & may) == may;
 }
 
-bool caller_may_remove(const struct caller *caller, const struct node *directory, const struct node *node)
+bool caller_may_remove(const struct caller *caller, const struct node *directory,
+                       const struct node *node)
 {
-    return !(directory->mode & S_ISVTX) || caller_owns(caller, node) || caller->uid == directory->uid;
+    return !(directory->mode & S_ISVTX) || caller_owns(caller, node) ||
+           caller->uid == directory->uid;
 }

@@ -1,8 +1,9 @@
 /*
  * The bytes of a file. SPDX-License-Identifier: MIT
  *
- * A file of the archive is read where it lies, in one piece. The first write into a chunk of FILED_CHUNK bytes copies that
- * chunk to the heap; what was never written is zeros and takes no memory.
+ * A file of the archive is read where it lies, in one piece. The first write into a chunk of
+ * FILED_CHUNK bytes copies that chunk to the heap; what was never written is zeros and takes no
+ * memory.
  */
 #include "filed.h"
 #include <string.h>
@@ -108,13 +109,15 @@ static bool chunk_grow(struct chunk *chunk, uint64_t need)
 /* The bits of the pages that `length` bytes from `within` lie in. */
 static uint32_t pages_of(uint64_t within, uint64_t length)
 {
-    uint32_t first = (uint32_t)(within / FILED_PAGE), end = (uint32_t)((within + length + FILED_PAGE - 1) / FILED_PAGE);
+    uint32_t first = (uint32_t)(within / FILED_PAGE),
+             end = (uint32_t)((within + length + FILED_PAGE - 1) / FILED_PAGE);
     return (uint32_t)((1ull << end) - (1ull << first));
 }
 
 uint8_t *content_reserve(struct content *content, uint64_t offset, uint64_t *length)
 {
-    uint64_t index = offset / FILED_CHUNK, within = offset % FILED_CHUNK, base = index * FILED_CHUNK;
+    uint64_t index = offset / FILED_CHUNK, within = offset % FILED_CHUNK,
+             base = index * FILED_CHUNK;
     *length = least(*length, FILED_CHUNK - within);
     uint32_t position = chunk_position(content, index);
     struct chunk *chunk = position < content->chunk_count ? &content->chunks[position] : NULL;
@@ -125,7 +128,8 @@ uint8_t *content_reserve(struct content *content, uint64_t offset, uint64_t *len
         return chunk->memory + within;
     }
 
-    uint64_t copy = base < content->archive_size ? least(content->archive_size - base, FILED_CHUNK) : 0;
+    uint64_t copy =
+        base < content->archive_size ? least(content->archive_size - base, FILED_CHUNK) : 0;
     chunk = chunk_insert(content, position, index);
     if (!chunk)
         return NULL;
@@ -174,7 +178,8 @@ bool filed_has_room(const struct filed *filed, uint64_t length)
     return mem_in_use() + least(length, FILED_CHUNK) <= heap - FILED_RESERVE(heap);
 }
 
-/* Pages of 4 KiB, as tmpfs counts: those of the archive that no chunk replaces, and those of the chunks. */
+/* Pages of 4 KiB, as tmpfs counts: those of the archive that no chunk replaces, and those of the
+ * chunks. */
 uint64_t content_blocks(const struct content *content)
 {
     uint64_t pages = (content->archive_size + 4095) / 4096;

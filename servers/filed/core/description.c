@@ -1,4 +1,5 @@
-/* Open file descriptions, and the badges that name them and the sessions. SPDX-License-Identifier: MIT */
+/* Open file descriptions, and the badges that name them and the sessions.
+ * SPDX-License-Identifier: MIT */
 #include "filed.h"
 #include <string.h>
 
@@ -57,7 +58,8 @@ enum status description_create(struct filed *filed, const struct ipc_call *call,
         mem_free(description);
         return ST_NOMEM;
     }
-    filed->badges[badge - BADGE_OBJECTS] = (struct badge){.kind = BADGE_DESCRIPTION, .description = description};
+    filed->badges[badge - BADGE_OBJECTS] =
+        (struct badge){.kind = BADGE_DESCRIPTION, .description = description};
     description->badge = badge;
     description->node = node;
     description->entry = entry;

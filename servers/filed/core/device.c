@@ -6,8 +6,8 @@
 
 bool device_is_terminal(const struct node *node)
 {
-    return S_ISCHR(node->mode)
-           && (node->rdev == DEVICE_TTY || node->rdev == DEVICE_CONSOLE || node->rdev == DEVICE_TTYS0);
+    return S_ISCHR(node->mode) &&
+           (node->rdev == DEVICE_TTY || node->rdev == DEVICE_CONSOLE || node->rdev == DEVICE_TTYS0);
 }
 
 bool device_is_ours(const struct node *node)
@@ -51,7 +51,8 @@ static void random_block(struct filed *filed)
         for (unsigned column = 0; column < 4; column++)
             quarter_round(s, column, column + 4, column + 8, column + 12);
         for (unsigned column = 0; column < 4; column++)
-            quarter_round(s, column, (column + 1) % 4 + 4, (column + 2) % 4 + 8, (column + 3) % 4 + 12);
+            quarter_round(s, column, (column + 1) % 4 + 4, (column + 2) % 4 + 8,
+                          (column + 3) % 4 + 12);
     }
     for (int i = 0; i < 16; i++)
         s[i] += state[i];
@@ -83,8 +84,8 @@ static void random_fill(struct filed *filed, uint8_t *bytes, size_t length)
     }
 }
 
-enum status device_read(struct filed *filed, struct ipc_call *call, const struct node *node, uint64_t length,
-                        uint64_t *count)
+enum status device_read(struct filed *filed, struct ipc_call *call, const struct node *node,
+                        uint64_t length, uint64_t *count)
 {
     *count = 0;
     if (node->rdev == DEVICE_NULL)

@@ -1,17 +1,20 @@
 /*
  * Names in directories. SPDX-License-Identifier: MIT
  *
- * One hash table for all directories, keyed by directory and name, with the chains inside the entries: linking a name
- * takes no memory, so rename and its like cannot fail half-way. When the table cannot grow the chains get longer, no more.
- * (uthash would allocate for each directory, and on the way.)
+ * One hash table for all directories, keyed by directory and name, with the chains inside the
+ * entries: linking a name takes no memory, so rename and its like cannot fail half-way. When the
+ * table cannot grow the chains get longer, no more. (uthash would allocate for each directory,
+ * and on the way.)
  */
 #include "filed.h"
 #include <string.h>
 
 #define BUCKETS_FIRST 256u
 
-/* FNV-1a over the name, from a start that nobody outside knows, with a last mix because we mask low bits. */
-static uint32_t name_hash(const struct filed *filed, const struct node *directory, const char *name, size_t length)
+/* FNV-1a over the name, from a start that nobody outside knows, with a last mix because we mask
+ * low bits. */
+static uint32_t name_hash(const struct filed *filed, const struct node *directory, const char *name,
+                          size_t length)
 {
     uint64_t hash = filed->config.seed[0] ^ (directory->ino * 0x9e3779b97f4a7c15ull);
     for (size_t i = 0; i < length; i++)
@@ -21,7 +24,8 @@ static uint32_t name_hash(const struct filed *filed, const struct node *director
     return (uint32_t)(hash >> 32);
 }
 
-struct entry *entry_find(const struct filed *filed, const struct node *directory, const char *name, size_t length)
+struct entry *entry_find(const struct filed *filed, const struct node *directory, const char *name,
+                         size_t length)
 {
     if (filed->bucket_count == 0)
         return NULL;
@@ -71,7 +75,8 @@ struct entry *entry_create(const char *name, size_t length)
     return entry;
 }
 
-static void entry_insert(struct filed *filed, struct entry *entry, struct node *directory, struct node *node)
+static void entry_insert(struct filed *filed, struct entry *entry, struct node *directory,
+                         struct node *node)
 {
     struct directory *d = &directory->directory;
     buckets_grow(filed);
@@ -160,7 +165,8 @@ void entry_release(struct filed *filed, struct entry *entry)
     }
 }
 
-void entry_move(struct filed *filed, struct entry *entry, struct node *directory, char *name, size_t length)
+void entry_move(struct filed *filed, struct entry *entry, struct node *directory, char *name,
+                size_t length)
 {
     struct node *node = entry->node, *old = entry->parent;
     entry_remove(filed, entry);

@@ -1,11 +1,13 @@
 /*
  * Named pipes: fifo(7), pipe(7). SPDX-License-Identifier: MIT
  *
- * open waits for the other side, but a request that waits leaves nothing behind but its armed wake-up, so two openers
- * would wait for each other for ever. Hence: whoever opens while the other side's list of waiting openers is not empty
- * succeeds at once, and the other side is owed an open (reader_owed, writer_owed): its repeated request succeeds even if
- * the first one has come and gone meanwhile. Until an owed reader comes, writing goes on and what is written is kept. An
- * opener that gave up (a signal) leaves a debt that the next opener of its side collects.
+ * open waits for the other side, but a request that waits leaves nothing behind but its armed
+ * wake-up, so two openers would wait for each other for ever. Hence: whoever opens while the
+ * other side's list of waiting openers is not empty succeeds at once, and the other side is owed
+ * an open (reader_owed, writer_owed): its repeated request succeeds even if the first one has
+ * come and gone meanwhile. Until an owed reader comes, writing goes on and what is written is
+ * kept. An opener that gave up (a signal) leaves a debt that the next opener of its side
+ * collects.
  */
 #include "filed.h"
 #include <string.h>
@@ -17,7 +19,8 @@ static void fifo_notify(struct filed *filed, struct node *node, uint32_t events)
     waiters_wake(&node->waiters, events, filed->effects);
 }
 
-enum status fifo_open_check(struct filed *filed, struct ipc_call *call, struct node *node, uint32_t flags)
+enum status fifo_open_check(struct filed *filed, struct ipc_call *call, struct node *node,
+                            uint32_t flags)
 {
     struct fifo *fifo = node->fifo;
     unsigned mode = flags & O_ACCMODE;
@@ -32,8 +35,9 @@ enum status fifo_open_check(struct filed *filed, struct ipc_call *call, struct n
         return ST_OK;
     if (flags & O_NONBLOCK)
         return reading ? ST_OK : ST_NXIO;
-    enum status status = waiters_arm(reading ? &fifo->opening_readers : &fifo->opening_writers,
-                                     session_find(&filed->sessions, call->principal), POLLIN | POLLOUT);
+    enum status status =
+        waiters_arm(reading ? &fifo->opening_readers : &fifo->opening_writers,
+                    session_find(&filed->sessions, call->principal), POLLIN | POLLOUT);
     return status ? status : ST_WAIT;
 }
 
@@ -54,7 +58,8 @@ void fifo_opened(struct filed *filed, struct description *description)
         fifo->reader_owed |= fifo->opening_readers.first != NULL;
         waiters_wake(&fifo->opening_readers, POLLIN | POLLOUT, filed->effects);
     }
-    description->fifo_writers = description_writes(description) ? 0 : fifo->writers_ever - fifo->writers;
+    description->fifo_writers =
+        description_writes(description) ? 0 : fifo->writers_ever - fifo->writers;
     fifo_notify(filed, node, POLLIN | POLLOUT);
 }
 
@@ -74,16 +79,18 @@ void fifo_closed(struct filed *filed, struct description *description)
     fifo_notify(filed, node, POLLIN | POLLOUT | POLLHUP | POLLERR);
 }
 
-static enum status fifo_wait(struct filed *filed, struct ipc_call *call, struct node *node, bool wait, uint32_t events)
+static enum status fifo_wait(struct filed *filed, struct ipc_call *call, struct node *node,
+                             bool wait, uint32_t events)
 {
     if (!wait)
         return ST_AGAIN;
-    enum status status = waiters_arm(&node->waiters, session_find(&filed->sessions, call->principal), events);
+    enum status status =
+        waiters_arm(&node->waiters, session_find(&filed->sessions, call->principal), events);
     return status ? status : ST_WAIT;
 }
 
-enum status fifo_read(struct filed *filed, struct ipc_call *call, struct description *description, bool wait,
-                      uint64_t length, uint64_t *count)
+enum status fifo_read(struct filed *filed, struct ipc_call *call, struct description *description,
+                      bool wait, uint64_t length, uint64_t *count)
 {
     struct node *node = description->node;
     struct fifo *fifo = node->fifo;
@@ -106,8 +113,8 @@ enum status fifo_read(struct filed *filed, struct ipc_call *call, struct descrip
     return ST_OK;
 }
 
-enum status fifo_write(struct filed *filed, struct ipc_call *call, struct description *description, bool wait,
-                       uint64_t length, uint64_t *count)
+enum status fifo_write(struct filed *filed, struct ipc_call *call, struct description *description,
+                       bool wait, uint64_t length, uint64_t *count)
 {
     struct node *node = description->node;
     struct fifo *fifo = node->fifo;

@@ -28,7 +28,8 @@ enum status filed_init(struct filed *filed, const struct filed_config *config)
     return ST_OK;
 }
 
-/* Depth first, without recursion: go down to a directory without children, remove it, go on from where it was. */
+/* Depth first, without recursion: go down to a directory without children, remove it, go on from
+ * where it was. */
 static void tree_free(struct filed *filed)
 {
     struct node *at = filed->root;
@@ -76,7 +77,8 @@ static enum status session_open_serve(void *state, struct ipc_call *call)
     uint64_t badge = badge_alloc(filed);
     if (!badge)
         return ST_NOMEM;
-    enum status status = session_begin(&filed->sessions, call->principal, cap->value, badge, call->effects);
+    enum status status =
+        session_begin(&filed->sessions, call->principal, cap->value, badge, call->effects);
     if (status) {
         badge_free(filed, badge);
         return status;
@@ -107,7 +109,8 @@ void filed_closed(void *state, uint64_t badge, struct ipc_effects *effects)
     if (b->kind == BADGE_DESCRIPTION) {
         description_close(filed, b->description);
     } else if (b->kind == BADGE_SESSION) {
-        /* A second open has replaced the session, and with it its badge: then this one is a thing of the past. */
+        /* A second open has replaced the session, and with it its badge: then this one is a
+         * thing of the past. */
         struct session *session = session_find(&filed->sessions, PRINCIPAL(0, b->thread));
         if (session && session->badge == badge)
             session_close(&filed->sessions, session, effects);
@@ -115,7 +118,8 @@ void filed_closed(void *state, uint64_t badge, struct ipc_effects *effects)
     }
 }
 
-enum status request_paths(struct filed *filed, struct ipc_call *call, uint64_t first, uint64_t second)
+enum status request_paths(struct filed *filed, struct ipc_call *call, uint64_t first,
+                          uint64_t second)
 {
     if (first >= FILED_PATH_MAX || second >= FILED_PATH_MAX)
         return ST_NAMETOOLONG;
@@ -156,8 +160,8 @@ enum status request_second(struct filed *filed, const struct ipc_call *call, str
     return ST_OK;
 }
 
-enum status request_walk(struct filed *filed, struct ipc_call *call, const struct caller *caller, uint64_t length,
-                         unsigned flags, struct walk *walk)
+enum status request_walk(struct filed *filed, struct ipc_call *call, const struct caller *caller,
+                         uint64_t length, unsigned flags, struct walk *walk)
 {
     *walk = (struct walk){.path = filed->paths, .length = length, .flags = flags};
     enum status status = request_start(filed, call, &walk->start);

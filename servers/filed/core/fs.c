@@ -5,9 +5,10 @@
 
 #define TMPFS_MAGIC 0x01021994u
 
-/* Resolve for an operation that may be REDIRECTed; an empty path with FS_EMPTY_PATH is the description itself. */
-static enum status resolve(struct filed *filed, struct ipc_call *call, const struct caller *caller, uint64_t length,
-                           uint64_t flags, struct walk *walk, uint64_t *rest)
+/* Resolve for an operation that may be REDIRECTed; an empty path with FS_EMPTY_PATH is the
+ * description itself. */
+static enum status resolve(struct filed *filed, struct ipc_call *call, const struct caller *caller,
+                           uint64_t length, uint64_t flags, struct walk *walk, uint64_t *rest)
 {
     if (length == 0 && (flags & FS_EMPTY_PATH)) {
         *walk = (struct walk){.last = LAST_DOT};
@@ -23,16 +24,17 @@ static enum status resolve(struct filed *filed, struct ipc_call *call, const str
 }
 
 /* The same for operations that a mount does not get: chmod and truncate in /proc. */
-static enum status resolve_here(struct filed *filed, struct ipc_call *call, const struct caller *caller,
-                                uint64_t length, uint64_t flags, struct walk *walk)
+static enum status resolve_here(struct filed *filed, struct ipc_call *call,
+                                const struct caller *caller, uint64_t length, uint64_t flags,
+                                struct walk *walk)
 {
     uint64_t rest;
     enum status status = resolve(filed, call, caller, length, flags, walk, &rest);
     return status == ST_REDIRECT ? ST_PERM : status;
 }
 
-static enum status fs_stat_serve(void *state, struct ipc_call *call, const struct fs_stat_request *request,
-                                 struct fs_stat_reply *reply)
+static enum status fs_stat_serve(void *state, struct ipc_call *call,
+                                 const struct fs_stat_request *request, struct fs_stat_reply *reply)
 {
     struct filed *filed = state;
     struct caller caller = caller_of(filed, call);
@@ -49,14 +51,15 @@ static enum status fs_stat_serve(void *state, struct ipc_call *call, const struc
 }
 
 /* The caller says in the upper half of `flags` how much memory it declared; 0: enough. */
-static enum status fs_read_link_serve(void *state, struct ipc_call *call, const struct fs_read_link_request *request,
+static enum status fs_read_link_serve(void *state, struct ipc_call *call,
+                                      const struct fs_read_link_request *request,
                                       struct fs_read_link_reply *reply)
 {
     struct filed *filed = state;
     struct caller caller = caller_of(filed, call);
     struct walk walk;
-    enum status status =
-        resolve(filed, call, &caller, request->path_length, request->flags | FS_NOFOLLOW, &walk, &reply->rest);
+    enum status status = resolve(filed, call, &caller, request->path_length,
+                                 request->flags | FS_NOFOLLOW, &walk, &reply->rest);
     if (status)
         return status;
     if (!S_ISLNK(walk.node->mode))
@@ -72,11 +75,13 @@ static enum status fs_read_link_serve(void *state, struct ipc_call *call, const 
     return ST_OK;
 }
 
-static enum status fs_access_serve(void *state, struct ipc_call *call, const struct fs_access_request *request,
+static enum status fs_access_serve(void *state, struct ipc_call *call,
+                                   const struct fs_access_request *request,
                                    struct fs_access_reply *reply)
 {
     struct filed *filed = state;
-    struct caller caller = request->flags & FS_EFFECTIVE ? caller_of(filed, call) : caller_real(filed, call);
+    struct caller caller =
+        request->flags & FS_EFFECTIVE ? caller_of(filed, call) : caller_real(filed, call);
     struct walk walk;
     enum status status =
         resolve(filed, call, &caller, request->path_length, request->flags, &walk, &reply->rest);
@@ -91,7 +96,8 @@ static enum status fs_set_attributes_serve(void *state, struct ipc_call *call,
     struct filed *filed = state;
     struct caller caller = caller_of(filed, call);
     struct walk walk;
-    enum status status = resolve_here(filed, call, &caller, request->path_length, request->flags, &walk);
+    enum status status =
+        resolve_here(filed, call, &caller, request->path_length, request->flags, &walk);
     if (status)
         return status;
     struct attributes attributes = {request->what, request->mode,  request->uid,
@@ -99,7 +105,8 @@ static enum status fs_set_attributes_serve(void *state, struct ipc_call *call,
     return node_set_attributes(filed, &caller, walk.node, &attributes);
 }
 
-static enum status fs_truncate_serve(void *state, struct ipc_call *call, const struct fs_truncate_request *request)
+static enum status fs_truncate_serve(void *state, struct ipc_call *call,
+                                     const struct fs_truncate_request *request)
 {
     struct filed *filed = state;
     struct caller caller = caller_of(filed, call);
@@ -122,7 +129,8 @@ static enum status fs_truncate_serve(void *state, struct ipc_call *call, const s
     return ST_OK;
 }
 
-static enum status fs_stat_fs_serve(void *state, struct ipc_call *call, const struct fs_stat_fs_request *request,
+static enum status fs_stat_fs_serve(void *state, struct ipc_call *call,
+                                    const struct fs_stat_fs_request *request,
                                     struct fs_stat_fs_reply *reply)
 {
     struct filed *filed = state;
@@ -143,7 +151,8 @@ static enum status fs_stat_fs_serve(void *state, struct ipc_call *call, const st
     return ST_OK;
 }
 
-static enum status fs_counts_serve(void *state, struct ipc_call *call, struct fs_counts_reply *reply)
+static enum status fs_counts_serve(void *state, struct ipc_call *call,
+                                   struct fs_counts_reply *reply)
 {
     const struct filed *filed = state;
     (void)call;

@@ -1,10 +1,11 @@
-/* Path operations that make and remove names: mknod(2), mkdir(2), symlink(2), link(2), unlink(2), rmdir(2), and the
- * nodes of bound sockets. SPDX-License-Identifier: MIT */
+/* Path operations that make and remove names: mknod(2), mkdir(2), symlink(2), link(2),
+ * unlink(2), rmdir(2), and the nodes of bound sockets. SPDX-License-Identifier: MIT */
 #include "filed.h"
 #include <proto/fs.h>
 #include <string.h>
 
-/* Give `node`, new and without a name, the name that walk_new found free. Its release on failure is done here. */
+/* Give `node`, new and without a name, the name that walk_new found free. Its release on failure
+ * is done here. */
 static enum status name_new(struct filed *filed, const struct walk *walk, struct node *node)
 {
     struct entry *entry = node ? entry_create(walk->name, walk->name_length) : NULL;
@@ -19,8 +20,9 @@ static enum status name_new(struct filed *filed, const struct walk *walk, struct
 }
 
 /* The first path of a request as a new name. */
-static enum status request_new(struct filed *filed, struct ipc_call *call, const struct caller *caller,
-                               uint64_t length, uint64_t second, bool directory, struct walk *walk)
+static enum status request_new(struct filed *filed, struct ipc_call *call,
+                               const struct caller *caller, uint64_t length, uint64_t second,
+                               bool directory, struct walk *walk)
 {
     *walk = (struct walk){.path = filed->paths, .length = length};
     enum status status = request_start(filed, call, &walk->start);
@@ -31,7 +33,8 @@ static enum status request_new(struct filed *filed, struct ipc_call *call, const
     return length == 0 ? ST_NOENT : walk_new(filed, caller, walk, directory);
 }
 
-enum status fs_make_node_serve(void *state, struct ipc_call *call, const struct fs_make_node_request *request)
+enum status fs_make_node_serve(void *state, struct ipc_call *call,
+                               const struct fs_make_node_request *request)
 {
     struct filed *filed = state;
     struct caller caller = caller_of(filed, call);
@@ -42,7 +45,8 @@ enum status fs_make_node_serve(void *state, struct ipc_call *call, const struct 
         && type != S_IFSOCK)
         return ST_INVAL;
     struct walk walk;
-    enum status status = request_new(filed, call, &caller, request->path_length, 0, type == S_IFDIR, &walk);
+    enum status status =
+        request_new(filed, call, &caller, request->path_length, 0, type == S_IFDIR, &walk);
     if (status)
         return status;
     bool device = type == S_IFCHR || type == S_IFBLK;
@@ -55,7 +59,8 @@ enum status fs_make_node_serve(void *state, struct ipc_call *call, const struct 
     return name_new(filed, &walk, node);
 }
 
-enum status fs_bind_socket_serve(void *state, struct ipc_call *call, const struct fs_bind_socket_request *request)
+enum status fs_bind_socket_serve(void *state, struct ipc_call *call,
+                                 const struct fs_bind_socket_request *request)
 {
     struct filed *filed = state;
     struct caller caller = caller_of(filed, call);
@@ -66,19 +71,22 @@ enum status fs_bind_socket_serve(void *state, struct ipc_call *call, const struc
     enum status status = request_new(filed, call, &caller, request->path_length, 0, false, &walk);
     if (status)
         return status;
-    struct node *node = node_create_in(filed, &caller, walk.directory, S_IFSOCK | (request->mode & 07777));
+    struct node *node =
+        node_create_in(filed, &caller, walk.directory, S_IFSOCK | (request->mode & 07777));
     status = name_new(filed, &walk, node);
     if (!status)
         node->name_gate = cap->value; /* only now: on failure the dispatcher drops the slot */
     return status;
 }
 
-enum status fs_lookup_socket_serve(void *state, struct ipc_call *call, const struct fs_lookup_socket_request *request)
+enum status fs_lookup_socket_serve(void *state, struct ipc_call *call,
+                                   const struct fs_lookup_socket_request *request)
 {
     struct filed *filed = state;
     struct caller caller = caller_of(filed, call);
     struct walk walk;
-    enum status status = request_walk(filed, call, &caller, request->path_length, WALK_FOLLOW, &walk);
+    enum status status =
+        request_walk(filed, call, &caller, request->path_length, WALK_FOLLOW, &walk);
     if (status)
         return status == ST_REDIRECT ? ST_CONNREFUSED : status;
     if (!caller_may(&caller, walk.node, MAY_WRITE))
@@ -89,19 +97,21 @@ enum status fs_lookup_socket_serve(void *state, struct ipc_call *call, const str
     return ST_OK;
 }
 
-enum status fs_symlink_serve(void *state, struct ipc_call *call, const struct fs_symlink_request *request)
+enum status fs_symlink_serve(void *state, struct ipc_call *call,
+                             const struct fs_symlink_request *request)
 {
     struct filed *filed = state;
     struct caller caller = caller_of(filed, call);
     struct walk walk;
     if (request->second_length == 0)
         return ST_NOENT;
-    enum status status =
-        request_new(filed, call, &caller, request->path_length, request->second_length, false, &walk);
+    enum status status = request_new(filed, call, &caller, request->path_length,
+                                     request->second_length, false, &walk);
     if (status)
         return status;
     char *text = mem_alloc(request->second_length);
-    struct node *node = text ? node_create_in(filed, &caller, walk.directory, S_IFLNK | 0777) : NULL;
+    struct node *node =
+        text ? node_create_in(filed, &caller, walk.directory, S_IFLNK | 0777) : NULL;
     if (!node) {
         mem_free(text);
         return ST_NOSPC;
@@ -114,8 +124,9 @@ enum status fs_symlink_serve(void *state, struct ipc_call *call, const struct fs
 }
 
 /* The node that link(2) gives another name. */
-static enum status link_source(struct filed *filed, struct ipc_call *call, const struct caller *caller,
-                               const struct fs_link_request *request, struct walk *walk)
+static enum status link_source(struct filed *filed, struct ipc_call *call,
+                               const struct caller *caller, const struct fs_link_request *request,
+                               struct walk *walk)
 {
     *walk = (struct walk){.path = filed->paths,
                           .length = request->path_length,
@@ -144,8 +155,9 @@ enum status fs_link_serve(void *state, struct ipc_call *call, const struct fs_li
     enum status status = link_source(filed, call, &caller, request, &source);
     if (status)
         return status;
-    target = (struct walk){
-        .start = source.start, .path = filed->paths + FILED_PATH_MAX, .length = request->second_length};
+    target = (struct walk){.start = source.start,
+                           .path = filed->paths + FILED_PATH_MAX,
+                           .length = request->second_length};
     if (call->cap_count > 0 && (status = request_second(filed, call, &target.start)))
         return status;
     if (target.length == 0)
@@ -168,7 +180,8 @@ enum status fs_link_serve(void *state, struct ipc_call *call, const struct fs_li
     return status;
 }
 
-static enum status unlink_check(const struct caller *caller, const struct walk *walk, bool directory)
+static enum status unlink_check(const struct caller *caller, const struct walk *walk,
+                                bool directory)
 {
     if (!walk->node)
         return ST_NOENT;
@@ -187,13 +200,15 @@ static enum status unlink_check(const struct caller *caller, const struct walk *
     return directory && walk->node->directory.count > 0 ? ST_NOTEMPTY : ST_OK;
 }
 
-enum status fs_unlink_serve(void *state, struct ipc_call *call, const struct fs_unlink_request *request)
+enum status fs_unlink_serve(void *state, struct ipc_call *call,
+                            const struct fs_unlink_request *request)
 {
     struct filed *filed = state;
     struct caller caller = caller_of(filed, call);
     bool directory = request->flags & FS_DIRECTORY;
     struct walk walk;
-    enum status status = request_walk(filed, call, &caller, request->path_length, WALK_PARENT, &walk);
+    enum status status =
+        request_walk(filed, call, &caller, request->path_length, WALK_PARENT, &walk);
     if (status)
         return status == ST_REDIRECT ? ST_PERM : status;
     if (walk.last != LAST_NAME) {

@@ -8,7 +8,8 @@
 
 static unsigned flags_may(uint32_t flags)
 {
-    static const unsigned char by_mode[] = {MAY_READ, MAY_WRITE, MAY_READ | MAY_WRITE, MAY_READ | MAY_WRITE};
+    static const unsigned char by_mode[] = {MAY_READ, MAY_WRITE, MAY_READ | MAY_WRITE,
+                                            MAY_READ | MAY_WRITE};
     return by_mode[flags & O_ACCMODE] | (flags & O_TRUNC ? MAY_WRITE : 0u);
 }
 
@@ -35,14 +36,16 @@ static enum status open_check(const struct caller *caller, const struct walk *wa
         return ST_PERM;
     if (S_ISSOCK(node->mode))
         return ST_NXIO;
-    if ((S_ISCHR(node->mode) || S_ISBLK(node->mode)) && !device_is_ours(node) && !device_is_terminal(node))
+    if ((S_ISCHR(node->mode) || S_ISBLK(node->mode)) && !device_is_ours(node) &&
+        !device_is_terminal(node))
         return ST_NXIO;
     return ST_OK;
 }
 
 /* A new file of ours at the end of `walk`. */
-static enum status open_create(struct filed *filed, struct ipc_call *call, const struct caller *caller,
-                               struct walk *walk, const struct fs_open_request *request)
+static enum status open_create(struct filed *filed, struct ipc_call *call,
+                               const struct caller *caller, struct walk *walk,
+                               const struct fs_open_request *request)
 {
     struct node *directory = walk->directory;
     if (directory->nlink == 0)
@@ -54,8 +57,9 @@ static enum status open_create(struct filed *filed, struct ipc_call *call, const
         return ST_NOSPC;
     struct entry *entry = entry_create(walk->name, walk->name_length);
     struct description *description = NULL;
-    enum status status = entry ? description_create(filed, call, node, entry, (uint32_t)request->flags, &description)
-                               : ST_NOSPC;
+    enum status status =
+        entry ? description_create(filed, call, node, entry, (uint32_t)request->flags, &description)
+              : ST_NOSPC;
     if (status) {
         entry_release(filed, entry);
         node_release(filed, node);
@@ -67,8 +71,9 @@ static enum status open_create(struct filed *filed, struct ipc_call *call, const
     return ST_OK;
 }
 
-static enum status open_existing(struct filed *filed, struct ipc_call *call, const struct caller *caller,
-                                 const struct walk *walk, uint32_t flags)
+static enum status open_existing(struct filed *filed, struct ipc_call *call,
+                                 const struct caller *caller, const struct walk *walk,
+                                 uint32_t flags)
 {
     struct node *node = walk->node;
     enum status status = open_check(caller, walk, flags);

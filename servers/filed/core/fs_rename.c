@@ -1,5 +1,5 @@
-/* rename(2), renameat2(2). The order of the checks is Linux's, so that each mistake gets its own errno.
- * SPDX-License-Identifier: MIT */
+/* rename(2), renameat2(2). The order of the checks is Linux's, so that each mistake gets its own
+ * errno. SPDX-License-Identifier: MIT */
 #include "filed.h"
 #include <proto/fs.h>
 #include <string.h>
@@ -10,7 +10,8 @@ struct rename {
 };
 
 /* Read and resolve both paths, up to their last components. */
-static enum status rename_resolve(struct filed *filed, struct ipc_call *call, const struct caller *caller,
+static enum status rename_resolve(struct filed *filed, struct ipc_call *call,
+                                  const struct caller *caller,
                                   const struct fs_rename_request *request, struct rename *r)
 {
     struct node *start, *second;
@@ -24,13 +25,15 @@ static enum status rename_resolve(struct filed *filed, struct ipc_call *call, co
         return status;
     if (request->path_length == 0 || request->second_length == 0)
         return ST_NOENT;
-    r->from = (struct walk){.start = start, .path = filed->paths, .length = request->path_length, .flags = WALK_PARENT};
+    r->from = (struct walk){
+        .start = start, .path = filed->paths, .length = request->path_length, .flags = WALK_PARENT};
     r->to = (struct walk){.start = second,
                           .path = filed->paths + FILED_PATH_MAX,
                           .length = request->second_length,
                           .flags = WALK_PARENT};
     status = walk_path(filed, caller, &r->from);
-    enum status second_status = status && status != ST_REDIRECT ? status : walk_path(filed, caller, &r->to);
+    enum status second_status =
+        status && status != ST_REDIRECT ? status : walk_path(filed, caller, &r->to);
     if (status == ST_REDIRECT && (second_status == ST_OK || second_status == ST_REDIRECT))
         return second_status == ST_OK ? ST_XDEV : ST_PERM;
     return second_status == ST_REDIRECT ? ST_XDEV : second_status;
@@ -62,7 +65,8 @@ static enum status rename_check_names(struct filed *filed, const struct rename *
 }
 
 /* May `walk`'s name be taken away, by something that is (not) a directory? */
-static enum status may_delete(const struct caller *caller, const struct walk *walk, bool any, bool directory)
+static enum status may_delete(const struct caller *caller, const struct walk *walk, bool any,
+                              bool directory)
 {
     if (!caller_may(caller, walk->directory, MAY_WRITE | MAY_EXEC))
         return ST_ACCES;
@@ -133,11 +137,13 @@ static enum status rename_replace(struct filed *filed, struct rename *r)
     return ST_OK;
 }
 
-enum status fs_rename_serve(void *state, struct ipc_call *call, const struct fs_rename_request *request)
+enum status fs_rename_serve(void *state, struct ipc_call *call,
+                            const struct fs_rename_request *request)
 {
     struct filed *filed = state;
     struct caller caller = caller_of(filed, call);
-    struct rename r = {.exchange = request->flags & FS_EXCHANGE, .noreplace = request->flags & FS_NOREPLACE};
+    struct rename r = {.exchange = request->flags & FS_EXCHANGE,
+                       .noreplace = request->flags & FS_NOREPLACE};
     if ((request->flags & ~(uint64_t)(FS_EXCHANGE | FS_NOREPLACE)) || (r.exchange && r.noreplace))
         return ST_INVAL;
     enum status status = rename_resolve(filed, call, &caller, request, &r);

@@ -1,5 +1,5 @@
-/* Operations on an open description, but for data, directories and locks, which have files of their own.
- * SPDX-License-Identifier: MIT */
+/* Operations on an open description, but for data, directories and locks, which have files of
+ * their own. SPDX-License-Identifier: MIT */
 #include "filed.h"
 #include <proto/io.h>
 #include <string.h>
@@ -19,14 +19,15 @@
 #define FALLOC_KEEP_SIZE 1
 
 /* ST_BADF also when the description is O_PATH and the operation needs a real one. */
-static enum status find(struct filed *filed, const struct ipc_call *call, bool real, struct description **found)
+static enum status find(struct filed *filed, const struct ipc_call *call, bool real,
+                        struct description **found)
 {
     *found = description_find(filed, call->badge);
     return *found && !(real && ((*found)->flags & O_PATH)) ? ST_OK : ST_BADF;
 }
 
-static enum status io_seek_serve(void *state, struct ipc_call *call, const struct io_seek_request *request,
-                                 struct io_seek_reply *reply)
+static enum status io_seek_serve(void *state, struct ipc_call *call,
+                                 const struct io_seek_request *request, struct io_seek_reply *reply)
 {
     struct description *description;
     enum status status = find(state, call, true, &description);
@@ -79,7 +80,8 @@ static enum status io_stat_serve(void *state, struct ipc_call *call, struct io_s
     return ST_OK;
 }
 
-static enum status io_get_flags_serve(void *state, struct ipc_call *call, struct io_get_flags_reply *reply)
+static enum status io_get_flags_serve(void *state, struct ipc_call *call,
+                                      struct io_get_flags_reply *reply)
 {
     struct description *description;
     enum status status = find(state, call, false, &description);
@@ -90,7 +92,8 @@ static enum status io_get_flags_serve(void *state, struct ipc_call *call, struct
     return ST_OK;
 }
 
-static enum status io_set_flags_serve(void *state, struct ipc_call *call, const struct io_set_flags_request *request)
+static enum status io_set_flags_serve(void *state, struct ipc_call *call,
+                                      const struct io_set_flags_request *request)
 {
     struct filed *filed = state;
     struct description *description;
@@ -99,14 +102,15 @@ static enum status io_set_flags_serve(void *state, struct ipc_call *call, const 
         return status;
     struct caller caller = caller_of(filed, call);
     uint32_t flags = (uint32_t)request->flags & FLAGS_SETTABLE;
-    if ((flags & O_NOATIME) && !(description->flags & O_NOATIME) && !caller_owns(&caller, description->node))
+    if ((flags & O_NOATIME) && !(description->flags & O_NOATIME) &&
+        !caller_owns(&caller, description->node))
         return ST_PERM;
     description->flags = (description->flags & ~(uint32_t)FLAGS_SETTABLE) | flags;
     return ST_OK;
 }
 
-static enum status io_poll_serve(void *state, struct ipc_call *call, const struct io_poll_request *request,
-                                 struct io_poll_reply *reply)
+static enum status io_poll_serve(void *state, struct ipc_call *call,
+                                 const struct io_poll_request *request, struct io_poll_reply *reply)
 {
     struct filed *filed = state;
     struct description *description;
@@ -126,7 +130,8 @@ static enum status io_poll_serve(void *state, struct ipc_call *call, const struc
                        (uint32_t)(request->events | POLL_ALWAYS) & ~EVENT_LOCK);
 }
 
-static enum status io_ioctl_serve(void *state, struct ipc_call *call, const struct io_ioctl_request *request,
+static enum status io_ioctl_serve(void *state, struct ipc_call *call,
+                                  const struct io_ioctl_request *request,
                                   struct io_ioctl_reply *reply)
 {
     struct description *description;
@@ -149,14 +154,16 @@ static enum status io_ioctl_serve(void *state, struct ipc_call *call, const stru
         status = ipc_data_get(call, 0, &value, sizeof(value));
         if (status)
             return status;
-        description->flags = (description->flags & ~(uint32_t)O_NONBLOCK) | (value ? O_NONBLOCK : 0);
+        description->flags =
+            (description->flags & ~(uint32_t)O_NONBLOCK) | (value ? O_NONBLOCK : 0);
         return ST_OK;
     default:
         return ST_NOTTY;
     }
 }
 
-static enum status io_truncate_serve(void *state, struct ipc_call *call, const struct io_truncate_request *request)
+static enum status io_truncate_serve(void *state, struct ipc_call *call,
+                                     const struct io_truncate_request *request)
 {
     struct filed *filed = state;
     struct description *description;
@@ -214,8 +221,10 @@ static enum status io_path_serve(void *state, struct ipc_call *call, struct io_p
     return ipc_data_put(call, 0, filed->paths, length);
 }
 
-/* fallocate(2). The memory is really there afterwards, so a later write cannot fail for want of it. */
-static enum status io_allocate_serve(void *state, struct ipc_call *call, const struct io_allocate_request *request)
+/* fallocate(2). The memory is really there afterwards, so a later write cannot fail for want of
+ * it. */
+static enum status io_allocate_serve(void *state, struct ipc_call *call,
+                                     const struct io_allocate_request *request)
 {
     struct filed *filed = state;
     struct description *description;

@@ -3,8 +3,8 @@
 #include <proto/io.h>
 #include <string.h>
 
-static enum status file_read(struct ipc_call *call, const struct content *content, uint64_t offset, uint64_t length,
-                             uint64_t *count)
+static enum status file_read(struct ipc_call *call, const struct content *content, uint64_t offset,
+                             uint64_t length, uint64_t *count)
 {
     *count = 0;
     if (offset >= content->size)
@@ -41,7 +41,8 @@ enum status io_read_serve(void *state, struct ipc_call *call, const struct io_re
         return ST_ISDIR;
     if (S_ISFIFO(node->mode)) {
         bool wait = !(request->flags & IO_NOWAIT) && !(description->flags & O_NONBLOCK);
-        return current ? fifo_read(filed, call, description, wait, length, &reply->count) : ST_SPIPE;
+        return current ? fifo_read(filed, call, description, wait, length, &reply->count)
+                       : ST_SPIPE;
     }
     if (!S_ISREG(node->mode))
         return device_read(filed, call, node, length, &reply->count);
@@ -57,16 +58,18 @@ enum status io_read_serve(void *state, struct ipc_call *call, const struct io_re
 }
 
 /*
- * Short when memory runs out half-way, NOSPC when at once. FAULT: size and offset are as before; bytes inside the old size
- * may already be the caller's new ones, as in Linux, and the repeated request writes them again.
+ * Short when memory runs out half-way, NOSPC when at once. FAULT: size and offset are as before;
+ * bytes inside the old size may already be the caller's new ones, as in Linux, and the repeated
+ * request writes them again.
  */
-static enum status file_write(struct filed *filed, struct ipc_call *call, struct content *content, uint64_t offset,
-                              uint64_t length, uint64_t *count)
+static enum status file_write(struct filed *filed, struct ipc_call *call, struct content *content,
+                              uint64_t offset, uint64_t length, uint64_t *count)
 {
     uint64_t done = 0;
     while (done < length) {
         uint64_t run = length - done;
-        uint8_t *memory = filed_has_room(filed, run) ? content_reserve(content, offset + done, &run) : NULL;
+        uint8_t *memory =
+            filed_has_room(filed, run) ? content_reserve(content, offset + done, &run) : NULL;
         if (!memory)
             break;
         enum status status = ipc_data_get(call, done, memory, run);
@@ -85,8 +88,8 @@ static enum status file_write(struct filed *filed, struct ipc_call *call, struct
     return done == 0 ? ST_NOSPC : ST_OK;
 }
 
-enum status io_write_serve(void *state, struct ipc_call *call, const struct io_write_request *request,
-                           struct io_write_reply *reply)
+enum status io_write_serve(void *state, struct ipc_call *call,
+                           const struct io_write_request *request, struct io_write_reply *reply)
 {
     struct filed *filed = state;
     struct description *description = description_find(filed, call->badge);
@@ -99,7 +102,8 @@ enum status io_write_serve(void *state, struct ipc_call *call, const struct io_w
         return ST_INVAL;
     if (S_ISFIFO(node->mode)) {
         bool wait = !(request->flags & IO_NOWAIT) && !(description->flags & O_NONBLOCK);
-        return current ? fifo_write(filed, call, description, wait, length, &reply->count) : ST_SPIPE;
+        return current ? fifo_write(filed, call, description, wait, length, &reply->count)
+                       : ST_SPIPE;
     }
     if (!S_ISREG(node->mode))
         return device_write(node, length, &reply->count);

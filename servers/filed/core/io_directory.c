@@ -1,9 +1,10 @@
 /*
  * getdents64(2). SPDX-License-Identifier: MIT
  *
- * Newest first, as Linux's tmpfs lists: what a program prints without sorting is then the same on both. Entries are linked
- * in the order of their cookies. d_off is the cookie of the record itself, and reading goes on with the highest cookie
- * below it: so it stays right when others come and go. Offsets 0 to 2 lie before ".", before ".." and before the newest.
+ * Newest first, as Linux's tmpfs lists: what a program prints without sorting is then the same
+ * on both. Entries are linked in the order of their cookies. d_off is the cookie of the record
+ * itself, and reading goes on with the highest cookie below it: so it stays right when others
+ * come and go. Offsets 0 to 2 lie before ".", before ".." and before the newest.
  */
 #include "filed.h"
 #include <proto/io.h>
@@ -19,13 +20,15 @@ struct record { /* Linux's struct linux_dirent64 */
 _Static_assert(offsetof(struct record, name) == 19, "the layout of linux_dirent64");
 
 /* Add one record; false when it does not fit. */
-static bool record_add(struct filed *filed, uint64_t room, uint64_t *at, const struct node *node, uint64_t cookie,
-                       const char *name, size_t name_length)
+static bool record_add(struct filed *filed, uint64_t room, uint64_t *at, const struct node *node,
+                       uint64_t cookie, const char *name, size_t name_length)
 {
     uint64_t length = (offsetof(struct record, name) + name_length + 1 + 7) & ~7ull;
     if (length > room - *at)
         return false;
-    struct record record = {.ino = node_inode(node), .next = (int64_t)cookie, .length = (uint16_t)length,
+    struct record record = {.ino = node_inode(node),
+                            .next = (int64_t)cookie,
+                            .length = (uint16_t)length,
                             .type = (uint8_t)((node->mode & S_IFMT) >> 12)};
     uint8_t *bytes = filed->records + *at;
     memset(bytes, 0, length);
@@ -67,11 +70,13 @@ enum status io_read_directory_serve(void *state, struct ipc_call *call,
     bool fits = true;
     if (fits && cookie < 1 && (fits = record_add(filed, room, &at, node, 1, ".", 1)))
         cookie = 1;
-    if (fits && cookie < 2 && (fits = record_add(filed, room, &at, node_parent(filed, node), 2, "..", 2)))
+    if (fits && cookie < 2 &&
+        (fits = record_add(filed, room, &at, node_parent(filed, node), 2, "..", 2)))
         cookie = 2;
     struct entry *entry = fits ? entry_below(directory, cookie) : NULL, *last = NULL;
     for (; entry; entry = entry->previous) {
-        fits = record_add(filed, room, &at, entry->node, entry->cookie, entry->name, entry->name_length);
+        fits = record_add(filed, room, &at, entry->node, entry->cookie, entry->name,
+                          entry->name_length);
         if (!fits)
             break;
         cookie = entry->cookie;

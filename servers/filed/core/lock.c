@@ -1,10 +1,11 @@
 /*
  * flock(2), and fcntl(2)'s record locks. SPDX-License-Identifier: MIT
  *
- * A flock lock belongs to a description (pid 0 here, all bytes). A record lock belongs to a process, by pid; it also
- * remembers the description it came through and goes with it at the latest. POSIX wants it to go when the process closes any
- * descriptor of the file: only libposix sees that, and sends an unlock. The lock of a process that is no more is dropped
- * when it is found in somebody's way. Deadlocks among waiters are not detected (no DEADLK).
+ * A flock lock belongs to a description (pid 0 here, all bytes). A record lock belongs to a
+ * process, by pid; it also remembers the description it came through and goes with it at the
+ * latest. POSIX wants it to go when the process closes any descriptor of the file: only libposix
+ * sees that, and sends an unlock. The lock of a process that is no more is dropped when it is
+ * found in somebody's way. Deadlocks among waiters are not detected (no DEADLK).
  */
 #include "filed.h"
 #include <proto/io.h>
@@ -12,7 +13,8 @@
 enum { KIND_FLOCK, KIND_QUERY, KIND_SET, KIND_SET_WAIT };
 enum { MODE_READ, MODE_WRITE, MODE_UNLOCK };
 
-/* One more would overlap with nothing and is the caller's to fill: locks are made before anything is changed. */
+/* One more would overlap with nothing and is the caller's to fill: locks are made before
+ * anything is changed. */
 struct wish {
     struct description *description;
     uint32_t pid; /* 0: flock */
@@ -30,17 +32,20 @@ static bool process_lives(const struct filed *filed, uint32_t pid)
 
 static bool lock_is_own(const struct lock *lock, const struct wish *wish)
 {
-    return wish->pid ? lock->pid == wish->pid : lock->pid == 0 && lock->description == wish->description;
+    return wish->pid ? lock->pid == wish->pid
+                     : lock->pid == 0 && lock->description == wish->description;
 }
 
-/* A lock of somebody else that forbids `wish`, or NULL. Record and flock locks do not see each other. */
+/* A lock of somebody else that forbids `wish`, or NULL. Record and flock locks do not see each
+ * other. */
 static struct lock *lock_conflict(struct filed *filed, struct node *node, const struct wish *wish)
 {
     struct lock **at = &node->locks;
     while (*at) {
         struct lock *lock = *at;
-        bool blocks = (lock->pid != 0) == (wish->pid != 0) && !lock_is_own(lock, wish)
-                      && (lock->write || wish->write) && lock->start <= wish->end && wish->start <= lock->end;
+        bool blocks = (lock->pid != 0) == (wish->pid != 0) && !lock_is_own(lock, wish) &&
+                      (lock->write || wish->write) && lock->start <= wish->end &&
+                      wish->start <= lock->end;
         if (blocks && (lock->pid == 0 || process_lives(filed, lock->pid)))
             return lock;
         if (blocks) {
@@ -53,14 +58,15 @@ static struct lock *lock_conflict(struct filed *filed, struct node *node, const 
     return NULL;
 }
 
-static void lock_add(struct node *node, struct lock *lock, struct description *description, uint32_t pid, bool write,
-                     int64_t start, int64_t end)
+static void lock_add(struct node *node, struct lock *lock, struct description *description,
+                     uint32_t pid, bool write, int64_t start, int64_t end)
 {
     *lock = (struct lock){node->locks, description, pid, write, start, end};
     node->locks = lock;
 }
 
-/* Take [start, end] out of what the owner holds. Cutting one lock in two uses up *spare. True: something went. */
+/* Take [start, end] out of what the owner holds. Cutting one lock in two uses up *spare. True:
+ * something went. */
 static bool locks_cut(struct node *node, const struct wish *wish, struct lock **spare)
 {
     bool changed = false;
@@ -96,7 +102,8 @@ static bool locks_cut(struct node *node, const struct wish *wish, struct lock **
     return changed;
 }
 
-static enum status lock_set(struct filed *filed, struct node *node, const struct wish *wish, bool unlock)
+static enum status lock_set(struct filed *filed, struct node *node, const struct wish *wish,
+                            bool unlock)
 {
     struct lock *lock = unlock ? NULL : mem_alloc(sizeof(*lock));
     struct lock *spare = mem_alloc(sizeof(*spare));
@@ -121,7 +128,8 @@ static enum status lock_wait(struct filed *filed, struct ipc_call *call, struct 
     return status ? status : ST_WAIT;
 }
 
-static enum status flock_serve(struct filed *filed, struct ipc_call *call, struct description *description,
+static enum status flock_serve(struct filed *filed, struct ipc_call *call,
+                               struct description *description,
                                const struct io_lock_request *request)
 {
     struct node *node = description->node;
@@ -181,7 +189,8 @@ enum status io_lock_serve(void *state, struct ipc_call *call, const struct io_lo
         if (conflict)
             *reply = (struct io_lock_reply){
                 conflict->write ? MODE_WRITE : MODE_READ, conflict->start,
-                conflict->end == INT64_MAX ? 0 : conflict->end - conflict->start + 1, conflict->pid};
+                conflict->end == INT64_MAX ? 0 : conflict->end - conflict->start + 1,
+                conflict->pid};
         return ST_OK;
     }
     if (wish.write ? !description_writes(description) : !description_reads(description))

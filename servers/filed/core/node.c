@@ -40,15 +40,16 @@ struct node *node_create(struct filed *filed, uint32_t mode, uint32_t uid, uint3
     return node;
 }
 
-struct node *node_create_in(struct filed *filed, const struct caller *caller, const struct node *directory,
-                            uint32_t mode)
+struct node *node_create_in(struct filed *filed, const struct caller *caller,
+                            const struct node *directory, uint32_t mode)
 {
     uint32_t gid = caller->gid;
     if (directory->mode & S_ISGID) {
         gid = directory->gid;
         if (S_ISDIR(mode))
             mode |= S_ISGID;
-        else if ((mode & (S_ISGID | S_IXGRP)) == (S_ISGID | S_IXGRP) && !caller->root && !caller_in_group(caller, gid))
+        else if ((mode & (S_ISGID | S_IXGRP)) == (S_ISGID | S_IXGRP) && !caller->root &&
+                 !caller_in_group(caller, gid))
             mode &= ~(uint32_t)S_ISGID;
     }
     return node_create(filed, mode, caller->uid, gid);
@@ -69,7 +70,8 @@ static void node_free(struct filed *filed, struct node *node)
     mem_free(node);
 }
 
-/* A removed directory holds its entry, which holds the directory above: a loop, because such a chain has no bound. */
+/* A removed directory holds its entry, which holds the directory above: a loop, because such a
+ * chain has no bound. */
 void node_release(struct filed *filed, struct node *node)
 {
     while (node && node->nlink == 0 && node->uses == 0) {
@@ -128,13 +130,15 @@ static uint64_t node_size(const struct node *node)
 
 uint64_t node_inode(const struct node *node)
 {
-    _Static_assert(FILED_DEVICE == CONSOLE_STAT_DEVICE && FILED_NODES_MAX < CONSOLE_STAT_INODE, "posix_abi.h");
+    _Static_assert(FILED_DEVICE == CONSOLE_STAT_DEVICE && FILED_NODES_MAX < CONSOLE_STAT_INODE,
+                   "posix_abi.h");
     return S_ISCHR(node->mode) && node->rdev == CONSOLE_STAT_RDEV ? CONSOLE_STAT_INODE : node->ino;
 }
 
 void node_stat(const struct node *node, uint64_t words[NODE_STAT_WORDS])
 {
-    _Static_assert(offsetof(struct io_stat_reply, kind) == NODE_STAT_WORDS * 8, "the fields up to ctime");
+    _Static_assert(offsetof(struct io_stat_reply, kind) == NODE_STAT_WORDS * 8,
+                   "the fields up to ctime");
     struct io_stat_reply s = {
         .dev = FILED_DEVICE,
         .ino = node_inode(node),

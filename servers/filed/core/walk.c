@@ -1,8 +1,9 @@
 /*
  * From a path to a node: path_resolution(7). SPDX-License-Identifier: MIT
  *
- * A stack of texts: the path at the bottom, above it the text of each symbolic link met on the way, the top one being
- * read. A text that is used up leaves the stack at once, so an empty stack after a component says that it was the last.
+ * A stack of texts: the path at the bottom, above it the text of each symbolic link met on the
+ * way, the top one being read. A text that is used up leaves the stack at once, so an empty
+ * stack after a component says that it was the last.
  */
 #include "filed.h"
 #include <string.h>
@@ -63,7 +64,8 @@ static enum walk_last name_kind(const char *name, size_t length)
     return LAST_NAME;
 }
 
-/* Inside a mount: does what is left climb out again, by its own text? Then the stack goes on behind the ".." that does. */
+/* Inside a mount: does what is left climb out again, by its own text? Then the stack goes on
+ * behind the ".." that does. */
 static bool stack_leaves_mount(struct stack *stack, bool *slash)
 {
     struct stack ahead = *stack;
@@ -91,7 +93,8 @@ static bool stack_leaves_mount(struct stack *stack, bool *slash)
     return false;
 }
 
-static enum status mount_redirect(const struct stack *stack, const struct node *node, struct walk *walk)
+static enum status mount_redirect(const struct stack *stack, const struct node *node,
+                                  struct walk *walk)
 {
     walk->mount_slot = node->mount_slot;
     walk->rest = 0;
@@ -113,7 +116,8 @@ static enum status walk_end_at(struct walk *walk, struct node *directory, enum w
 }
 
 /* The last component. ST_OK and *done false: it is a symbolic link to follow. */
-static enum status walk_last_name(struct walk *walk, struct node *directory, struct entry *entry, bool *done)
+static enum status walk_last_name(struct walk *walk, struct node *directory, struct entry *entry,
+                                  bool *done)
 {
     struct node *node = entry ? entry->node : NULL;
     *done = true;
@@ -193,7 +197,8 @@ enum status walk_path(struct filed *filed, const struct caller *caller, struct w
     return walk_end_at(walk, current, last);
 }
 
-enum status walk_new(struct filed *filed, const struct caller *caller, struct walk *walk, bool directory)
+enum status walk_new(struct filed *filed, const struct caller *caller, struct walk *walk,
+                     bool directory)
 {
     walk->flags = WALK_PARENT;
     enum status status = walk_path(filed, caller, walk);

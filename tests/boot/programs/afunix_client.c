@@ -1,6 +1,6 @@
 /*
- * The client's side of afunix_session: handshake, 1 MiB each way, then RIGHTS descriptors and what happens through them.
- * SPDX-License-Identifier: MIT
+ * The client's side of afunix_session: handshake, 1 MiB each way, then RIGHTS descriptors and
+ * what happens through them. SPDX-License-Identifier: MIT
  */
 #include "session.h"
 
@@ -56,19 +56,22 @@ static void pass_descriptors(int fd, int client)
     fds[SOCKET_SELF] = fd;
     write_all(pipe_in[1], "before it was sent", 18);
     /* In two messages: three descriptors with one byte, then five with 4. */
-    if (send_rights(fd, "R", 1, fds, 3) != 1 || send_rights(fd, "IGHT", 4, fds + 3, RIGHTS - 3) != 4)
+    if (send_rights(fd, "R", 1, fds, 3) != 1 ||
+        send_rights(fd, "IGHT", 4, fds + 3, RIGHTS - 3) != 4)
         die("client %d: sendmsg", client);
     char byte, line[64];
-    read_all(fd, &byte, 1); /* the server has read 5 bytes through FILE_SHARED, 4 through FILE_DUP, 3 of FILE_OTHER */
-    printf("client %d: offsets after the server read: shared %ld, duplicate %ld, other %ld\n", client,
-           (long)lseek(fds[FILE_SHARED], 0, SEEK_CUR), (long)lseek(fds[FILE_DUP], 0, SEEK_CUR),
-           (long)lseek(fds[FILE_OTHER], 0, SEEK_CUR));
+    /* the server has read 5 bytes through FILE_SHARED, 4 through FILE_DUP, 3 of FILE_OTHER */
+    read_all(fd, &byte, 1);
+    printf("client %d: offsets after the server read: shared %ld, duplicate %ld, other %ld\n",
+           client, (long)lseek(fds[FILE_SHARED], 0, SEEK_CUR),
+           (long)lseek(fds[FILE_DUP], 0, SEEK_CUR), (long)lseek(fds[FILE_OTHER], 0, SEEK_CUR));
     for (int i = 0; i < RIGHTS - 1; i++)
         close(fds[i]);
     write_all(pipe_in[1], " and after", 10);
     close(pipe_in[1]);
     read_all(pipe_out[0], line, 16);
-    printf("client %d: through the pipe: %.16s; end of file: %zd\n", client, line, read(pipe_out[0], line, 1));
+    printf("client %d: through the pipe: %.16s; end of file: %zd\n", client, line,
+           read(pipe_out[0], line, 1));
     write_all(stream[0], "ping", 4);
     read_all(stream[0], line, 4);
     printf("client %d: through the stream pair: %.4s\n", client, line);
@@ -89,10 +92,12 @@ int client_run(int client)
     while (!transfer_done(&transfer)) {
         struct pollfd entry = {.fd = fd, .events = transfer_events(&transfer)};
         if (poll(&entry, 1, 30000) != 1)
-            die("client %d: no progress in 30 s: %u sent, %u received", client, transfer.sent, transfer.received);
+            die("client %d: no progress in 30 s: %u sent, %u received", client, transfer.sent,
+                transfer.received);
         transfer_step(&transfer, entry.revents);
     }
-    printf("client %d: %u bytes sent, %u bytes received and checked\n", client, transfer.sent, transfer.received);
+    printf("client %d: %u bytes sent, %u bytes received and checked\n", client, transfer.sent,
+           transfer.received);
     pass_descriptors(fd, client);
     char byte;
     if (shutdown(fd, SHUT_WR) != 0 || read(fd, &byte, 1) != 0)

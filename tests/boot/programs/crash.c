@@ -1,5 +1,6 @@
 /*
- * One way to die per name: crash NAME. The signal must be Linux's; a return is exit status 77. SPDX-License-Identifier: MIT
+ * One way to die per name: crash NAME. The signal must be Linux's; a return is exit status 77.
+ * SPDX-License-Identifier: MIT
  */
 #include "check.h"
 
@@ -19,7 +20,11 @@ static void read_cr0(void) { unsigned long x; __asm__ volatile("mov %%cr0, %0" :
 static void write_msr(void) { __asm__ volatile("wrmsr" ::"c"(0xc0000082), "a"(0), "d"(0)); }
 static void load_gdt(void) { char b[10] = {0}; __asm__ volatile("lgdt %0" ::"m"(b)); }
 static void divide(void) { volatile int zero = 0, one = 1; one = one / zero; }
-static void overflow_divide(void) { volatile int low = (int)0x80000000, minus = -1; low = low / minus; }
+static void overflow_divide(void)
+{
+    volatile int low = (int)0x80000000, minus = -1;
+    low = low / minus;
+}
 static void invalid(void) { __asm__ volatile("ud2"); }
 static void breakpoint(void) { __asm__ volatile("int3"); }
 static void interrupt_80(void) { __asm__ volatile("int $0x30"); }
@@ -29,11 +34,16 @@ static void null_call(void) { ((function *)(uintptr_t)0)(); }
 static void text_write(void) { *(volatile char *)(uintptr_t)text_write = 0x90; }
 static char data[64] = {(char)0xc3};
 static void data_run(void) { ((function *)(uintptr_t)data)(); }
-static void stack_run(void) { volatile char code[16] = {(char)0xc3}; ((function *)(uintptr_t)code)(); }
+static void stack_run(void)
+{
+    volatile char code[16] = {(char)0xc3};
+    ((function *)(uintptr_t)code)();
+}
 static void abort_self(void) { abort(); }
 static void alignment(void)
 {
-    __asm__ volatile("movaps 1(%%rsp), %%xmm0" ::: "xmm0"); /* misaligned: a general-protection fault */
+    /* misaligned: a general-protection fault */
+    __asm__ volatile("movaps 1(%%rsp), %%xmm0" ::: "xmm0");
 }
 static void float_trap(void)
 {
@@ -54,19 +64,26 @@ static unsigned recurse(unsigned n) /* never ends */
 }
 static void stack_overrun(void) { recurse(1); }
 static void bad_stack(void) { __asm__ volatile("mov $8, %%rsp\n\tpush %%rax" ::: "memory"); }
-static void bad_stack_call(void) /* a system call with a wild stack pointer is a system call all the same */
+/* a system call with a wild stack pointer is a system call all the same */
+static void bad_stack_call(void)
 {
-    __asm__ volatile("mov $0xdead000, %%rsp\n\tmov $231, %%eax\n\tmov $55, %%edi\n\tsyscall" ::: "memory");
+    __asm__ volatile("mov $0xdead000, %%rsp\n\tmov $231, %%eax\n\tmov $55, %%edi\n\tsyscall" ::
+                         : "memory");
 }
-static void libposix_read(void) { (void)*(volatile char *)0x700000000000ull; } /* nothing is there, on either system */
+/* nothing is there, on either system */
+static void libposix_read(void) { (void)*(volatile char *)0x700000000000ull; }
 
-static const struct { const char *name; function *run; } ways[] = {
+static const struct { const char *name; function *run;
+} ways[] = {
 #define WAY(f) {#f, f}
-    WAY(kernel_jump), WAY(kernel_read), WAY(kernel_write), WAY(odd_address), WAY(odd_jump), WAY(halt), WAY(interrupts_off),
-    WAY(port_in), WAY(port_out), WAY(write_cr3), WAY(read_cr0), WAY(write_msr), WAY(load_gdt), WAY(divide),
-    WAY(overflow_divide), WAY(invalid), WAY(breakpoint), WAY(interrupt_80), WAY(null_write), WAY(null_read), WAY(null_call),
-    WAY(text_write), WAY(data_run), WAY(stack_run), WAY(abort_self), WAY(alignment), WAY(float_trap), WAY(single_step),
-    WAY(stack_overrun), WAY(bad_stack), WAY(bad_stack_call), WAY(libposix_read),
+    WAY(kernel_jump),   WAY(kernel_read),  WAY(kernel_write),    WAY(odd_address),
+    WAY(odd_jump),      WAY(halt),         WAY(interrupts_off),  WAY(port_in),
+    WAY(port_out),      WAY(write_cr3),    WAY(read_cr0),        WAY(write_msr),
+    WAY(load_gdt),      WAY(divide),       WAY(overflow_divide), WAY(invalid),
+    WAY(breakpoint),    WAY(interrupt_80), WAY(null_write),      WAY(null_read),
+    WAY(null_call),     WAY(text_write),   WAY(data_run),        WAY(stack_run),
+    WAY(abort_self),    WAY(alignment),    WAY(float_trap),      WAY(single_step),
+    WAY(stack_overrun), WAY(bad_stack),    WAY(bad_stack_call),  WAY(libposix_read),
 };
 
 /* `crash all`: each in a child of its own, one line each; a bystander runs through it all. */

@@ -1,5 +1,6 @@
 /*
- * Much of a thing at once, and then all of it gone: deep threads|descriptors|message|nested. SPDX-License-Identifier: MIT
+ * Much of a thing at once, and then all of it gone: deep threads|descriptors|message|nested.
+ * SPDX-License-Identifier: MIT
  */
 #include "check.h"
 #include <pthread.h>
@@ -28,7 +29,10 @@ static unsigned receive_fds(int socket, int *fds)
 {
     char byte;
     struct iovec part = {&byte, 1};
-    struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control};
+    struct msghdr message = {.msg_iov = &part,
+                             .msg_iovlen = 1,
+                             .msg_control = control,
+                             .msg_controllen = sizeof control};
     if (syscall(SYS_recvmsg, socket, &message, MSG_DONTWAIT) != 1)
         return 0;
     struct cmsghdr *header = CMSG_FIRSTHDR(&message);
@@ -46,7 +50,7 @@ static void close_all(void)
         close(fd);
 }
 
-/* ---- threads ------------------------------------------------------------------------------------------------------ */
+/* ---- threads --------------------------------------------------------------------------------- */
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
@@ -63,7 +67,8 @@ static void *thread_run(void *argument)
     return argument;
 }
 
-/* As many threads as are allowed, up to a thousand, alive together, twice; then a process's end takes them. */
+/* As many threads as are allowed, up to a thousand, alive together, twice; then a process's end
+ * takes them. */
 static int run_threads(void)
 {
     static pthread_t threads[MANY];
@@ -73,7 +78,8 @@ static int run_threads(void)
     for (int round = 0; round < 3; round++) {
         int count = 0, right = 0;
         arrived = leave = 0;
-        while (count < MANY - 10 && pthread_create(&threads[count], &attributes, thread_run, threads + count + 1) == 0)
+        while (count < MANY - 10 &&
+               pthread_create(&threads[count], &attributes, thread_run, threads + count + 1) == 0)
             count++;
         pthread_mutex_lock(&lock);
         while (arrived < count)
@@ -94,7 +100,7 @@ static int run_threads(void)
     return 0;
 }
 
-/* ---- descriptors ---------------------------------------------------------------------------------------------------- */
+/* ---- descriptors ----------------------------------------------------------------------------- */
 
 /* A thousand, one message each, received in order; then a thousand more that nobody receives. */
 static int run_descriptors(void)
@@ -155,7 +161,7 @@ static int run_message(void)
     return 0;
 }
 
-/* ---- nested: a socket in a socket in a socket, and one in itself ------------------------------------------------------- */
+/* ---- nested: a socket in a socket in a socket, and one in itself ----------------------------- */
 
 static int nested(void *argument)
 {
@@ -171,7 +177,8 @@ static int nested(void *argument)
         close(inner);
         inner = pair[1];
     }
-    printf("nested %d deep%s%s\n", last, last < depth ? ", then " : "", last < depth ? error_name(errno) : "");
+    printf("nested %d deep%s%s\n", last, last < depth ? ", then " : "",
+           last < depth ? error_name(errno) : "");
     if (argument) { /* unpack it all */
         int at = inner, next, levels = 0;
         while (receive_fds(at, &next) == 1)
@@ -208,8 +215,11 @@ static int run_nested(void)
 
 int main(int argc, char **argv)
 {
-    static const struct { const char *name; int (*run)(void); } ways[] = {
-        {"threads", run_threads}, {"descriptors", run_descriptors}, {"message", run_message}, {"nested", run_nested}};
+    static const struct { const char *name; int (*run)(void);
+    } ways[] = {{"threads", run_threads},
+                {"descriptors", run_descriptors},
+                {"message", run_message},
+                {"nested", run_nested}};
     struct rlimit limit = {.rlim_cur = 4096, .rlim_max = 4096};
     setrlimit(RLIMIT_NOFILE, &limit);
     for (unsigned i = 0; argc > 1 && i < sizeof ways / sizeof *ways; i++)

@@ -1,5 +1,6 @@
 /*
- * exectry FILE…: execve each in a child of its own and say what came of it. SPDX-License-Identifier: MIT
+ * exectry FILE…: execve each in a child of its own and say what came of it.
+ * SPDX-License-Identifier: MIT
  */
 #include "check.h"
 

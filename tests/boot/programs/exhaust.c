@@ -1,6 +1,6 @@
 /*
- * Use something up and say how it ended: exhaust descriptors|memory|heap|forks|bomb|threads|sockets.
- * SPDX-License-Identifier: MIT
+ * Use something up and say how it ended: exhaust
+ * descriptors|memory|heap|forks|bomb|threads|sockets. SPDX-License-Identifier: MIT
  */
 #include "check.h"
 #include <pthread.h>
@@ -33,7 +33,8 @@ static int use_memory(void)
 {
     unsigned long got = 0;
     while (got < MEMORY_MAX) {
-        char *at = mmap(NULL, CHUNK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+        char *at = mmap(NULL, CHUNK, PROT_READ | PROT_WRITE,
+                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
         if (at == MAP_FAILED) {
             printf("mmap: %s, over 8 MB first: %d\n", error_name(errno), got > 8 * CHUNK);
             return 0;
@@ -53,7 +54,8 @@ static int use_heap(void)
         memset(at, 1, 60000);
         got += 60000;
     }
-    printf("malloc: %s, over 8 MB first: %d\n", got < MEMORY_MAX ? error_name(errno) : "no limit", got > 8 * CHUNK);
+    printf("malloc: %s, over 8 MB first: %d\n", got < MEMORY_MAX ? error_name(errno) : "no limit",
+           got > 8 * CHUNK);
     return 0;
 }
 
@@ -89,8 +91,8 @@ struct bomb {
     volatile int stop, forks, again, other;
 };
 
-/* Every process forks as fast as it can, children too, until the first error or the bound; a pipe's end tells when the
- * last is gone. */
+/* Every process forks as fast as it can, children too, until the first error or the bound; a
+ * pipe's end tells when the last is gone. */
 static int use_bomb(void)
 {
     struct bomb *bomb = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -103,11 +105,13 @@ static int use_bomb(void)
         while (!bomb->stop) {
             pid_t pid = fork();
             if (pid < 0) {
-                __atomic_add_fetch(errno == EAGAIN || errno == ENOMEM ? &bomb->again : &bomb->other, 1, __ATOMIC_SEQ_CST);
+                __atomic_add_fetch(errno == EAGAIN || errno == ENOMEM ? &bomb->again : &bomb->other,
+                                   1, __ATOMIC_SEQ_CST);
                 sleep_ms(20);
                 if (bomb->again > 200)
                     bomb->stop = 1;
-            } else if (pid > 0 && __atomic_add_fetch(&bomb->forks, 1, __ATOMIC_SEQ_CST) > PROCESSES_MAX) {
+            } else if (pid > 0 &&
+                       __atomic_add_fetch(&bomb->forks, 1, __ATOMIC_SEQ_CST) > PROCESSES_MAX) {
                 bomb->stop = 1;
             }
         }
@@ -118,7 +122,8 @@ static int use_bomb(void)
         ;
     while (wait(NULL) > 0)
         ;
-    printf("bomb: refused with EAGAIN or ENOMEM %d, with another error %d, over 20 forks %d, stopped by its bound %d\n",
+    printf("bomb: refused with EAGAIN or ENOMEM %d, with another error %d, over 20 forks %d, "
+           "stopped by its bound %d\n",
            bomb->again > 0, bomb->other, bomb->forks > 20, bomb->forks > PROCESSES_MAX);
     return 0;
 }
@@ -137,9 +142,11 @@ static int use_threads(void)
     pthread_attr_init(&attributes);
     pthread_attr_setstacksize(&attributes, 16384);
     int count = 0, error = 0;
-    while (count < 20000 && (error = pthread_create(&thread, &attributes, sleep_for_ever, NULL)) == 0)
+    while (count < 20000 &&
+           (error = pthread_create(&thread, &attributes, sleep_for_ever, NULL)) == 0)
         count++;
-    printf("pthread_create: %s, over 20 first: %d\n", error ? error_name(error) : "no limit", count > 20);
+    printf("pthread_create: %s, over 20 first: %d\n", error ? error_name(error) : "no limit",
+           count > 20);
     fflush(stdout);
     _exit(0);
 }
@@ -159,15 +166,21 @@ static int use_sockets(void)
         count++;
     }
     int expected = errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS;
-    printf("socketpair: refused as it should be %d, over 20 first: %d, bytes %d\n", expected, count > 20, bytes > 1000000);
+    printf("socketpair: refused as it should be %d, over 20 first: %d, bytes %d\n", expected,
+           count > 20, bytes > 1000000);
     return 0;
 }
 
 int main(int argc, char **argv)
 {
-    static const struct { const char *name; int (*run)(void); } ways[] = {
-        {"descriptors", use_descriptors}, {"memory", use_memory}, {"heap", use_heap}, {"forks", use_forks},
-        {"bomb", use_bomb}, {"threads", use_threads}, {"sockets", use_sockets}};
+    static const struct { const char *name; int (*run)(void);
+    } ways[] = {{"descriptors", use_descriptors},
+                {"memory", use_memory},
+                {"heap", use_heap},
+                {"forks", use_forks},
+                {"bomb", use_bomb},
+                {"threads", use_threads},
+                {"sockets", use_sockets}};
     setvbuf(stdout, NULL, _IOLBF, 0);
     for (unsigned i = 0; argc > 1 && i < sizeof ways / sizeof *ways; i++)
         if (!strcmp(argv[1], ways[i].name))

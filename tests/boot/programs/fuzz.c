@@ -1,8 +1,10 @@
 /*
- * Random Linux system calls in forked children, beside a victim that must not notice. SPDX-License-Identifier: MIT
+ * Random Linux system calls in forked children, beside a victim that must not notice.
+ * SPDX-License-Identifier: MIT
  *
- * fuzz SEED CHILDREN CALLS: each child makes CALLS calls (or dies of one), half of them under a timer's signals, a third
- * with a second thread. The victim checks a socket pair, a pipe and a file all along and reports at the end.
+ * fuzz SEED CHILDREN CALLS: each child makes CALLS calls (or dies of one), half of them under a
+ * timer's signals, a third with a second thread. The victim checks a socket pair, a pipe and a
+ * file all along and reports at the end.
  */
 #include "check.h"
 #include <pthread.h>
@@ -12,7 +14,8 @@ enum { NUMBERS = 463, ROOM = 65536, OPEN = 24 };
 
 static uint64_t seed;
 static unsigned char *room, *read_only, *unmapped;
-static int only = -1, verbose; /* FUZZ_ONLY=number: this call alone; FUZZ_VERBOSE: each call on stderr */
+/* FUZZ_ONLY=number: this call alone; FUZZ_VERBOSE: each call on stderr */
+static int only = -1, verbose;
 
 static uint64_t next_random(uint64_t *state)
 {
@@ -22,20 +25,69 @@ static uint64_t next_random(uint64_t *state)
     return *state >> 8;
 }
 
-/* Calls that would end the run, kill others as root may, take the child's own text or timer away, or wait for ever by
- * design. Memory and signal frames have programs of their own: memfuzz.c, sigfuzz.c. */
+/* Calls that would end the run, kill others as root may, take the child's own text or timer
+ * away, or wait for ever by design. Memory and signal frames have programs of their own:
+ * memfuzz.c, sigfuzz.c. */
 static int left_out(long number)
 {
-    static const short list[] = {SYS_exit, SYS_exit_group, SYS_reboot, SYS_pause, SYS_kill, SYS_tkill, SYS_tgkill,
-                                 SYS_rt_sigqueueinfo, SYS_rt_tgsigqueueinfo, SYS_setsid, SYS_vhangup, SYS_rt_sigsuspend,
-                                 SYS_prctl, SYS_fork, SYS_vfork, SYS_clone, SYS_clone3, SYS_pivot_root, SYS_chroot, SYS_unlink,
-                                 SYS_rmdir, SYS_unlinkat, SYS_rename, SYS_renameat, SYS_renameat2, SYS_syslog, SYS_ptrace,
-                                 SYS_alarm, SYS_setrlimit, SYS_prlimit64, SYS_sethostname, SYS_setdomainname, SYS_mount,
-                                 SYS_umount2, SYS_swapon, SYS_swapoff, SYS_settimeofday, SYS_clock_settime, SYS_kexec_load,
-                                 SYS_truncate, SYS_pidfd_send_signal, SYS_setpgid, SYS_clock_adjtime, SYS_adjtimex,
-                                 SYS_munmap, SYS_mmap, SYS_mremap, SYS_mprotect, SYS_brk, SYS_madvise, SYS_arch_prctl,
-                                 SYS_rt_sigreturn, SYS_rt_sigprocmask, SYS_setitimer, SYS_execve, SYS_execveat,
-                                 SYS_sigaltstack, SYS_close_range};
+    static const short list[] = {SYS_exit,
+                                 SYS_exit_group,
+                                 SYS_reboot,
+                                 SYS_pause,
+                                 SYS_kill,
+                                 SYS_tkill,
+                                 SYS_tgkill,
+                                 SYS_rt_sigqueueinfo,
+                                 SYS_rt_tgsigqueueinfo,
+                                 SYS_setsid,
+                                 SYS_vhangup,
+                                 SYS_rt_sigsuspend,
+                                 SYS_prctl,
+                                 SYS_fork,
+                                 SYS_vfork,
+                                 SYS_clone,
+                                 SYS_clone3,
+                                 SYS_pivot_root,
+                                 SYS_chroot,
+                                 SYS_unlink,
+                                 SYS_rmdir,
+                                 SYS_unlinkat,
+                                 SYS_rename,
+                                 SYS_renameat,
+                                 SYS_renameat2,
+                                 SYS_syslog,
+                                 SYS_ptrace,
+                                 SYS_alarm,
+                                 SYS_setrlimit,
+                                 SYS_prlimit64,
+                                 SYS_sethostname,
+                                 SYS_setdomainname,
+                                 SYS_mount,
+                                 SYS_umount2,
+                                 SYS_swapon,
+                                 SYS_swapoff,
+                                 SYS_settimeofday,
+                                 SYS_clock_settime,
+                                 SYS_kexec_load,
+                                 SYS_truncate,
+                                 SYS_pidfd_send_signal,
+                                 SYS_setpgid,
+                                 SYS_clock_adjtime,
+                                 SYS_adjtimex,
+                                 SYS_munmap,
+                                 SYS_mmap,
+                                 SYS_mremap,
+                                 SYS_mprotect,
+                                 SYS_brk,
+                                 SYS_madvise,
+                                 SYS_arch_prctl,
+                                 SYS_rt_sigreturn,
+                                 SYS_rt_sigprocmask,
+                                 SYS_setitimer,
+                                 SYS_execve,
+                                 SYS_execveat,
+                                 SYS_sigaltstack,
+                                 SYS_close_range};
     for (unsigned i = 0; i < sizeof list / sizeof *list; i++)
         if (list[i] == number)
             return 1;
@@ -45,8 +97,16 @@ static int left_out(long number)
 static uint64_t pointer(uint64_t *state)
 {
     uint64_t pick = next_random(state) % 16;
-    uint64_t odd[] = {0, 1, 0x600000000000ull, 0x600010000000ull, 0x600010001000ull, 0xffffffff80000000ull,
-                      0xffff800000000000ull, 0x800000000000ull, ~0ull, 0x7fffffffe000ull};
+    uint64_t odd[] = {0,
+                      1,
+                      0x600000000000ull,
+                      0x600010000000ull,
+                      0x600010001000ull,
+                      0xffffffff80000000ull,
+                      0xffff800000000000ull,
+                      0x800000000000ull,
+                      ~0ull,
+                      0x7fffffffe000ull};
     if (pick < 10)
         return (uint64_t)room + next_random(state) % ROOM / (pick & 1 ? 1 : 8) * (pick & 1 ? 1 : 8);
     if (pick == 10)
@@ -58,7 +118,8 @@ static uint64_t pointer(uint64_t *state)
 
 static uint64_t argument(uint64_t *state)
 {
-    static const uint64_t lengths[] = {0, 1, 4, 8, 16, 110, 4096, 65536, 1ull << 31, 1ull << 47, ~0ull, 0x7fffffff};
+    static const uint64_t lengths[] = {0,    1,     4,          8,          16,    110,
+                                       4096, 65536, 1ull << 31, 1ull << 47, ~0ull, 0x7fffffff};
     switch (next_random(state) % 6) {
     case 0:
         return next_random(state) % OPEN;
@@ -70,19 +131,22 @@ static uint64_t argument(uint64_t *state)
     case 4:
         return next_random(state) % 64;
     default:
-        return 1ull << next_random(state) % 64 | (next_random(state) & 1 ? 1ull << next_random(state) % 32 : 0);
+        return 1ull << next_random(state) % 64 |
+               (next_random(state) & 1 ? 1ull << next_random(state) % 32 : 0);
     }
 }
 
 static void fill_room(uint64_t *state)
 {
-    static const char *const names[] = {"/tmp/fuzz", "/dev/null", ".", "/proc/self/stat", "/bin/busybox", "\1\0/tmp/fuzz.sock"};
+    static const char *const names[] = {"/tmp/fuzz",       "/dev/null",    ".",
+                                        "/proc/self/stat", "/bin/busybox", "\1\0/tmp/fuzz.sock"};
     for (unsigned i = 0; i < 200; i++) {
         uint64_t at = next_random(state) % (ROOM / 8), value = argument(state);
         ((uint64_t *)room)[at] = value;
     }
     for (unsigned i = 0; i < 60; i++)
-        strcpy((char *)room + next_random(state) % (ROOM - 64) / 8 * 8, names[next_random(state) % 6]);
+        strcpy((char *)room + next_random(state) % (ROOM - 64) / 8 * 8,
+               names[next_random(state) % 6]);
 }
 
 static void ignore(int number)
@@ -128,7 +192,8 @@ static void one_call(uint64_t *state)
     if (number == SYS_rt_sigaction && (a[0] == SIGALRM || a[0] == SIGKILL))
         return;
     if (verbose)
-        dprintf(2, "[%d] %ld(%lx, %lx, %lx, %lx, %lx, %lx)\n", (int)getpid(), number, a[0], a[1], a[2], a[3], a[4], a[5]);
+        dprintf(2, "[%d] %ld(%lx, %lx, %lx, %lx, %lx, %lx)\n", (int)getpid(), number, a[0], a[1],
+                a[2], a[3], a[4], a[5]);
     syscall(number, a[0], a[1], a[2], a[3], a[4], a[5]);
 }
 
@@ -143,7 +208,8 @@ static void *second_thread(void *argument)
 static void fuzz_child(uint64_t state, unsigned calls)
 {
     struct itimerval timer = {{0, 5000}, {0, 5000}};
-    struct sigaction action = {.sa_handler = ignore, .sa_flags = 0}; /* no SA_RESTART: each wait ends */
+    /* no SA_RESTART: each wait ends */
+    struct sigaction action = {.sa_handler = ignore, .sa_flags = 0};
     pthread_t thread;
     sigaction(SIGALRM, &action, NULL);
     signal(SIGPIPE, SIG_IGN);
@@ -160,7 +226,8 @@ static void fuzz_child(uint64_t state, unsigned calls)
             fill_room(&state);
         if (i % 64 == 63) {
             open_all();
-            setitimer(ITIMER_REAL, &timer, NULL); /* a call may have stopped it: nothing may wait for ever */
+            /* a call may have stopped it: nothing may wait for ever */
+            setitimer(ITIMER_REAL, &timer, NULL);
         }
         one_call(&state);
     }
@@ -180,8 +247,10 @@ static int victim(int stop)
         char out[512], in[3][512] = {{0}};
         for (unsigned i = 0; i < sizeof out; i++)
             out[i] = (char)(rounds * 7 + i);
-        wrong += write(pair[0], out, sizeof out) != sizeof out || read(pair[1], in[0], sizeof out) != sizeof out;
-        wrong += write(ends[1], out, sizeof out) != sizeof out || read(ends[0], in[1], sizeof out) != sizeof out;
+        wrong += write(pair[0], out, sizeof out) != sizeof out ||
+                 read(pair[1], in[0], sizeof out) != sizeof out;
+        wrong += write(ends[1], out, sizeof out) != sizeof out ||
+                 read(ends[0], in[1], sizeof out) != sizeof out;
         wrong += pwrite(file, out, sizeof out, 512 * (rounds % 16)) != sizeof out ||
                  pread(file, in[2], sizeof out, 512 * (rounds % 16)) != sizeof out;
         for (unsigned i = 0; i < 3; i++)
@@ -224,7 +293,8 @@ int main(int argc, char **argv)
     if (argc < 4)
         return 2;
     seed = strtoull(argv[1], NULL, 0);
-    unsigned children = (unsigned)atoi(argv[2]), calls = (unsigned)atoi(argv[3]), signalled = 0, stuck = 0;
+    unsigned children = (unsigned)atoi(argv[2]), calls = (unsigned)atoi(argv[3]), signalled = 0,
+             stuck = 0;
     if (getenv("FUZZ_ONLY"))
         only = atoi(getenv("FUZZ_ONLY"));
     verbose = getenv("FUZZ_VERBOSE") != NULL;
@@ -248,6 +318,7 @@ int main(int argc, char **argv)
     close(stop[1]);
     waitpid(watcher, &status, 0);
     show_status("victim", status);
-    fprintf(stderr, "fuzz: %u children, %u died by a signal, %u were stuck\n", children, signalled, stuck);
+    fprintf(stderr, "fuzz: %u children, %u died by a signal, %u were stuck\n", children, signalled,
+            stuck);
     return status;
 }

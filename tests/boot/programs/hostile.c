@@ -1,8 +1,9 @@
 /*
- * A program that makes native system calls and tries to get what it was not given. SPDX-License-Identifier: MIT
+ * A program that makes native system calls and tries to get what it was not given.
+ * SPDX-License-Identifier: MIT
  *
- * hostile STAGE LABEL:WORDS:CAPS… : labels of the protocols, from their TOML files, so that nothing here copies a number of
- * them. Prints "refused: WHAT" or "GRANTED: WHAT".
+ * hostile STAGE LABEL:WORDS:CAPS… : labels of the protocols, from their TOML files, so that
+ * nothing here copies a number of them. Prints "refused: WHAT" or "GRANTED: WHAT".
  */
 #include "hostile.h"
 
@@ -19,19 +20,23 @@ static void verdict(int refused, const char *what)
     granted += !refused;
 }
 
-/* What this process holds: gates and its notification, nothing that makes, maps or runs anything. */
+/* What this process holds: gates and its notification, nothing that makes, maps or runs
+ * anything. */
 static void look_around(void)
 {
     unsigned kinds[AR_TYPE_COUNT] = {0}, others = 0;
     for (unsigned slot = 1; slot < SLOTS; slot++) {
         struct native back;
-        if (native_invoke(AR_CAP_SELF, AR_CNODE_INSPECT, slot, 0, 0, 0, &back) == AR_OK && back.rdx < AR_TYPE_COUNT)
+        if (native_invoke(AR_CAP_SELF, AR_CNODE_INSPECT, slot, 0, 0, 0, &back) == AR_OK &&
+            back.rdx < AR_TYPE_COUNT)
             kinds[back.rdx]++;
     }
     for (unsigned type = 1; type < AR_TYPE_COUNT; type++)
         others += type == AR_GATE || type == AR_NOTIFICATION ? 0 : kinds[type];
-    printf("capabilities: gates %d, notifications %u, others %u\n", kinds[AR_GATE] > 3, kinds[AR_NOTIFICATION], others);
-    verdict(others == 0 && kinds[AR_NOTIFICATION] == 1, "a capability that is neither a gate nor the thread's notification");
+    printf("capabilities: gates %d, notifications %u, others %u\n", kinds[AR_GATE] > 3,
+           kinds[AR_NOTIFICATION], others);
+    verdict(others == 0 && kinds[AR_NOTIFICATION] == 1,
+            "a capability that is neither a gate nor the thread's notification");
 }
 
 static const struct { uint64_t label, w0, w1, w2, w3; const char *what; } invocations[] = {
@@ -57,11 +62,11 @@ static void invoke_everything(void)
     for (unsigned i = 0; i < sizeof invocations / sizeof *invocations; i++) {
         unsigned done = 0;
         for (unsigned slot = 1; slot < 520; slot++)
-            done += native_invoke(slot, invocations[i].label, invocations[i].w0, invocations[i].w1, invocations[i].w2,
-                                  invocations[i].w3, NULL) == AR_OK;
+            done += native_invoke(slot, invocations[i].label, invocations[i].w0, invocations[i].w1,
+                                  invocations[i].w2, invocations[i].w3, NULL) == AR_OK;
         for (unsigned slot = POSIX_SLOT_THREADS; slot < POSIX_SLOT_THREADS + 32; slot++)
-            done += native_invoke(slot, invocations[i].label, invocations[i].w0, invocations[i].w1, invocations[i].w2,
-                                  invocations[i].w3, NULL) == AR_OK;
+            done += native_invoke(slot, invocations[i].label, invocations[i].w0, invocations[i].w1,
+                                  invocations[i].w2, invocations[i].w3, NULL) == AR_OK;
         verdict(done == 0, invocations[i].what);
     }
 }
@@ -69,8 +74,12 @@ static void invoke_everything(void)
 /* Call `slot`; the server's status, or 1000 + the kernel's error. */
 static uint64_t call(uint64_t slot, uint64_t label, unsigned words, unsigned caps, uint64_t w0)
 {
-    struct native registers = {.rax = AR_SYS_CALL, .rdi = slot, .rsi = AR_INFO(label, words, caps, 0, 0), .rdx = w0,
-                               .rbx = (uint64_t)HOSTILE_BUFFER, .r12 = (uint64_t)HOSTILE_BUFFER};
+    struct native registers = {.rax = AR_SYS_CALL,
+                               .rdi = slot,
+                               .rsi = AR_INFO(label, words, caps, 0, 0),
+                               .rdx = w0,
+                               .rbx = (uint64_t)HOSTILE_BUFFER,
+                               .r12 = (uint64_t)HOSTILE_BUFFER};
     native_call(&registers);
     return registers.rax == AR_OK ? AR_INFO_LABEL(registers.rsi) : 1000 + registers.rax;
 }
@@ -78,31 +87,38 @@ static uint64_t call(uint64_t slot, uint64_t label, unsigned words, unsigned cap
 /* Slots that are empty, outside, or enormous. */
 static void foreign_slots(void)
 {
-    static const uint64_t slots[] = {0, 40, 63, 255, 300, 32000, 32767, 33000, 65535, 65536, 1u << 20, 0x7fffffff, 0xffffffff,
-                                     0x100000001, 1ull << 40, ~0ull};
+    static const uint64_t slots[] = {
+        0,     40,    63,       255,        300,        32000,       32767,      33000,
+        65535, 65536, 1u << 20, 0x7fffffff, 0xffffffff, 0x100000001, 1ull << 40, ~0ull};
     unsigned done = 0;
     for (unsigned i = 0; i < sizeof slots / sizeof *slots; i++)
         done += call(slots[i], 0x205 /* any */, 0, 0, 0) < 1000;
     verdict(done == 0, "call through a slot that is not ours");
     done = 0;
     for (unsigned i = 0; i < sizeof slots / sizeof *slots; i++) {
-        done += native_invoke(AR_CAP_SELF, AR_CNODE_COPY, 41, slots[i], POSIX_SLOT_PROCD, AR_ALL, NULL) == AR_OK && slots[i] != 0;
-        done += native_invoke(slots[i] ? slots[i] : 300, AR_CNODE_COPY, 42, AR_CAP_SELF, POSIX_SLOT_PROCD, AR_ALL, NULL) == AR_OK;
+        done += native_invoke(AR_CAP_SELF, AR_CNODE_COPY, 41, slots[i], POSIX_SLOT_PROCD, AR_ALL,
+                              NULL) == AR_OK &&
+                slots[i] != 0;
+        done += native_invoke(slots[i] ? slots[i] : 300, AR_CNODE_COPY, 42, AR_CAP_SELF,
+                              POSIX_SLOT_PROCD, AR_ALL, NULL) == AR_OK;
     }
     native_invoke(AR_CAP_SELF, AR_CNODE_DELETE, 41, 0, 0, 0, NULL);
     verdict(done == 0, "copy from or into another capability space");
     done = 0;
     for (uint64_t label = 0; label < AR_LABEL_USER; label++)
-        done += call(POSIX_SLOT_SOCKD, label, 4, 0, 0) < 1000 || call(POSIX_SLOT_PROCD, label, 4, 0, 0) < 1000;
+        done += call(POSIX_SLOT_SOCKD, label, 4, 0, 0) < 1000 ||
+                call(POSIX_SLOT_PROCD, label, 4, 0, 0) < 1000;
     verdict(done == 0, "send a label that only the kernel may send (closed, fault, time-out)");
     done = 0;
-    struct native receive = {.rax = AR_SYS_RECV, .rdi = POSIX_SLOT_SOCKD, .r12 = POSIX_SLOT_PROCD, .r13 = 0};
+    struct native receive = {
+        .rax = AR_SYS_RECV, .rdi = POSIX_SLOT_SOCKD, .r12 = POSIX_SLOT_PROCD, .r13 = 0};
     native_call(&receive);
     done += receive.rax == AR_OK;
     struct native reply = {.rax = AR_SYS_REPLY, .rdi = POSIX_SLOT_PROCD};
     native_call(&reply);
     done += reply.rax == AR_OK;
-    struct native data = {.rax = AR_SYS_DATA_READ, .rdi = POSIX_SLOT_PROCD, .r10 = (uint64_t)HOSTILE_BUFFER, .r8 = 8};
+    struct native data = {
+        .rax = AR_SYS_DATA_READ, .rdi = POSIX_SLOT_PROCD, .r10 = (uint64_t)HOSTILE_BUFFER, .r8 = 8};
     native_call(&data);
     done += data.rax == AR_OK;
     struct native signal = {.rax = AR_SYS_SIGNAL, .rdi = POSIX_SLOT_PROCD, .rdx = ~0ull};
@@ -114,10 +130,12 @@ static void foreign_slots(void)
     verdict(done == 0, "receive, reply, read a caller or signal through a gate");
 }
 
-/* The only capabilities of ours that no server made are notifications; none may travel as a descriptor. */
+/* The only capabilities of ours that no server made are notifications; none may travel as a
+ * descriptor. */
 static void home_made_descriptor(uint64_t stage)
 {
-    int pair[2]; /* one honest descriptor first: libposix opens this thread's session with sockd for it */
+    /* one honest descriptor first: libposix opens this thread's session with sockd for it */
+    int pair[2];
     union { char room[CMSG_SPACE(sizeof(int))]; struct cmsghdr align; } control = {0};
     struct iovec vector = {.iov_base = "x", .iov_len = 1};
     struct msghdr message = {.msg_iov = &vector, .msg_iovlen = 1, .msg_control = &control,
@@ -135,8 +153,10 @@ static void home_made_descriptor(uint64_t stage)
     HOSTILE_BUFFER->caps_out[0] = 63; /* an empty slot */
     verdict(call(POSIX_SLOT_SOCKD, stage, 1, 1, 0) >= 1000, "pass an empty slot as a descriptor");
     HOSTILE_BUFFER->caps_out[0] = 0x7fffffff;
-    verdict(call(POSIX_SLOT_SOCKD, stage, 1, 1, 0) >= 1000, "pass a slot that is not ours as a descriptor");
-    verdict(call(POSIX_SLOT_SOCKD, stage, 1, 200, 0) >= 1000, "pass 200 capabilities in one message");
+    verdict(call(POSIX_SLOT_SOCKD, stage, 1, 1, 0) >= 1000,
+            "pass a slot that is not ours as a descriptor");
+    verdict(call(POSIX_SLOT_SOCKD, stage, 1, 200, 0) >= 1000,
+            "pass 200 capabilities in one message");
     verdict(call(POSIX_SLOT_SOCKD, stage, 255, 0, 0) >= 1000, "send 255 words");
 }
 
@@ -145,32 +165,44 @@ static void privileged_operations(int count, char **labels)
 {
     for (int i = 0; i < count; i++) {
         char *rest; /* label:words:capabilities, so that the request is well-formed */
-        uint64_t label = strtoull(labels[i], &rest, 0), slot = label >> 8 == 6 ? POSIX_SLOT_PROCD : POSIX_SLOT_CONSOLED;
-        unsigned words = (unsigned)strtoul(rest + 1, &rest, 0), caps = (unsigned)strtoul(rest + 1, NULL, 0);
+        uint64_t label = strtoull(labels[i], &rest, 0),
+                 slot = label >> 8 == 6 ? POSIX_SLOT_PROCD : POSIX_SLOT_CONSOLED;
+        unsigned words = (unsigned)strtoul(rest + 1, &rest, 0),
+                 caps = (unsigned)strtoul(rest + 1, NULL, 0);
         for (unsigned c = 0; c < caps; c++)
             HOSTILE_BUFFER->caps_out[c] = POSIX_SLOT_FD + c;
         uint64_t status = call(slot, label, words, caps, 1);
         char what[64];
-        snprintf(what, sizeof what, "operation %s, which is init's: status %d", labels[i], (int)status);
+        snprintf(what, sizeof what, "operation %s, which is init's: status %d", labels[i],
+                 (int)status);
         verdict(status == STATUS_PERM, what);
     }
 }
 
-/* Requests that no client stub would make: any label, any number of words. The servers must answer and live on. */
+/* Requests that no client stub would make: any label, any number of words. The servers must
+ * answer and live on. */
 static int random_requests(void *argument)
 {
     uint64_t seed = (uint64_t)(uintptr_t)argument;
     for (int i = 0; i < 1500; i++) {
         seed = seed * 6364136223846793005ull + 1442695040888963407ull;
         uint64_t protocol = 1 + (seed >> 33) % 7, op = (seed >> 40) % 34;
-        uint64_t slot = (seed >> 50) % 6 < 4 ? 1 + (seed >> 52) % 4 : POSIX_SLOT_FD + (seed >> 52) % 8;
-        if (protocol == 6 && (op == 4 || op == 5 || op == 6 || op == 7 || op == 8)) /* threads, exit, exec: ends us */
+        uint64_t slot =
+            (seed >> 50) % 6 < 4 ? 1 + (seed >> 52) % 4 : POSIX_SLOT_FD + (seed >> 52) % 8;
+        /* threads, exit, exec: ends us */
+        if (protocol == 6 && (op == 4 || op == 5 || op == 6 || op == 7 || op == 8))
             continue;
         for (unsigned w = 0; w < AR_MSG_WORDS; w++)
             HOSTILE_BUFFER->words[w] = (seed >> (w % 40)) & (w % 3 ? 0xff : ~0ull);
-        struct native registers = {.rax = AR_SYS_CALL, .rdi = slot, .rsi = AR_INFO(protocol << 8 | op, (seed >> 20) % 20, 0, 0, 0),
-                                   .rdx = seed >> 60, .r10 = seed, .r8 = ~seed, .r9 = seed >> 30,
-                                   .rbx = (uint64_t)HOSTILE_BUFFER, .r12 = (uint64_t)HOSTILE_BUFFER};
+        struct native registers = {.rax = AR_SYS_CALL,
+                                   .rdi = slot,
+                                   .rsi = AR_INFO(protocol << 8 | op, (seed >> 20) % 20, 0, 0, 0),
+                                   .rdx = seed >> 60,
+                                   .r10 = seed,
+                                   .r8 = ~seed,
+                                   .r9 = seed >> 30,
+                                   .rbx = (uint64_t)HOSTILE_BUFFER,
+                                   .r12 = (uint64_t)HOSTILE_BUFFER};
         native_call(&registers);
     }
     return 0;
@@ -185,7 +217,8 @@ static void afterwards(void)
     int fd = open("/etc/passwd", O_RDONLY);
     char start[4];
     printf("afterwards: sockets %s, files %d\n", room, read(fd, start, 4) == 4);
-    int status = in_child((int (*)(void *))random_requests, (void *)1); /* and a fork with yet other requests */
+    /* and a fork with yet other requests */
+    int status = in_child((int (*)(void *))random_requests, (void *)1);
     printf("afterwards: fork %d\n", status >= 0);
 }
 

@@ -1,10 +1,11 @@
 /*
  * Native system calls made through libposix's own text. SPDX-License-Identifier: MIT
  *
- * A `syscall` is native only inside libposix's text, and nothing keeps a program from jumping there. So: look for the bytes
- * 0f 05 in it, jump to them with our registers, and with a stack on which every word is the address of `native_landed`:
- * whatever the code after the instruction pops, its `ret` comes here. What comes in between is not known, so each place is
- * tried first in a child, with a harmless call; a child that does not come back does no harm.
+ * A `syscall` is native only inside libposix's text, and nothing keeps a program from jumping
+ * there. So: look for the bytes 0f 05 in it, jump to them with our registers, and with a stack
+ * on which every word is the address of `native_landed`: whatever the code after the instruction
+ * pops, its `ret` comes here. What comes in between is not known, so each place is tried first
+ * in a child, with a harmless call; a child that does not come back does no harm.
  */
 #include "hostile.h"
 
@@ -14,7 +15,8 @@ static unsigned char scratch[65536] __attribute__((aligned(4096))); /* where str
 uint64_t native_saved_rsp, native_target, native_registers;
 static uint64_t found;
 
-/* rdi = struct native. Saves what C needs, loads the call's registers, jumps; native_landed puts all back. */
+/* rdi = struct native. Saves what C needs, loads the call's registers, jumps; native_landed puts
+ * all back. */
 void native_enter(struct native *registers, uint64_t stack, void *stray);
 void native_landed(void);
 __asm__(
@@ -43,29 +45,45 @@ void native_call(struct native *registers)
     for (unsigned i = 0; i < STACK_WORDS; i++)
         fake_stack[i] = (uint64_t)native_landed;
     native_target = found;
-    native_enter(registers, (uint64_t)&fake_stack[STACK_WORDS / 2 - 1], scratch + sizeof scratch / 2);
+    native_enter(registers, (uint64_t)&fake_stack[STACK_WORDS / 2 - 1],
+                 scratch + sizeof scratch / 2);
 }
 
-uint64_t native_invoke(uint64_t slot, uint64_t label, uint64_t w0, uint64_t w1, uint64_t w2, uint64_t w3, struct native *back)
+uint64_t native_invoke(uint64_t slot, uint64_t label, uint64_t w0, uint64_t w1, uint64_t w2,
+                       uint64_t w3, struct native *back)
 {
-    struct native registers = {.rax = AR_SYS_INVOKE, .rdi = slot, .rsi = AR_INFO(label, 4, 0, 0, 0), .rdx = w0, .r10 = w1,
-                               .r8 = w2, .r9 = w3, .rbx = (uint64_t)scratch, .r12 = (uint64_t)scratch};
+    struct native registers = {.rax = AR_SYS_INVOKE,
+                               .rdi = slot,
+                               .rsi = AR_INFO(label, 4, 0, 0, 0),
+                               .rdx = w0,
+                               .r10 = w1,
+                               .r8 = w2,
+                               .r9 = w3,
+                               .rbx = (uint64_t)scratch,
+                               .r12 = (uint64_t)scratch};
     native_call(&registers);
     if (back)
         *back = registers;
     return registers.rax;
 }
 
-/* Does the place give back both halves of what is needed: the status in rax and words in rdx? AR_SYS_CLOCK answers with
- * rax 0 and the time; AR_CNODE_INSPECT of slot 1 answers with the type of the process gate. */
+/* Does the place give back both halves of what is needed: the status in rax and words in rdx?
+ * AR_SYS_CLOCK answers with rax 0 and the time; AR_CNODE_INSPECT of slot 1 answers with the type
+ * of the process gate. */
 static int place_works(void *argument)
 {
     (void)argument;
-    struct native registers = {.rax = AR_SYS_CLOCK, .rbx = (uint64_t)scratch, .r12 = (uint64_t)scratch}, second;
+    struct native registers = {.rax = AR_SYS_CLOCK,
+                               .rbx = (uint64_t)scratch,
+                               .r12 = (uint64_t)scratch},
+                  second;
     native_call(&registers);
     uint64_t first = registers.rdx;
-    uint64_t status = native_invoke(AR_CAP_SELF, AR_CNODE_INSPECT, POSIX_SLOT_PROCD, 0, 0, 0, &second);
-    return registers.rax == AR_OK && first > 1000000 && status == AR_OK && second.rdx == AR_GATE ? 42 : 1;
+    uint64_t status =
+        native_invoke(AR_CAP_SELF, AR_CNODE_INSPECT, POSIX_SLOT_PROCD, 0, 0, 0, &second);
+    return registers.rax == AR_OK && first > 1000000 && status == AR_OK && second.rdx == AR_GATE
+               ? 42
+               : 1;
 }
 
 int native_find(void)
@@ -73,7 +91,8 @@ int native_find(void)
     const struct posix_header *header = (const struct posix_header *)POSIX_BASE;
     if (header->magic != POSIX_MAGIC)
         return -1;
-    const unsigned char *low = (const unsigned char *)header->native_low, *high = (const unsigned char *)header->native_high;
+    const unsigned char *low = (const unsigned char *)header->native_low,
+                        *high = (const unsigned char *)header->native_high;
     int tried = 0;
     for (const unsigned char *at = low; at + 1 < high && tried < 400; at++) {
         if (at[0] != 0x0f || at[1] != 0x05)
@@ -84,6 +103,7 @@ int native_find(void)
         if (WIFEXITED(status) && WEXITSTATUS(status) == 42)
             return 0;
     }
-    fprintf(stderr, "hostile: %d places tried in %p..%p\n", tried, (const void *)low, (const void *)high);
+    fprintf(stderr, "hostile: %d places tried in %p..%p\n", tried, (const void *)low,
+            (const void *)high);
     return -1;
 }

@@ -1,6 +1,6 @@
 /*
- * Random mmap, munmap, mprotect, mremap, madvise and fork against a model of what each page holds and allows: memmodel
- * STEPS [SEED]. SPDX-License-Identifier: MIT
+ * Random mmap, munmap, mprotect, mremap, madvise and fork against a model of what each page
+ * holds and allows: memmodel STEPS [SEED]. SPDX-License-Identifier: MIT
  */
 #include "check.h"
 #include <setjmp.h>
@@ -10,7 +10,8 @@
 #define WORDS (PAGE / 8)
 #define RW (PROT_READ | PROT_WRITE)
 
-/* content 0: never written since it was mapped. A shared page holds the same in parent and child. */
+/* content 0: never written since it was mapped. A shared page holds the same in parent and
+ * child. */
 struct model_page {
     int mapped, protection, shared; /* mapped: the mapping's number * 100 + the page's in it */
     uint64_t content;
@@ -35,7 +36,8 @@ static unsigned roll(unsigned below)
 
 static void wrong(const char *what, long page)
 {
-    printf("wrong at step %ld, page %ld, after %s: %s (%s)\n", step, page, doing, what, error_name(errno));
+    printf("wrong at step %ld, page %ld, after %s: %s (%s)\n", step, page, doing, what,
+           error_name(errno));
     fflush(stdout);
     _exit(1);
 }
@@ -89,7 +91,8 @@ static int system_reads(unsigned page)
 static void page_check(unsigned page)
 {
     const struct model_page *m = &model[page];
-    int readable = m->mapped && m->protection != PROT_NONE, writable = m->mapped && m->protection & PROT_WRITE;
+    int readable = m->mapped && m->protection != PROT_NONE,
+        writable = m->mapped && m->protection & PROT_WRITE;
     if ((roll(2) ? can_read(page) : system_reads(page)) != readable)
         wrong(readable ? "it cannot be read" : "it can be read", page);
     for (unsigned i = 0; readable && i < WORDS; i += 1 + roll(64))
@@ -117,14 +120,15 @@ static int all_mapped(unsigned first, unsigned count)
     return count == 0;
 }
 
-/* ---- the steps --------------------------------------------------------------------------------------------------- */
+/* ---- the steps ------------------------------------------------------------------------------- */
 
 static void step_map(unsigned first, unsigned count)
 {
-    static const int protections[] = {PROT_NONE, PROT_READ, RW, RW, RW, RW | PROT_EXEC, PROT_READ | PROT_EXEC};
+    static const int protections[] = {
+        PROT_NONE, PROT_READ, RW, RW, RW, RW | PROT_EXEC, PROT_READ | PROT_EXEC};
     int protection = protections[roll(7)], shared = roll(5) == 0, keep = roll(4) == 0, any = 0;
-    int flags = MAP_ANONYMOUS | (shared ? MAP_SHARED : MAP_PRIVATE) | (keep ? MAP_FIXED_NOREPLACE : MAP_FIXED) |
-                (roll(3) == 0 ? MAP_POPULATE : 0);
+    int flags = MAP_ANONYMOUS | (shared ? MAP_SHARED : MAP_PRIVATE) |
+                (keep ? MAP_FIXED_NOREPLACE : MAP_FIXED) | (roll(3) == 0 ? MAP_POPULATE : 0);
     for (unsigned i = 0; i < count; i++)
         any |= model[first + i].mapped;
     void *at = mmap(arena + first * PAGE, count * PAGE - roll(4095), protection, flags, -1, 0);
@@ -187,14 +191,16 @@ static void step_move(unsigned first, unsigned count)
     }
     int whole = model[first].mapped != 0;
     for (unsigned i = 0; i < count; i++) {
-        whole &= model[first + i].mapped == model[first].mapped + (int)i && model[first + i].protection == model[first].protection;
+        whole &= model[first + i].mapped == model[first].mapped + (int)i &&
+                 model[first + i].protection == model[first].protection;
         if (now_count > count && model[first + i].shared)
             return; /* Linux would give pages without memory */
     }
     if (is_linux && !whole)
         return;
     int overlap = target < first + count && first < target + now_count;
-    char *at = mremap(arena + first * PAGE, count * PAGE, now_count * PAGE, flags, arena + target * PAGE);
+    char *at =
+        mremap(arena + first * PAGE, count * PAGE, now_count * PAGE, flags, arena + target * PAGE);
     if (flags & MREMAP_FIXED) {
         if (overlap && at != MAP_FAILED)
             wrong("mremap onto itself", first);
@@ -224,13 +230,15 @@ static void step_move(unsigned first, unsigned count)
     }
     for (unsigned i = 0; i < now_count; i++) /* elsewhere: look there and let it go */
         for (unsigned w = 0; moved[i].protection && w < WORDS; w += 100)
-            if (((volatile uint64_t *)(at + i * PAGE))[w] != (moved[i].content ? moved[i].content + w : 0))
+            if (((volatile uint64_t *)(at + i * PAGE))[w] !=
+                (moved[i].content ? moved[i].content + w : 0))
                 wrong("what mremap moved", i);
     munmap(at, now_count * PAGE);
     memset(&model[first], 0, count * sizeof *model);
 }
 
-/* A child sees the same, and what it writes is its own but where shared; now and then it goes on by itself. */
+/* A child sees the same, and what it writes is its own but where shared; now and then it goes on
+ * by itself. */
 static void step_fork(unsigned first, unsigned count)
 {
     int status;
@@ -257,15 +265,32 @@ static void step_fork(unsigned first, unsigned count)
     stamp += 0x10000 * PAGES;
 }
 
-/* Addresses and lengths that no mapping can have: refused, and the model stays true. Not on Linux, which may grant
- * terabytes, and unmaps a target before it refuses. */
+/* Addresses and lengths that no mapping can have: refused, and the model stays true. Not on
+ * Linux, which may grant terabytes, and unmaps a target before it refuses. */
 static void step_odd(void)
 {
-    static const uint64_t odd[] = {0, 1, 0xfff, 0x1000, 0x8000, 0x10000, 0x5ffffffff000, 0x600000000000, 0x600009000000,
-                                   0x600010000000, 0x6000fffff000, 0x6000fffff000, 0x7fffffffe000, 0x7ffffffff000,
-                                   0x800000000000, 0x7fffffffffffffff, 0xffff800000000000, 0xfffffffffffff000, ~0ull};
-    static const uint64_t lengths[] = {0x100000000000, 0x200000000000, 0x7ffffffff000, 0x800000000000, 1ull << 63,
-                                       ~0ull - 0xfff, ~0ull - 0x1000, ~0ull, 0xffff800000000000};
+    static const uint64_t odd[] = {0,
+                                   1,
+                                   0xfff,
+                                   0x1000,
+                                   0x8000,
+                                   0x10000,
+                                   0x5ffffffff000,
+                                   0x600000000000,
+                                   0x600009000000,
+                                   0x600010000000,
+                                   0x6000fffff000,
+                                   0x6000fffff000,
+                                   0x7fffffffe000,
+                                   0x7ffffffff000,
+                                   0x800000000000,
+                                   0x7fffffffffffffff,
+                                   0xffff800000000000,
+                                   0xfffffffffffff000,
+                                   ~0ull};
+    static const uint64_t lengths[] = {0x100000000000, 0x200000000000, 0x7ffffffff000,
+                                       0x800000000000, 1ull << 63,     ~0ull - 0xfff,
+                                       ~0ull - 0x1000, ~0ull,          0xffff800000000000};
     uint64_t address = odd[roll(19)], length = lengths[roll(9)];
     int fixed = roll(2) ? MAP_FIXED : 0;
     long result = -1;
@@ -274,7 +299,9 @@ static void step_odd(void)
         result = syscall(SYS_mmap, address, length, RW, MAP_PRIVATE | MAP_ANONYMOUS | fixed, -1, 0);
         break;
     case 1:
-        result = address >= 0x5ffffffff000 || address == 0 ? syscall(SYS_munmap, address ? address : 1, length) : -1;
+        result = address >= 0x5ffffffff000 || address == 0
+                     ? syscall(SYS_munmap, address ? address : 1, length)
+                     : -1;
         break;
     case 2:
         result = syscall(SYS_mprotect, address, length, RW);
@@ -283,19 +310,23 @@ static void step_odd(void)
     case 3:
         if (model[0].protection == PROT_NONE && length < 0x7ffffffff000)
             break; /* terabytes of nothing are there to have */
-        result = syscall(SYS_mremap, arena, PAGE, length, MREMAP_MAYMOVE | (fixed ? MREMAP_FIXED : 0), address);
+        result = syscall(SYS_mremap, arena, PAGE, length,
+                         MREMAP_MAYMOVE | (fixed ? MREMAP_FIXED : 0), address);
         break;
     case 4:
-        result = syscall(SYS_mremap, address, length, PAGE, MREMAP_MAYMOVE | (fixed ? MREMAP_FIXED : 0), arena);
+        result = syscall(SYS_mremap, address, length, PAGE,
+                         MREMAP_MAYMOVE | (fixed ? MREMAP_FIXED : 0), arena);
         break;
     }
     if (result != -1) {
-        printf("%#llx, length %#llx: %#lx\n", (unsigned long long)address, (unsigned long long)length, result);
+        printf("%#llx, length %#llx: %#lx\n", (unsigned long long)address,
+               (unsigned long long)length, result);
         wrong("an odd range is taken", -1);
     }
 }
 
-/* One page of the system's own range, in every call: refused, and the system calls still work. Not on Linux. */
+/* One page of the system's own range, in every call: refused, and the system calls still work.
+ * Not on Linux. */
 static void step_private(void)
 {
     uint64_t address = 0x600000000000 + (uint64_t)roll(0x100000) * PAGE;
@@ -303,7 +334,10 @@ static void step_private(void)
         address = 0x600000000000 - PAGE; /* with two pages, over its edge */
     long result = -1;
     switch (roll(5)) {
-    case 0: result = syscall(SYS_mmap, address, 2 * PAGE, RW, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0); break;
+    case 0:
+        result = syscall(SYS_mmap, address, 2 * PAGE, RW, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED,
+                         -1, 0);
+        break;
     case 1: result = syscall(SYS_munmap, address, 2 * PAGE); break;
     case 2: result = syscall(SYS_mprotect, address, 2 * PAGE, RW); break;
     case 3: result = syscall(SYS_mremap, address, 2 * PAGE, PAGE, MREMAP_MAYMOVE, 0); break;
@@ -315,7 +349,8 @@ static void step_private(void)
 
 int main(int argc, char **argv)
 {
-    static const char *const names[] = {"map", "unmap", "protect", "discard", "move", "fill", "fork", "odd", "private"};
+    static const char *const names[] = {"map",  "unmap", "protect", "discard", "move",
+                                        "fill", "fork",  "odd",     "private"};
     long steps = argc > 1 ? atol(argv[1]) : 1000;
     generator = argc > 2 ? strtoull(argv[2], NULL, 0) : 1;
     int counts[9] = {0};
@@ -327,7 +362,8 @@ int main(int argc, char **argv)
     stamp = 0x1000000;
     for (step = 0; step < steps; step++) {
         static const char weights[] = "000000112222334444555556778";
-        unsigned first = roll(PAGES), count = 1 + roll(8), what = (unsigned)(weights[roll(sizeof weights - 1)] - '0');
+        unsigned first = roll(PAGES), count = 1 + roll(8),
+                 what = (unsigned)(weights[roll(sizeof weights - 1)] - '0');
         if (first + count > PAGES)
             count = PAGES - first;
         if (what == 6 && roll(4))

@@ -59,7 +59,10 @@ static long send_fds(int s, int *fds, int n, const char *text, size_t length)
 {
     static char control[CMSG_SPACE(300 * sizeof(int))];
     struct iovec v = {(void *)text, length};
-    struct msghdr m = {.msg_iov = &v, .msg_iovlen = 1, .msg_control = control, .msg_controllen = CMSG_SPACE(n * sizeof(int))};
+    struct msghdr m = {.msg_iov = &v,
+                       .msg_iovlen = 1,
+                       .msg_control = control,
+                       .msg_controllen = CMSG_SPACE(n * sizeof(int))};
     struct cmsghdr *c = CMSG_FIRSTHDR(&m);
     c->cmsg_level = SOL_SOCKET;
     c->cmsg_type = SCM_RIGHTS;
@@ -73,7 +76,8 @@ static void receive_fds(int s, size_t room, int flags)
     static char control[4096];
     char text[10];
     struct iovec v = {text, sizeof text};
-    struct msghdr m = {.msg_iov = &v, .msg_iovlen = 1, .msg_control = control, .msg_controllen = room};
+    struct msghdr m = {
+        .msg_iov = &v, .msg_iovlen = 1, .msg_control = control, .msg_controllen = room};
     long n = recvmsg(s, &m, flags | MSG_DONTWAIT);
     if (n < 0) {
         printf("recvmsg: %s\n", error_name(errno));
@@ -125,7 +129,9 @@ static void rights(void)
     fds[3] = 0;
     SHOW(send_fds(pair[0], fds, 10, "", 0));
     receive_fds(pair[1], 200, MSG_DONTWAIT);
-    struct rlimit limit = {10, 1024}, old; getrlimit(RLIMIT_NOFILE, &old); limit.rlim_max = old.rlim_max;
+    struct rlimit limit = {10, 1024}, old;
+    getrlimit(RLIMIT_NOFILE, &old);
+    limit.rlim_max = old.rlim_max;
     getrlimit(RLIMIT_NOFILE, &old);
     setrlimit(RLIMIT_NOFILE, &limit);
     SHOW(send_fds(pair[0], fds, 12, "q", 1));
@@ -178,12 +184,27 @@ static void times(void)
     SHOW(getsockopt(pair[0], SOL_SOCKET, SO_TYPE, &v, &len));
     SHOW(getsockopt(0, SOL_SOCKET, SO_TYPE, &v, &len));
     SHOW(getsockopt(99, SOL_SOCKET, SO_TYPE, &v, &len));
-    SHOW(setsockopt(pair[0], SOL_SOCKET, SO_RCVTIMEO, &(struct timeval){5, 0}, sizeof(struct timeval)));
-    if (fork() == 0) { for (int i = 0; i < 5; i++) { sleep_ms(10); write(pair[1], "ab", 2); } _exit(0); }
+    SHOW(setsockopt(pair[0], SOL_SOCKET, SO_RCVTIMEO, &(struct timeval){5, 0},
+                    sizeof(struct timeval)));
+    if (fork() == 0) {
+        for (int i = 0; i < 5; i++) {
+            sleep_ms(10);
+            write(pair[1], "ab", 2);
+        }
+        _exit(0);
+    }
     SHOW(recv(pair[0], b, 10, MSG_WAITALL));
     wait(NULL);
     static char big[1 << 20];
-    if (fork() == 0) { close(pair[0]); long t = 0, n; while ((n = read(pair[1], big, 70000)) > 0) t += n; printf("child read %ld\n", t); fflush(stdout); _exit(0); }
+    if (fork() == 0) {
+        close(pair[0]);
+        long t = 0, n;
+        while ((n = read(pair[1], big, 70000)) > 0)
+            t += n;
+        printf("child read %ld\n", t);
+        fflush(stdout);
+        _exit(0);
+    }
     SHOW(write(pair[0], big, sizeof big));
     close(pair[1]);
     shutdown(pair[0], SHUT_WR);
@@ -230,7 +251,8 @@ static void times(void)
     p = (struct pollfd){sf, POLLIN, 0};
     SHOW(poll(&p, 1, 1000));
     SHOW(read(sf, &si, sizeof si));
-    printf("signal %u code %d own %d\n", si.ssi_signo, si.ssi_code, si.ssi_pid == (unsigned)getpid());
+    printf("signal %u code %d own %d\n", si.ssi_signo, si.ssi_code,
+           si.ssi_pid == (unsigned)getpid());
     if (fork() == 0) { sleep_ms(20); _exit(7); }
     ev.events = EPOLLIN;
     SHOW(epoll_ctl(e, EPOLL_CTL_ADD, sf, &ev));
@@ -283,10 +305,17 @@ static void epolls(void)
     ev.events = EPOLLIN | EPOLLOUT | EPOLLET;
     SHOW(epoll_ctl(b, EPOLL_CTL_ADD, s[0], &ev));
     SHOW(epoll_wait(b, got, 8, 0));
-    if (fork() == 0) { sleep_ms(50); write(s[1], "y", 1); sleep_ms(100); write(s[1], "z", 1); _exit(0); }
+    if (fork() == 0) {
+        sleep_ms(50);
+        write(s[1], "y", 1);
+        sleep_ms(100);
+        write(s[1], "z", 1);
+        _exit(0);
+    }
     SHOW(epoll_wait(b, got, 8, 2000));
     printf("%x\n", got[0].events);
-    SHOW(epoll_wait(b, got, 8, 2000)); /* nothing was read: the second write is an edge all the same */
+    /* nothing was read: the second write is an edge all the same */
+    SHOW(epoll_wait(b, got, 8, 2000));
     printf("%x\n", got[0].events);
     wait(NULL);
     close(a); close(b); close(p[1]); close(s[0]); close(s[1]);
@@ -349,7 +378,8 @@ static void files(void)
         SHOW(fcntl(f, F_SETLK, &fl));
         fl.l_type = F_RDLCK;
         SHOW(fcntl(f, F_GETLK, &fl));
-        printf("%d %d %ld %ld parent %d\n", fl.l_type, fl.l_whence, (long)fl.l_start, (long)fl.l_len, fl.l_pid == getppid());
+        printf("%d %d %ld %ld parent %d\n", fl.l_type, fl.l_whence, (long)fl.l_start,
+               (long)fl.l_len, fl.l_pid == getppid());
         fflush(stdout);
         _exit(0);
     }

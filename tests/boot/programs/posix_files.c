@@ -1,4 +1,5 @@
-/* Files and directories: open flags, offsets, truncation, renames, links, directories, metadata. SPDX-License-Identifier: MIT */
+/* Files and directories: open flags, offsets, truncation, renames, links, directories, metadata.
+ * SPDX-License-Identifier: MIT */
 #include "check.h"
 #include <dirent.h>
 
@@ -48,7 +49,9 @@ static void flags(void)
     SHOW(read(reader, room, 5));
     SHOW(write(999, "x", 1));
     SHOW(read(reader, room, 0));
-    struct iovec vector[3] = {{.iov_base = "one", .iov_len = 3}, {.iov_base = "", .iov_len = 0}, {.iov_base = "two", .iov_len = 3}};
+    struct iovec vector[3] = {{.iov_base = "one", .iov_len = 3},
+                              {.iov_base = "", .iov_len = 0},
+                              {.iov_base = "two", .iov_len = 3}};
     SHOW(writev(truncated, vector, 3));
     volatile int negative = -1;
     SHOW(writev(truncated, vector, negative));
@@ -109,7 +112,8 @@ static void links(void)
     SHOW(lstat("to-a", &about));
     printf("a link: %d, size %d\n", S_ISLNK(about.st_mode), (int)about.st_size);
     SHOW(stat("to-a", &about));
-    printf("a file: %d, size %d, mode %o\n", S_ISREG(about.st_mode), (int)about.st_size, about.st_mode & 07777);
+    printf("a file: %d, size %d, mode %o\n", S_ISREG(about.st_mode), (int)about.st_size,
+           about.st_mode & 07777);
     SHOW(open("to-a", O_RDONLY | O_NOFOLLOW));
     SHOW(link("a", "hard"));
     SHOW(link("a", "hard"));
@@ -130,7 +134,8 @@ static void links(void)
     struct timespec times[2] = {{.tv_sec = 1000}, {.tv_sec = 2000, .tv_nsec = 5}};
     SHOW(utimensat(AT_FDCWD, "masked", times, 0));
     SHOW(stat("masked", &about));
-    printf("times %ld %ld.%ld\n", (long)about.st_atim.tv_sec, (long)about.st_mtim.tv_sec, about.st_mtim.tv_nsec);
+    printf("times %ld %ld.%ld\n", (long)about.st_atim.tv_sec, (long)about.st_mtim.tv_sec,
+           about.st_mtim.tv_nsec);
     SHOW(truncate("masked", 5000));
     SHOW(stat("masked", &about));
     printf("size %ld, blocks %ld\n", (long)about.st_size, (long)about.st_blocks);
@@ -178,7 +183,8 @@ static void directories(void)
     }
     closedir(directory);
     qsort(names, (size_t)count, sizeof *names, compare);
-    printf("first %s, %s, last %s, types %x, at least 301: %d\n", names[0], names[1], names[count - 1], types, count >= 301);
+    printf("first %s, %s, last %s, types %x, at least 301: %d\n", names[0], names[1],
+           names[count - 1], types, count >= 301);
     for (int i = 0; i < 300; i++) {
         snprintf(name, sizeof name, "many/file-%03d", i);
         unlink(name);
@@ -216,7 +222,8 @@ int main(void)
     links();
     directories();
     char zeros[16] = "not zero";
-    int null = open("/dev/null", O_RDWR), zero = open("/dev/zero", O_RDWR), full = open("/dev/full", O_WRONLY);
+    int null = open("/dev/null", O_RDWR), zero = open("/dev/zero", O_RDWR),
+        full = open("/dev/full", O_WRONLY);
     SHOW(write(null, zeros, 16) == 16 && read(null, zeros, 16) == 0);
     SHOW(read(zero, zeros, 16));
     printf("zeros: %d\n", zeros[0] == 0 && zeros[7] == 0);

@@ -1,4 +1,5 @@
-/* mmap, mprotect, mremap, brk, stack growth, shared anonymous memory, private file mappings. SPDX-License-Identifier: MIT */
+/* mmap, mprotect, mremap, brk, stack growth, shared anonymous memory, private file mappings.
+ * SPDX-License-Identifier: MIT */
 #include "check.h"
 
 #define PAGE 4096ul
@@ -50,17 +51,33 @@ static void mappings(void)
     SHOW(munmap(at, 0));
     SHOW(munmap(at, 8 * PAGE));
     SHOW(munmap(at, 8 * PAGE));
-    printf("mmap of 0 bytes: %s\n", mmap(NULL, 0, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) == MAP_FAILED ? error_name(errno) : "ok");
-    printf("mmap without kind: %s\n", mmap(NULL, PAGE, PROT_READ, MAP_ANONYMOUS, -1, 0) == MAP_FAILED ? error_name(errno) : "ok");
-    printf("mmap of a bad descriptor: %s\n", mmap(NULL, PAGE, PROT_READ, MAP_PRIVATE, 99, 0) == MAP_FAILED ? error_name(errno) : "ok");
-    printf("mmap of too much: %s\n", mmap(NULL, 1ul << 46, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) == MAP_FAILED ? error_name(errno) : "ok");
-    char *fixed = mmap((void *)0x200000000, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+    printf("mmap of 0 bytes: %s\n",
+           mmap(NULL, 0, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) == MAP_FAILED
+               ? error_name(errno)
+               : "ok");
+    printf("mmap without kind: %s\n",
+           mmap(NULL, PAGE, PROT_READ, MAP_ANONYMOUS, -1, 0) == MAP_FAILED ? error_name(errno)
+                                                                           : "ok");
+    printf("mmap of a bad descriptor: %s\n",
+           mmap(NULL, PAGE, PROT_READ, MAP_PRIVATE, 99, 0) == MAP_FAILED ? error_name(errno)
+                                                                         : "ok");
+    printf("mmap of too much: %s\n", mmap(NULL, 1ul << 46, PROT_READ | PROT_WRITE,
+                                          MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) == MAP_FAILED
+                                         ? error_name(errno)
+                                         : "ok");
+    char *fixed = mmap((void *)0x200000000, 2 * PAGE, PROT_READ | PROT_WRITE,
+                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
     printf("MAP_FIXED: %d\n", fixed == (void *)0x200000000);
     fixed[0] = 'f';
-    printf("MAP_FIXED_NOREPLACE: %s\n", mmap(fixed, PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | 0x100000, -1, 0) == MAP_FAILED ? error_name(errno) : "ok");
+    printf("MAP_FIXED_NOREPLACE: %s\n",
+           mmap(fixed, PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | 0x100000, -1, 0) == MAP_FAILED
+               ? error_name(errno)
+               : "ok");
     fixed = mmap(fixed, PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
     printf("MAP_FIXED replaces: %d\n", fixed[0]);
-    printf("a hint is taken: %d\n", mmap((void *)0x300000000, PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) == (void *)0x300000000);
+    printf("a hint is taken: %d\n",
+           mmap((void *)0x300000000, PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) ==
+               (void *)0x300000000);
 }
 
 static void growing(void)
@@ -68,13 +85,15 @@ static void growing(void)
     char *at = map(4, PROT_READ | PROT_WRITE);
     memset(at, 'g', 4 * PAGE);
     char *bigger = mremap(at, 4 * PAGE, 64 * PAGE, MREMAP_MAYMOVE);
-    printf("mremap: contents %d, new part zero %d\n", bigger[4 * PAGE - 1] == 'g', bigger[4 * PAGE] == 0);
+    printf("mremap: contents %d, new part zero %d\n", bigger[4 * PAGE - 1] == 'g',
+           bigger[4 * PAGE] == 0);
     char *smaller = mremap(bigger, 64 * PAGE, 2 * PAGE, 0);
     printf("shrunk in place: %d\n", smaller == bigger);
     show_status("the tail is gone", in_child(touch, bigger + 2 * PAGE));
     char *wall = map(3, PROT_READ | PROT_WRITE);
     munmap(wall, PAGE);
-    printf("mremap that may not move: %s\n", mremap(wall + PAGE, PAGE, 2 * PAGE, 0) == MAP_FAILED ? error_name(errno) : "ok");
+    printf("mremap that may not move: %s\n",
+           mremap(wall + PAGE, PAGE, 2 * PAGE, 0) == MAP_FAILED ? error_name(errno) : "ok");
     char *start = sbrk(0);
     printf("brk: %d\n", sbrk(0) == start);
     char *room = map(1, PROT_READ | PROT_WRITE);
@@ -122,7 +141,9 @@ static void sharing(void)
     printf("a private mapping leaves the file alone: %c\n", text[0]);
     char *second = mmap(NULL, PAGE, PROT_READ, MAP_PRIVATE, fd, PAGE);
     printf("at an offset: %c %d\n", second[99], second[100]);
-    printf("at an odd offset: %s\n", mmap(NULL, PAGE, PROT_READ, MAP_PRIVATE, fd, 5) == MAP_FAILED ? error_name(errno) : "ok");
+    printf("at an odd offset: %s\n", mmap(NULL, PAGE, PROT_READ, MAP_PRIVATE, fd, 5) == MAP_FAILED
+                                         ? error_name(errno)
+                                         : "ok");
     close(fd);
     printf("after close: %c\n", file[PAGE]);
     unlink("/tmp/mapped");
@@ -133,7 +154,9 @@ static unsigned deep(unsigned depth)
     volatile char room[4000];
     room[0] = (char)depth;
     room[3999] = 1;
-    return depth == 0 ? 0u : deep(depth - 1) + (unsigned)room[3999] + (room[0] == (char)depth ? 0u : 1000000u);
+    return depth == 0
+               ? 0u
+               : deep(depth - 1) + (unsigned)room[3999] + (room[0] == (char)depth ? 0u : 1000000u);
 }
 
 static int deep_child(void *argument)

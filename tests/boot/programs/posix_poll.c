@@ -1,4 +1,5 @@
-/* poll, select, epoll over pipes and sockets together, eventfd, time-outs. SPDX-License-Identifier: MIT */
+/* poll, select, epoll over pipes and sockets together, eventfd, time-outs.
+ * SPDX-License-Identifier: MIT */
 #include "check.h"
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -7,9 +8,10 @@ static void poll_now(const char *what, int fd)
 {
     struct pollfd entry = {.fd = fd, .events = POLLIN | POLLOUT | POLLPRI | POLLRDHUP};
     int n = poll(&entry, 1, 0);
-    printf("%s: %d ready,%s%s%s%s%s%s\n", what, n, entry.revents & POLLIN ? " IN" : "", entry.revents & POLLOUT ? " OUT" : "",
-           entry.revents & POLLRDHUP ? " RDHUP" : "", entry.revents & POLLHUP ? " HUP" : "",
-           entry.revents & POLLERR ? " ERR" : "", entry.revents & POLLNVAL ? " NVAL" : "");
+    printf("%s: %d ready,%s%s%s%s%s%s\n", what, n, entry.revents & POLLIN ? " IN" : "",
+           entry.revents & POLLOUT ? " OUT" : "", entry.revents & POLLRDHUP ? " RDHUP" : "",
+           entry.revents & POLLHUP ? " HUP" : "", entry.revents & POLLERR ? " ERR" : "",
+           entry.revents & POLLNVAL ? " NVAL" : "");
 }
 
 static long elapsed_ms(const struct timespec *since)
@@ -83,9 +85,11 @@ static void woken(void)
     }
     char room[16];
     for (int round = 0; round < 2; round++) {
-        struct pollfd both[2] = {{.fd = ends[0], .events = POLLIN}, {.fd = pair[0], .events = POLLIN}};
+        struct pollfd both[2] = {{.fd = ends[0], .events = POLLIN},
+                                 {.fd = pair[0], .events = POLLIN}};
         int n = poll(both, 2, 5000);
-        printf("woken: %d ready, pipe %x, socket %x\n", n, (unsigned)both[0].revents, (unsigned)both[1].revents);
+        printf("woken: %d ready, pipe %x, socket %x\n", n, (unsigned)both[0].revents,
+               (unsigned)both[1].revents);
         show("read", read(both[0].revents ? ends[0] : pair[0], room, sizeof room));
     }
     waitpid(pid, NULL, 0);
@@ -97,7 +101,8 @@ static void woken(void)
     FD_SET(pair[0], &in);
     struct timeval none = {0}, some = {.tv_usec = 50000};
     SHOW(select(20, &in, &out, NULL, &none));
-    printf("select: pipe in %d, pipe out %d, socket in %d\n", !!FD_ISSET(ends[0], &in), !!FD_ISSET(ends[1], &out), !!FD_ISSET(pair[0], &in));
+    printf("select: pipe in %d, pipe out %d, socket in %d\n", !!FD_ISSET(ends[0], &in),
+           !!FD_ISSET(ends[1], &out), !!FD_ISSET(pair[0], &in));
     FD_SET(ends[0], &in);
     SHOW(select(20, &in, NULL, NULL, &some));
     FD_SET(15, &in);
@@ -124,7 +129,8 @@ static void epolls(void)
     char room[64];
     pipe(ends);
     socketpair(AF_UNIX, SOCK_STREAM, 0, pair);
-    struct epoll_event pipe_event = {.events = EPOLLIN, .data.u32 = 1}, socket_event = {.events = EPOLLIN | EPOLLET, .data.u32 = 2};
+    struct epoll_event pipe_event = {.events = EPOLLIN, .data.u32 = 1},
+                       socket_event = {.events = EPOLLIN | EPOLLET, .data.u32 = 2};
     SHOW(epoll_ctl(set, EPOLL_CTL_ADD, ends[0], &pipe_event));
     SHOW(epoll_ctl(set, EPOLL_CTL_ADD, ends[0], &pipe_event));
     SHOW(epoll_ctl(set, EPOLL_CTL_ADD, pair[0], &socket_event));

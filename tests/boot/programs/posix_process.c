@@ -1,4 +1,5 @@
-/* fork, vfork, exec, spawn, wait, dup, fcntl, close-on-exec, shared offsets. SPDX-License-Identifier: MIT */
+/* fork, vfork, exec, spawn, wait, dup, fcntl, close-on-exec, shared offsets.
+ * SPDX-License-Identifier: MIT */
 #include "check.h"
 #include <spawn.h>
 
@@ -6,16 +7,17 @@ extern char **environ;
 
 static int report_self(int argc, char **argv)
 {
-    printf("exec'd: %d arguments, last %s, X=%s, descriptor 20 %s, 21 %s, umask %o\n", argc, argv[argc - 1],
-           getenv("X") ? getenv("X") : "none", fcntl(20, F_GETFD) < 0 ? "closed" : "open",
-           fcntl(21, F_GETFD) < 0 ? "closed" : "open", umask(0));
+    printf("exec'd: %d arguments, last %s, X=%s, descriptor 20 %s, 21 %s, umask %o\n", argc,
+           argv[argc - 1], getenv("X") ? getenv("X") : "none",
+           fcntl(20, F_GETFD) < 0 ? "closed" : "open", fcntl(21, F_GETFD) < 0 ? "closed" : "open",
+           umask(0));
     sigset_t blocked;
     sigprocmask(SIG_BLOCK, NULL, &blocked);
     struct sigaction usr1, usr2;
     sigaction(SIGUSR1, NULL, &usr1);
     sigaction(SIGUSR2, NULL, &usr2);
-    printf("exec'd: USR1 blocked %d, handler reset %d, ignored stays %d\n", sigismember(&blocked, SIGUSR1),
-           usr1.sa_handler == SIG_DFL, usr2.sa_handler == SIG_IGN);
+    printf("exec'd: USR1 blocked %d, handler reset %d, ignored stays %d\n",
+           sigismember(&blocked, SIGUSR1), usr1.sa_handler == SIG_DFL, usr2.sa_handler == SIG_IGN);
     return 13;
 }
 
@@ -64,15 +66,18 @@ static void exec_tests(const char *self)
     show_status("vfork and exit", status);
     posix_spawn_file_actions_t actions;
     posix_spawn_file_actions_init(&actions);
-    posix_spawn_file_actions_addopen(&actions, 1, "/tmp/spawn.out", O_WRONLY | O_CREAT | O_TRUNC, 0600);
+    posix_spawn_file_actions_addopen(&actions, 1, "/tmp/spawn.out", O_WRONLY | O_CREAT | O_TRUNC,
+                                     0600);
     char *argv[] = {"self", "report", "spawned", NULL};
     printf("posix_spawn: %d\n", posix_spawn(&pid, self, &actions, NULL, argv, environ));
     waitpid(pid, &status, 0);
     show_status("posix_spawn", status);
     struct stat about;
-    printf("its output went to the file: %d\n", stat("/tmp/spawn.out", &about) == 0 && about.st_size > 50);
+    printf("its output went to the file: %d\n",
+           stat("/tmp/spawn.out", &about) == 0 && about.st_size > 50);
     unlink("/tmp/spawn.out");
-    printf("posix_spawn of nothing: %s\n", error_name(posix_spawn(&pid, "/nothing", NULL, NULL, argv, environ)));
+    printf("posix_spawn of nothing: %s\n",
+           error_name(posix_spawn(&pid, "/nothing", NULL, NULL, argv, environ)));
     SHOW(execve("/nothing", argv, environ));
     SHOW(execve("/tmp", argv, environ));
     SHOW(execve("/tmp/../etc/../tmp/x/y", argv, environ));
@@ -81,7 +86,8 @@ static void exec_tests(const char *self)
 static void shared_offsets(void)
 {
     char letters[8] = "";
-    int fd = open("/tmp/offsets", O_RDWR | O_CREAT | O_TRUNC, 0600), copy = dup(fd), other = open("/tmp/offsets", O_RDONLY);
+    int fd = open("/tmp/offsets", O_RDWR | O_CREAT | O_TRUNC, 0600), copy = dup(fd),
+        other = open("/tmp/offsets", O_RDONLY);
     write(fd, "abcdefghijkl", 12);
     lseek(copy, 0, SEEK_SET);
     pid_t pid = fork();
@@ -91,8 +97,8 @@ static void shared_offsets(void)
     }
     waitpid(pid, NULL, 0);
     read(copy, letters, 3);
-    printf("parent after child: %s; offset %ld; another open's %ld\n", letters, (long)lseek(fd, 0, SEEK_CUR),
-           (long)lseek(other, 0, SEEK_CUR));
+    printf("parent after child: %s; offset %ld; another open's %ld\n", letters,
+           (long)lseek(fd, 0, SEEK_CUR), (long)lseek(other, 0, SEEK_CUR));
     SHOW(fcntl(fd, F_SETFL, O_APPEND | O_NONBLOCK));
     printf("flags are the description's: %d; another open's: %d\n",
            !!(fcntl(copy, F_GETFL) & O_APPEND), !!(fcntl(other, F_GETFL) & O_APPEND));
@@ -148,7 +154,8 @@ static void waiting(void)
     if (pid == 0)
         _exit(6);
     SHOW(waitid(P_PID, (id_t)pid, &info, WEXITED | WNOWAIT));
-    printf("waitid: code %d, status %d, the child %d\n", info.si_code, info.si_status, info.si_pid == pid);
+    printf("waitid: code %d, status %d, the child %d\n", info.si_code, info.si_status,
+           info.si_pid == pid);
     SHOW(waitpid(pid, &status, 0) == pid);
     int ends[2];
     pipe(ends);

@@ -1,4 +1,5 @@
-/* Signals: handlers, restart and EINTR, masks, the alternate stack, SIGCHLD, SIGPIPE, timers. SPDX-License-Identifier: MIT */
+/* Signals: handlers, restart and EINTR, masks, the alternate stack, SIGCHLD, SIGPIPE, timers.
+ * SPDX-License-Identifier: MIT */
 #include "check.h"
 
 static volatile sig_atomic_t count, last, on_stack, code_seen;
@@ -25,7 +26,8 @@ static void handler_info(int signal, siginfo_t *info, void *context)
     }
 }
 
-static void install(int signal, int flags, void (*simple)(int), void (*info)(int, siginfo_t *, void *))
+static void install(int signal, int flags, void (*simple)(int),
+                    void (*info)(int, siginfo_t *, void *))
 {
     struct sigaction action = {.sa_flags = flags};
     if (info) {
@@ -97,7 +99,8 @@ static void fault_and_stack(void)
     printf("on the usual stack: %d\n", (int)on_stack);
     install(SIGSEGV, SA_ONSTACK, NULL, handler_info);
     __asm__ volatile("lea 1f(%%rip), %%rbx\n\tmovl $1, 0x10\n1:" ::: "rbx", "memory");
-    printf("null write handled: signal %d, code %d, ran %d\n", (int)last, (int)code_seen, (int)count);
+    printf("null write handled: signal %d, code %d, ran %d\n", (int)last, (int)code_seen,
+           (int)count);
     signal(SIGSEGV, SIG_DFL);
     install(SIGUSR1, SA_RESETHAND, handler, NULL);
     raise(SIGUSR1);
@@ -164,7 +167,8 @@ static void pipes_and_timers(void)
     }
     memset(&every, 0, sizeof every);
     setitimer(ITIMER_REAL, &every, NULL);
-    printf("10 alarms in a computing loop; the sums agree: %d, rounds %d\n", x == expected, rounds > 1000);
+    printf("10 alarms in a computing loop; the sums agree: %d, rounds %d\n", x == expected,
+           rounds > 1000);
     count = 0;
     alarm(1);
     struct timespec long_time = {.tv_sec = 5}, left;

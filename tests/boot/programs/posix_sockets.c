@@ -1,4 +1,5 @@
-/* AF_UNIX sockets: kinds, names, credentials, descriptors, shutdown, blocking and not. SPDX-License-Identifier: MIT */
+/* AF_UNIX sockets: kinds, names, credentials, descriptors, shutdown, blocking and not.
+ * SPDX-License-Identifier: MIT */
 #include "check.h"
 
 static socklen_t address_of(struct sockaddr_un *address, const char *path)
@@ -87,12 +88,14 @@ static void names(void)
     SHOW(read(server, room, sizeof room));
     try_connect(second, "@abstract name");
     int from_abstract = accept4(abstract, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-    printf("accept4: nonblock %d, cloexec %d\n", !!(fcntl(from_abstract, F_GETFL) & O_NONBLOCK), fcntl(from_abstract, F_GETFD));
+    printf("accept4: nonblock %d, cloexec %d\n", !!(fcntl(from_abstract, F_GETFL) & O_NONBLOCK),
+           fcntl(from_abstract, F_GETFD));
     SHOW(read(from_abstract, room, 1));
     struct ucred peer;
     socklen_t length = sizeof peer;
     SHOW(getsockopt(server, SOL_SOCKET, SO_PEERCRED, &peer, &length));
-    printf("peer: this process %d, uid %d, gid %d\n", peer.pid == getpid(), (int)peer.uid, (int)peer.gid);
+    printf("peer: this process %d, uid %d, gid %d\n", peer.pid == getpid(), (int)peer.uid,
+           (int)peer.gid);
     SHOW(rename("/tmp/name", "/tmp/renamed"));
     close(second);
     second = socket(AF_UNIX, SOCK_STREAM, 0);
@@ -134,7 +137,8 @@ static void streams(void)
         ;
     while (recv(pair[1], room, 1, MSG_DONTWAIT) > 0)
         ;
-    struct iovec vector[2] = {{.iov_base = "12345", .iov_len = 5}, {.iov_base = "67890", .iov_len = 5}};
+    struct iovec vector[2] = {{.iov_base = "12345", .iov_len = 5},
+                              {.iov_base = "67890", .iov_len = 5}};
     SHOW(writev(pair[0], vector, 2));
     SHOW(recv(pair[1], room, 10, MSG_WAITALL));
     SHOW(shutdown(pair[0], 9));
@@ -201,7 +205,8 @@ static void messages(int type, const char *name)
 
 static void datagrams(void)
 {
-    int server = bound(SOCK_DGRAM, "/tmp/datagrams"), client = bound(SOCK_DGRAM, "@the client"), other = socket(AF_UNIX, SOCK_DGRAM, 0);
+    int server = bound(SOCK_DGRAM, "/tmp/datagrams"), client = bound(SOCK_DGRAM, "@the client"),
+        other = socket(AF_UNIX, SOCK_DGRAM, 0);
     struct sockaddr_un address, from;
     socklen_t length = address_of(&address, "/tmp/datagrams"), from_length = sizeof from;
     char room[32];
@@ -233,13 +238,17 @@ static int send_fds(int fd, const int *fds, unsigned count)
 {
     union { char room[CMSG_SPACE(260 * sizeof(int))]; struct cmsghdr align; } control = {0};
     struct iovec vector = {.iov_base = "f", .iov_len = 1};
-    struct msghdr message = {.msg_iov = &vector, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = CMSG_SPACE(count * sizeof(int))};
+    struct msghdr message = {.msg_iov = &vector,
+                             .msg_iovlen = 1,
+                             .msg_control = &control,
+                             .msg_controllen = CMSG_SPACE(count * sizeof(int))};
     struct cmsghdr *header = CMSG_FIRSTHDR(&message);
     header->cmsg_level = SOL_SOCKET;
     header->cmsg_type = SCM_RIGHTS;
     header->cmsg_len = CMSG_LEN(count * sizeof(int));
     memcpy(CMSG_DATA(header), fds, count * sizeof(int));
-    return (int)syscall(SYS_sendmsg, fd, &message, MSG_NOSIGNAL); /* musl allows itself 1 KiB of control data only */
+    /* musl allows itself 1 KiB of control data only */
+    return (int)syscall(SYS_sendmsg, fd, &message, MSG_NOSIGNAL);
 }
 
 static int receive_fds(int fd, int *fds, unsigned room_for, int *flags)
@@ -247,7 +256,10 @@ static int receive_fds(int fd, int *fds, unsigned room_for, int *flags)
     union { char room[CMSG_SPACE(260 * sizeof(int))]; struct cmsghdr align; } control = {0};
     char byte;
     struct iovec vector = {.iov_base = &byte, .iov_len = 1};
-    struct msghdr message = {.msg_iov = &vector, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = CMSG_LEN(room_for * sizeof(int))};
+    struct msghdr message = {.msg_iov = &vector,
+                             .msg_iovlen = 1,
+                             .msg_control = &control,
+                             .msg_controllen = CMSG_LEN(room_for * sizeof(int))};
     ssize_t n = recvmsg(fd, &message, MSG_CMSG_CLOEXEC);
     *flags = message.msg_flags & (MSG_CTRUNC | MSG_TRUNC);
     struct cmsghdr *header = n < 0 ? NULL : CMSG_FIRSTHDR(&message);
@@ -268,7 +280,8 @@ static void rights(void)
     SHOW(send_fds(pair[0], many, 253));
     SHOW(send_fds(pair[0], many, 254));
     int count = (int)SHOW(receive_fds(pair[1], got, 253, &flags));
-    printf("flags %x, close-on-exec %d\n", (unsigned)flags, count > 0 ? fcntl(got[252], F_GETFD) : -1);
+    printf("flags %x, close-on-exec %d\n", (unsigned)flags,
+           count > 0 ? fcntl(got[252], F_GETFD) : -1);
     lseek(file, 0, SEEK_SET);
     char room[8];
     SHOW(read(got[0], room, 4));
@@ -287,7 +300,8 @@ static void rights(void)
     pipe(ends);
     SHOW(send_fds(pair[0], &ends[1], 1));
     close(ends[1]);
-    SHOW(recv(pair[1], room, 1, MSG_DONTWAIT)); /* drops the descriptor: the pipe has no writer left */
+    /* drops the descriptor: the pipe has no writer left */
+    SHOW(recv(pair[1], room, 1, MSG_DONTWAIT));
     SHOW(read(ends[0], room, 1));
     SHOW(send_fds(pair[0], pair, 2)); /* a socket pair sent through itself */
     SHOW(receive_fds(pair[1], got, 8, &flags));

@@ -1,4 +1,5 @@
-/* Threads: create, join, mutex, condition, thread-local storage, signals to one thread. SPDX-License-Identifier: MIT */
+/* Threads: create, join, mutex, condition, thread-local storage, signals to one thread.
+ * SPDX-License-Identifier: MIT */
 #include "check.h"
 #include <pthread.h>
 #include <semaphore.h>
@@ -121,7 +122,8 @@ int main(void)
     sleep_ms(100);
     pthread_kill(target, SIGUSR1);
     pthread_join(target, &result);
-    printf("read interrupted in the thread: %ld, handler ran there: %d\n", (long)result, (int)handled_by_thread);
+    printf("read interrupted in the thread: %ld, handler ran there: %d\n", (long)result,
+           (int)handled_by_thread);
     sem_t semaphore;
     sem_init(&semaphore, 0, 0);
     struct timespec soon;
@@ -131,7 +133,8 @@ int main(void)
     soon.tv_nsec %= 1000000000;
     SHOW(sem_timedwait(&semaphore, &soon));
     pthread_mutex_lock(&lock);
-    printf("pthread_cond_timedwait: %s\n", error_name(pthread_cond_timedwait(&changed, &lock, &soon)));
+    printf("pthread_cond_timedwait: %s\n",
+           error_name(pthread_cond_timedwait(&changed, &lock, &soon)));
     pthread_mutex_unlock(&lock);
     pthread_create(&threads[0], NULL, exit_early, (void *)77);
     pthread_join(threads[0], &result);

@@ -1,4 +1,5 @@
-/* SSE and x87 state across system calls, signals, faults and preemption; AVX too where there is any. SPDX-License-Identifier: MIT */
+/* SSE and x87 state across system calls, signals, faults and preemption; AVX too where there is
+ * any. SPDX-License-Identifier: MIT */
 #include "check.h"
 #include <cpuid.h>
 
@@ -9,22 +10,30 @@ static void handler(int signal)
 {
     (void)signal;
     count++;
-    __asm__ volatile("pcmpeqd %%xmm0, %%xmm0\n\tmovdqa %%xmm0, %%xmm1\n\tmovdqa %%xmm0, %%xmm2\n\tmovdqa %%xmm0, %%xmm3\n\t"
-                     "movdqa %%xmm0, %%xmm4\n\tmovdqa %%xmm0, %%xmm5\n\tmovdqa %%xmm0, %%xmm6\n\tmovdqa %%xmm0, %%xmm7\n\t"
-                     "movdqa %%xmm0, %%xmm8\n\tmovdqa %%xmm0, %%xmm9\n\tmovdqa %%xmm0, %%xmm14\n\tmovdqa %%xmm0, %%xmm15\n\t"
-                     "fninit\n\tfldpi"
-                     ::: "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm14", "xmm15");
+    __asm__ volatile("pcmpeqd %%xmm0, %%xmm0\n\tmovdqa %%xmm0, %%xmm1\n\tmovdqa %%xmm0, "
+                     "%%xmm2\n\tmovdqa %%xmm0, %%xmm3\n\t"
+                     "movdqa %%xmm0, %%xmm4\n\tmovdqa %%xmm0, %%xmm5\n\tmovdqa %%xmm0, "
+                     "%%xmm6\n\tmovdqa %%xmm0, %%xmm7\n\t"
+                     "movdqa %%xmm0, %%xmm8\n\tmovdqa %%xmm0, %%xmm9\n\tmovdqa %%xmm0, "
+                     "%%xmm14\n\tmovdqa %%xmm0, %%xmm15\n\t"
+                     "fninit\n\tfldpi" ::
+                         : "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8",
+                           "xmm9", "xmm14", "xmm15");
 }
 
-/* Put `seed` into 16 registers, run `call` in between (a raw system call), add the registers up again. */
+/* Put `seed` into 16 registers, run `call` in between (a raw system call), add the registers up
+ * again. */
 static uint64_t through_call(uint64_t seed, long number, long argument, long *result)
 {
     uint64_t sums[2] = {0, 0}, values[2] = {seed, seed * 3};
     long rax = number;
-    __asm__ volatile("movdqu (%2), %%xmm0\n\tmovdqa %%xmm0, %%xmm1\n\tpaddq %%xmm0, %%xmm1\n\tmovdqa %%xmm1, %%xmm5\n\t"
-                     "paddq %%xmm0, %%xmm5\n\tmovdqa %%xmm5, %%xmm8\n\tmovdqa %%xmm0, %%xmm15\n\tmovdqa %%xmm1, %%xmm14\n\t"
+    __asm__ volatile("movdqu (%2), %%xmm0\n\tmovdqa %%xmm0, %%xmm1\n\tpaddq %%xmm0, "
+                     "%%xmm1\n\tmovdqa %%xmm1, %%xmm5\n\t"
+                     "paddq %%xmm0, %%xmm5\n\tmovdqa %%xmm5, %%xmm8\n\tmovdqa %%xmm0, "
+                     "%%xmm15\n\tmovdqa %%xmm1, %%xmm14\n\t"
                      "syscall\n\t"
-                     "paddq %%xmm1, %%xmm0\n\tpaddq %%xmm5, %%xmm0\n\tpaddq %%xmm8, %%xmm0\n\tpaddq %%xmm14, %%xmm0\n\t"
+                     "paddq %%xmm1, %%xmm0\n\tpaddq %%xmm5, %%xmm0\n\tpaddq %%xmm8, "
+                     "%%xmm0\n\tpaddq %%xmm14, %%xmm0\n\t"
                      "paddq %%xmm15, %%xmm0\n\tmovdqu %%xmm0, (%3)"
                      : "+a"(rax)
                      : "D"(argument), "r"(values), "r"(sums)
@@ -61,7 +70,8 @@ static int avx_works(void)
     return (low & 6) == 6;
 }
 
-/* The upper halves of ymm registers survive a system call and a signal; trivially true without AVX. */
+/* The upper halves of ymm registers survive a system call and a signal; trivially true without
+ * AVX. */
 static int avx_survives(void)
 {
     if (!avx_works())

@@ -1,6 +1,6 @@
 /*
- * Processes that end, fork and exec at the worst moment; afterwards everything must still work: races kill|threads|exec|
- * storm SECONDS [SEED], races wrap 0. SPDX-License-Identifier: MIT
+ * Processes that end, fork and exec at the worst moment; afterwards everything must still work:
+ * races kill|threads|exec| storm SECONDS [SEED], races wrap 0. SPDX-License-Identifier: MIT
  */
 #include "check.h"
 #include <pthread.h>
@@ -49,7 +49,7 @@ static pid_t fork_or_die(void)
     return pid;
 }
 
-/* ---- kill: a client dies anywhere between socket() and close(), descriptors in flight ---------------------------- */
+/* ---- kill: a client dies anywhere between socket() and close(), descriptors in flight -------- */
 
 static int send_descriptors(int socket, const int *fds, int count)
 {
@@ -72,10 +72,15 @@ static int receive_descriptors(int socket)
     union { char room[CMSG_SPACE(sizeof(int) * 16)]; struct cmsghdr header; } control;
     char room[64];
     struct iovec part = {room, sizeof room};
-    struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
+    struct msghdr message = {.msg_iov = &part,
+                             .msg_iovlen = 1,
+                             .msg_control = &control,
+                             .msg_controllen = sizeof control};
     int result = (int)recvmsg(socket, &message, MSG_CMSG_CLOEXEC);
-    for (struct cmsghdr *h = result >= 0 ? CMSG_FIRSTHDR(&message) : NULL; h; h = CMSG_NXTHDR(&message, h))
-        for (unsigned i = 0; h->cmsg_type == SCM_RIGHTS && i < (h->cmsg_len - CMSG_LEN(0)) / sizeof(int); i++)
+    for (struct cmsghdr *h = result >= 0 ? CMSG_FIRSTHDR(&message) : NULL; h;
+         h = CMSG_NXTHDR(&message, h))
+        for (unsigned i = 0;
+             h->cmsg_type == SCM_RIGHTS && i < (h->cmsg_len - CMSG_LEN(0)) / sizeof(int); i++)
             close(((int *)CMSG_DATA(h))[i]);
     return result;
 }
@@ -95,7 +100,8 @@ static void client_run(unsigned long number, int type)
     socklen_t length = name_make(&name, number);
     for (;;) {
         int s = socket(AF_UNIX, type, 0), ends[2], pair[2];
-        if (connect(s, (struct sockaddr *)&name, length) == 0 && pipe(ends) == 0 && socketpair(AF_UNIX, type, 0, pair) == 0) {
+        if (connect(s, (struct sockaddr *)&name, length) == 0 && pipe(ends) == 0 &&
+            socketpair(AF_UNIX, type, 0, pair) == 0) {
             int fds[6] = {s, ends[0], ends[1], pair[0], pair[1], open("/etc/passwd", O_RDONLY)};
             send_descriptors(pair[0], &pair[1], 1);
             send_descriptors(pair[1], &s, 1);
@@ -116,7 +122,9 @@ static void kill_round(unsigned long number)
     struct sockaddr_un name;
     socklen_t length = name_make(&name, number);
     int listener = socket(AF_UNIX, type | SOCK_CLOEXEC, 0);
-    require(bind(listener, (struct sockaddr *)&name, length) == 0 && listen(listener, (int)roll(4)) == 0, "bind and listen");
+    require(bind(listener, (struct sockaddr *)&name, length) == 0 &&
+                listen(listener, (int)roll(4)) == 0,
+            "bind and listen");
     pid_t server = fork_or_die(), pids[3];
     if (server == 0) {
         for (int s; (s = accept(listener, NULL, NULL)) >= 0; close(s))
@@ -148,7 +156,7 @@ static void kill_round(unsigned long number)
     close(listener);
 }
 
-/* ---- threads: fork, exec, exit and clone against each other -------------------------------------------------------- */
+/* ---- threads: fork, exec, exit and clone against each other ---------------------------------- */
 
 static void *thread_short(void *argument)
 {
@@ -220,7 +228,8 @@ static void *thread_exec(void *argument)
     _exit(9);
 }
 
-/* One process full of threads; it ends by exec from one thread, exit_group from one or two, or SIGKILL. */
+/* One process full of threads; it ends by exec from one thread, exit_group from one or two, or
+ * SIGKILL. */
 static void crowd_run(int way)
 {
     int pair[2], quiet[2];
@@ -265,14 +274,16 @@ static void threads_round(unsigned long number)
     require(waitpid(pid, &status, 0) == pid, "waitpid of the crowd");
     ssize_t length = way == 2 ? 0 : read(ends[0], said, sizeof said - 1);
     close(ends[0]);
-    int executed = WIFEXITED(status) && WEXITSTATUS(status) == 5 && length == 4 && !strcmp(said, "said");
+    int executed =
+        WIFEXITED(status) && WEXITSTATUS(status) == 5 && length == 4 && !strcmp(said, "said");
     int left = WIFEXITED(status) && WEXITSTATUS(status) == 7 && length <= 4;
     int killed = WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
     if (!(way == 0 ? executed : way == 1 ? left : way == 2 ? killed : executed || left))
-        printf("way %d, status %x, said %zd\n", way, status, length), require(0, "how the crowd ended");
+        printf("way %d, status %x, said %zd\n", way, status, length),
+            require(0, "how the crowd ended");
 }
 
-/* ---- exec and exit in quick succession, unreaped and orphaned ------------------------------------------------------- */
+/* ---- exec and exit in quick succession, unreaped and orphaned -------------------------------- */
 
 static void exec_round(unsigned long number)
 {
@@ -289,10 +300,11 @@ static void exec_round(unsigned long number)
         kill(pid, SIGKILL);
     }
     require(waitpid(pid, &status, 0) == pid, "waitpid of the executed");
-    require((WIFEXITED(status) && WEXITSTATUS(status) == 5) || (killed && WIFSIGNALED(status)), "how the executed ended");
+    require((WIFEXITED(status) && WEXITSTATUS(status) == 5) || (killed && WIFSIGNALED(status)),
+            "how the executed ended");
 }
 
-/* ---- storm: signals and ends of children at a process that waits in every way ---------------------------------------- */
+/* ---- storm: signals and ends of children at a process that waits in every way ---------------- */
 
 static volatile int caught;
 
@@ -332,7 +344,8 @@ static void storm_round(unsigned long number)
         int result = roll(2) ? poll(&ready, 1, (int)roll(3)) : (int)recv(pair[0], &byte, 1, 0);
         require(result >= 0 || errno == EINTR, "poll or recv in the storm");
         while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
-            reaped++, require(WIFEXITED(status) && WEXITSTATUS(status) == 3, "a child's status in the storm");
+            reaped++, require(WIFEXITED(status) && WEXITSTATUS(status) == 3,
+                              "a child's status in the storm");
         require(pid == 0 || errno == EINTR, "waitpid in the storm");
     }
     kill(stormers[0], SIGKILL), kill(stormers[1], SIGKILL);
@@ -346,7 +359,7 @@ static void storm_round(unsigned long number)
     close(pair[0]), close(pair[1]);
 }
 
-/* ---- wrap: all process numbers once round, but for those that something still has ----------------------------------- */
+/* ---- wrap: all process numbers once round, but for those that something still has ------------ */
 
 static int wrap_all(void)
 {
@@ -372,7 +385,8 @@ static int wrap_all(void)
         pid_t pid = vfork();
         if (pid == 0)
             _exit(i % 100);
-        require(pid > 1 && pid != zombie && pid != leader && pid != leader + 1 && pid != getpid(), "a process number twice");
+        require(pid > 1 && pid != zombie && pid != leader && pid != leader + 1 && pid != getpid(),
+                "a process number twice");
         require(kill(pid, 0) == 0, "kill of the zombie");
         require(waitpid(-1, &status, 0) == (i == 0 ? zombie : pid), "waitpid");
         if (i == 0) {
@@ -389,32 +403,39 @@ static int wrap_all(void)
     return 0;
 }
 
-/* ---- afterwards --------------------------------------------------------------------------------------------------- */
+/* ---- afterwards ------------------------------------------------------------------------------ */
 
 static void works_afterwards(void)
 {
     int pair[2], ends[2], status;
     char room[8] = "";
-    require(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair) == 0 && pipe(ends) == 0, "socketpair and pipe");
+    require(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair) == 0 && pipe(ends) == 0,
+            "socketpair and pipe");
     pid_t pid = fork_or_die();
     if (pid == 0) {
         send_descriptors(pair[1], &ends[1], 1);
         _exit(write(ends[1], "hello", 5) == 5 ? 4 : 1);
     }
-    require(waitpid(pid, &status, 0) == pid && WIFEXITED(status) && WEXITSTATUS(status) == 4, "fork");
+    require(waitpid(pid, &status, 0) == pid && WIFEXITED(status) && WEXITSTATUS(status) == 4,
+            "fork");
     require(read(ends[0], room, sizeof room) == 5 && !strcmp(room, "hello"), "pipe");
     require(receive_descriptors(pair[0]) == 1, "a descriptor passed");
     close(pair[0]), close(pair[1]), close(ends[0]), close(ends[1]);
     int file = open("/tmp/races", O_RDWR | O_CREAT | O_TRUNC, 0600);
-    require(file >= 0 && write(file, "text", 4) == 4 && pread(file, room, 4, 0) == 4 && !memcmp(room, "text", 4), "file");
+    require(file >= 0 && write(file, "text", 4) == 4 && pread(file, room, 4, 0) == 4 &&
+                !memcmp(room, "text", 4),
+            "file");
     require(close(file) == 0 && unlink("/tmp/races") == 0, "unlink");
     require(waitpid(-1, &status, WNOHANG) == -1 && errno == ECHILD, "no child is left");
 }
 
 int main(int argc, char **argv)
 {
-    static const struct { const char *name; void (*round)(unsigned long); } ways[] = {
-        {"kill", kill_round}, {"threads", threads_round}, {"exec", exec_round}, {"storm", storm_round}};
+    static const struct { const char *name; void (*round)(unsigned long);
+    } ways[] = {{"kill", kill_round},
+                {"threads", threads_round},
+                {"exec", exec_round},
+                {"storm", storm_round}};
     own_file = argv[0];
     if (argc == 2 && !strcmp(argv[1], "say"))
         return write(1, "said", 4) == 4 ? 5 : 6;

@@ -1,6 +1,6 @@
 /*
- * What both ends of afunix_session share: the byte pattern, the handshake, descriptors in a message.
- * SPDX-License-Identifier: MIT
+ * What both ends of afunix_session share: the byte pattern, the handshake, descriptors in a
+ * message. SPDX-License-Identifier: MIT
  */
 #ifndef SESSION_H
 #define SESSION_H
@@ -29,11 +29,21 @@ struct hello {
 };
 
 /* What each of the RIGHTS descriptors is. */
-enum { FILE_SHARED, FILE_DUP, FILE_OTHER, PIPE_READ, PIPE_WRITE, PAIR_STREAM, PAIR_DGRAM, SOCKET_SELF };
+enum {
+    FILE_SHARED,
+    FILE_DUP,
+    FILE_OTHER,
+    PIPE_READ,
+    PIPE_WRITE,
+    PAIR_STREAM,
+    PAIR_DGRAM,
+    SOCKET_SELF
+};
 
 static inline unsigned char pattern(unsigned client, unsigned to_server, unsigned at)
 {
-    return (unsigned char)(at * 31 + (at >> 8) * 7 + (at >> 16) * 3 + client * 13 + to_server * 101);
+    return (unsigned char)(at * 31 + (at >> 8) * 7 + (at >> 16) * 3 + client * 13 +
+                           to_server * 101);
 }
 
 static inline void die(const char *format, ...)
@@ -81,7 +91,8 @@ static inline void transfer_step(struct transfer *t, short ready)
         t->sent += n > 0 ? (unsigned)n : 0;
     }
     if ((ready & (POLLIN | POLLHUP)) && t->received < BYTES) {
-        unsigned room = BYTES - t->received < sizeof buffer ? BYTES - t->received : (unsigned)sizeof buffer;
+        unsigned room =
+            BYTES - t->received < sizeof buffer ? BYTES - t->received : (unsigned)sizeof buffer;
         ssize_t n = recv(t->fd, buffer, room, MSG_DONTWAIT);
         if (n == 0 || (n < 0 && errno != EAGAIN))
             die("client %u: recv %zd after %u bytes", t->client, n, t->received);
@@ -92,7 +103,8 @@ static inline void transfer_step(struct transfer *t, short ready)
     }
 }
 
-static inline ssize_t send_rights(int fd, const void *bytes, size_t length, const int *fds, unsigned count)
+static inline ssize_t send_rights(int fd, const void *bytes, size_t length, const int *fds,
+                                  unsigned count)
 {
     union { char room[CMSG_SPACE(RIGHTS * sizeof(int))]; struct cmsghdr align; } control = {0};
     struct iovec vector = {.iov_base = (void *)bytes, .iov_len = length};
@@ -115,9 +127,11 @@ static inline ssize_t receive_rights(int fd, void *bytes, size_t length, int *fd
                              .msg_controllen = sizeof control};
     ssize_t n = recvmsg(fd, &message, MSG_CMSG_CLOEXEC);
     struct cmsghdr *header = n < 0 ? NULL : CMSG_FIRSTHDR(&message);
-    if (!header || header->cmsg_type != SCM_RIGHTS || header->cmsg_len != CMSG_LEN(count * sizeof(int)) ||
+    if (!header || header->cmsg_type != SCM_RIGHTS ||
+        header->cmsg_len != CMSG_LEN(count * sizeof(int)) ||
         (message.msg_flags & (MSG_CTRUNC | MSG_TRUNC)))
-        die("expected %u descriptors, got header %d, flags %x", count, header != NULL, message.msg_flags);
+        die("expected %u descriptors, got header %d, flags %x", count, header != NULL,
+            message.msg_flags);
     memcpy(fds, CMSG_DATA(header), count * sizeof(int));
     return n;
 }

@@ -1,8 +1,10 @@
 /*
- * Signals at the worst moments: garbage stacks, garbage frames, gates moved away. SPDX-License-Identifier: MIT
+ * Signals at the worst moments: garbage stacks, garbage frames, gates moved away.
+ * SPDX-License-Identifier: MIT
  *
- * sigfuzz SEED ROUNDS. Each attempt is a child that may end by a signal or exit as it likes; the system and this program
- * must go on. The last part makes native calls that move this process's own descriptors to the servers that made them.
+ * sigfuzz SEED ROUNDS. Each attempt is a child that may end by a signal or exit as it likes; the
+ * system and this program must go on. The last part makes native calls that move this process's
+ * own descriptors to the servers that made them.
  */
 #include "hostile.h"
 #include <ucontext.h>
@@ -19,9 +21,21 @@ static uint64_t next_random(void)
 
 static uint64_t garbage(void)
 {
-    static const uint64_t odd[] = {0, 1, 8, 0x1000, 0x600000000000, 0x600010001000, 0x7ffffffff000, 0x7fffffffeff8,
-                                   0x800000000000, 0xffff800000000000, 0xffffffff80000000, ~0ull, 0x8000000000000000};
-    return next_random() & 1 ? odd[next_random() % (sizeof odd / sizeof *odd)] : next_random() << (next_random() % 8);
+    static const uint64_t odd[] = {0,
+                                   1,
+                                   8,
+                                   0x1000,
+                                   0x600000000000,
+                                   0x600010001000,
+                                   0x7ffffffff000,
+                                   0x7fffffffeff8,
+                                   0x800000000000,
+                                   0xffff800000000000,
+                                   0xffffffff80000000,
+                                   ~0ull,
+                                   0x8000000000000000};
+    return next_random() & 1 ? odd[next_random() % (sizeof odd / sizeof *odd)]
+                             : next_random() << (next_random() % 8);
 }
 
 static void nothing(int number)
@@ -39,8 +53,11 @@ static int bad_stack(void *argument)
     signal(SIGALRM, nothing);
     ualarm(3000, 3000);
     __asm__ volatile("mov %0, %%rsp\n\tmov $20000, %%ebx\n" /* getpid, and at last exit_group(0) */
-                     "1: mov $39, %%eax\n\tsyscall\n\tdec %%ebx\n\tjnz 1b\n\txor %%edi, %%edi\n\tmov $231, %%eax\n\tsyscall"
-                     : : "r"(sp) : "rax", "rbx", "rcx", "rdi", "r11", "memory");
+                     "1: mov $39, %%eax\n\tsyscall\n\tdec %%ebx\n\tjnz 1b\n\txor %%edi, "
+                     "%%edi\n\tmov $231, %%eax\n\tsyscall"
+                     :
+                     : "r"(sp)
+                     : "rax", "rbx", "rcx", "rdi", "r11", "memory");
     return 0;
 }
 
@@ -100,7 +117,10 @@ static int no_frame(void *argument)
     for (unsigned i = 0; i < 512; i++)
         frame[i] = next_random() & 1 ? garbage() : (uint64_t)frame + next_random() % 4096;
     alarm(2);
-    __asm__ volatile("mov %0, %%rsp\n\tmov $15, %%eax\n\tsyscall\n\tud2" : : "r"(sp) : "rax", "memory");
+    __asm__ volatile("mov %0, %%rsp\n\tmov $15, %%eax\n\tsyscall\n\tud2"
+                     :
+                     : "r"(sp)
+                     : "rax", "memory");
     return 0;
 }
 
@@ -109,13 +129,15 @@ static int bad_altstack(void *argument)
     struct sigaction action = {.sa_handler = nothing, .sa_flags = SA_ONSTACK};
     (void)argument;
     altstack = (void *)garbage();
-    syscall(SYS_sigaltstack, &(stack_t){.ss_sp = altstack, .ss_size = 4096 + next_random() % 100000}, NULL);
+    syscall(SYS_sigaltstack,
+            &(stack_t){.ss_sp = altstack, .ss_size = 4096 + next_random() % 100000}, NULL);
     sigaction(SIGUSR1, &action, NULL);
     raise(SIGUSR1);
     return 0;
 }
 
-/* Calls that move the descriptor they are made on, or another, to its own server. The kernel closes the gate on the way. */
+/* Calls that move the descriptor they are made on, or another, to its own server. The kernel
+ * closes the gate on the way. */
 static int move_gates(void *argument)
 {
     int pair[2];
@@ -124,22 +146,26 @@ static int move_gates(void *argument)
     for (unsigned i = 0; i < 60; i++) {
         socketpair(AF_UNIX, SOCK_STREAM, 0, pair);
         int file = open("/etc/passwd", O_RDONLY);
-        uint64_t slots[] = {POSIX_SLOT_FD + pair[0], POSIX_SLOT_FD + pair[1], POSIX_SLOT_FD + file, POSIX_SLOT_FILED,
-                            POSIX_SLOT_SOCKD};
+        uint64_t slots[] = {POSIX_SLOT_FD + pair[0], POSIX_SLOT_FD + pair[1], POSIX_SLOT_FD + file,
+                            POSIX_SLOT_FILED, POSIX_SLOT_SOCKD};
         unsigned caps = 1 + next_random() % 3;
         for (unsigned c = 0; c < caps; c++)
             HOSTILE_BUFFER->caps_out[c] = slots[(next_random() + c) % 3] | AR_CAP_MOVE;
         HOSTILE_BUFFER->recv_slot_count = 0;
         uint64_t label = (1 + next_random() % 4) << 8 | next_random() % 34;
-        struct native call = {.rax = AR_SYS_CALL, .rdi = slots[next_random() % 5], .rdx = next_random() % 4,
-                              .rsi = AR_INFO(label, next_random() % 8, caps, 0, 0), .rbx = (uint64_t)HOSTILE_BUFFER,
+        struct native call = {.rax = AR_SYS_CALL,
+                              .rdi = slots[next_random() % 5],
+                              .rdx = next_random() % 4,
+                              .rsi = AR_INFO(label, next_random() % 8, caps, 0, 0),
+                              .rbx = (uint64_t)HOSTILE_BUFFER,
                               .r12 = (uint64_t)HOSTILE_BUFFER};
         native_call(&call);
     }
     return 0;
 }
 
-/* Every kind of ending is right; only a child that does not end is not (each has an alarm or ends by itself). */
+/* Every kind of ending is right; only a child that does not end is not (each has an alarm or
+ * ends by itself). */
 static void attempt(int (*body)(void *), void *argument)
 {
     next_random();

@@ -1,6 +1,6 @@
 /*
- * Waits on a terminal, a socket and a pipe at once, by poll, select and epoll; says which became ready.
- * SPDX-License-Identifier: MIT
+ * Waits on a terminal, a socket and a pipe at once, by poll, select and epoll; says which became
+ * ready. SPDX-License-Identifier: MIT
  */
 #include <poll.h>
 #include <stdio.h>

@@ -1,6 +1,6 @@
 /*
- * Wild pointers in every system call: an error each time, never a death; and everything still works afterwards.
- * SPDX-License-Identifier: MIT
+ * Wild pointers in every system call: an error each time, never a death; and everything still
+ * works afterwards. SPDX-License-Identifier: MIT
  */
 #include "check.h"
 #include <sys/epoll.h>
@@ -8,18 +8,23 @@
 #define LAST_CALL 334
 #define PAGE 4096ul
 
-/* Nothing, low, unmapped, read-only page, kernel's half, libposix's range, top of the user's half, not canonical, odd. */
+/* Nothing, low, unmapped, read-only page, kernel's half, libposix's range, top of the user's
+ * half, not canonical, odd. */
 static uintptr_t wild[] = {0x8, 0xdead0000, 0 /* a read-only page */, 0xffffffff80000000, 0x600000000000, 0x60001000ff80,
                            0x7ffffffffffc, 0x8000000000000000, 0xffffffffffffffff, 0 /* last bytes before a hole */};
 #define WILD_COUNT (sizeof wild / sizeof *wild)
 
-/* Calls that do not return, wait for ever, end others, or take away the ground under the caller when they succeed. */
+/* Calls that do not return, wait for ever, end others, or take away the ground under the caller
+ * when they succeed. */
 static int skipped(long number)
 {
     static const short list[] = {
-        SYS_exit, SYS_exit_group, SYS_rt_sigreturn, SYS_fork, SYS_vfork, SYS_clone, SYS_pause, SYS_kill, SYS_tkill, SYS_tgkill,
-        SYS_reboot, SYS_vhangup, SYS_mmap, SYS_munmap, SYS_mprotect, SYS_mremap, SYS_brk, SYS_madvise, SYS_mlock, SYS_munlock,
-        SYS_mlockall, SYS_remap_file_pages, SYS_arch_prctl, SYS_alarm, SYS_setitimer, SYS_ptrace, SYS_msync,
+        SYS_exit, SYS_exit_group, SYS_rt_sigreturn, SYS_fork, SYS_vfork, SYS_clone, SYS_pause,
+        SYS_kill, SYS_tkill, SYS_tgkill,
+        SYS_reboot, SYS_vhangup, SYS_mmap, SYS_munmap, SYS_mprotect, SYS_mremap, SYS_brk,
+        SYS_madvise, SYS_mlock, SYS_munlock,
+        SYS_mlockall, SYS_remap_file_pages, SYS_arch_prctl, SYS_alarm, SYS_setitimer, SYS_ptrace,
+        SYS_msync,
         SYS_rt_sigqueueinfo, SYS_rt_tgsigqueueinfo, SYS_sync, SYS_setrlimit /* no processor time left */, 329 /* pkey_mprotect */, 334 /* rseq: takes any address, and
         the kernel ends the process when it uses it */,
     };
@@ -52,7 +57,8 @@ static void all_patterns(long number, uintptr_t p)
 
 static volatile sig_atomic_t ticks;
 
-/* A call that waits, with no pointer that it minds, comes back with EINTR; one that cannot be interrupted is a failure. */
+/* A call that waits, with no pointer that it minds, comes back with EINTR; one that cannot be
+ * interrupted is a failure. */
 static void tick(int signal)
 {
     (void)signal;
@@ -96,14 +102,16 @@ static void every_number(void)
 /* Calls with one bad pointer and everything else right: EFAULT, as on Linux. */
 static void exact(uintptr_t p)
 {
-    int fd = open("/etc/passwd", O_RDONLY), out = open("/tmp/wild", O_RDWR | O_CREAT | O_TRUNC, 0600), pair[2], ends[2];
+    int fd = open("/etc/passwd", O_RDONLY),
+        out = open("/tmp/wild", O_RDWR | O_CREAT | O_TRUNC, 0600), pair[2], ends[2];
     void *bad = (void *)p;
     socketpair(AF_UNIX, SOCK_STREAM, 0, pair);
     pipe(ends);
     write(ends[1], "some bytes", 10);
     write(pair[1], "some bytes", 10);
     struct iovec vector = {.iov_base = bad, .iov_len = 8};
-    struct msghdr message = {.msg_iov = &vector, .msg_iovlen = 1}, message2 = {.msg_iov = bad, .msg_iovlen = 1};
+    struct msghdr message = {.msg_iov = &vector, .msg_iovlen = 1},
+                  message2 = {.msg_iov = bad, .msg_iovlen = 1};
     struct epoll_event event;
     int set = epoll_create1(0);
     SHOW(syscall(SYS_read, fd, bad, 8));
@@ -189,7 +197,8 @@ int main(int argc, char **argv)
     memset(edge, 'e', PAGE);
     munmap(edge + PAGE, PAGE);
     wild[9] = (uintptr_t)edge + PAGE - 4;
-    if (argc > 1 && !strcmp(argv[1], "unknown")) { /* three calls: each number is to be logged once */
+    /* three calls: each number is to be logged once */
+    if (argc > 1 && !strcmp(argv[1], "unknown")) {
         for (int i = 0; i < 3; i++)
             SHOW(syscall(1234));
         SHOW(syscall(5000000));
