@@ -99,6 +99,8 @@ long sys_times(const uint64_t a[6]);
 long sys_tkill(const uint64_t a[6]);
 long sys_umask(const uint64_t a[6]);
 long sys_uname(const uint64_t a[6]);
+long sys_unshare(const uint64_t a[6]);
+long sys_pidfd_open(const uint64_t a[6]);
 long sys_vfork(const uint64_t a[6]);
 long sys_wait4(const uint64_t a[6]);
 long sys_waitid(const uint64_t a[6]);

@@ -59,6 +59,7 @@ void process_exit(struct procd *procd, struct process *process, uint32_t status,
     process_strip(procd, process);
     process->state = PROCESS_ZOMBIE;
     procd->zombie_count++;
+    pidfd_process_ends(procd, process->pid, false);
     process_orphan_children(procd, process);
     process_hang_up(procd, process);
     process_vfork_done(procd, process);
@@ -82,6 +83,7 @@ void process_exit(struct procd *procd, struct process *process, uint32_t status,
 void process_reap(struct procd *procd, struct process *process)
 {
     procd->zombie_count--;
+    pidfd_process_ends(procd, process->pid, true);
     process_free(procd, process);
 }
 

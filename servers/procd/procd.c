@@ -18,6 +18,7 @@ const struct proc_server procd_proc_server = {
     .set_session = op_set_session,
     .foreground = op_foreground, .limit = op_limit, .usage = op_usage, .log = op_log,
     .fault_fixup = op_fault_fixup, .counts = op_counts, .set_name = op_set_name,
+    .pidfd_open = op_pidfd_open,
 };
 
 /* session.open: the gate's badge is the thread's, so that its closed message ends the right one. */
@@ -87,6 +88,7 @@ void procd_destroy(struct procd *procd)
     }
     mem_free(procd->sessions.slots);
     procfs_destroy(procd->procfs);
+    pidfds_destroy(procd);
     mem_free(procd->frames.references);
     mem_free(procd);
 }
@@ -111,6 +113,8 @@ void procd_handle(void *state, struct ipc_call *call)
         return;
     if ((process_gate || root) && proc_dispatch(&procd_proc_server, procd, call))
         return;
+    if (call->badge >= BADGE_PIDFD && pidfd_dispatch(procd, call))
+        return;
     if ((call->badge == BADGE_MOUNT || call->badge >= BADGE_PROCFS) && procfs_dispatch(procd, call))
         return;
     ipc_dispatch_finish(call, ST_INVAL);
@@ -120,7 +124,9 @@ void procd_closed(void *state, uint64_t badge, struct ipc_effects *effects)
 {
     struct procd *procd = state;
     procd->effects = effects;
-    if (badge >= BADGE_PROCFS) {
+    if (badge >= BADGE_PIDFD) {
+        pidfd_closed(procd, badge);
+    } else if (badge >= BADGE_PROCFS) {
         procfs_closed(procd, badge);
     } else if (badge >= BADGE_SESSION) {
         struct session *session =

@@ -27,6 +27,7 @@
 #define ID_INIT 1u                /* procd's own */
 #define BADGE_SESSION (1ull << 20) /* + tid */
 #define BADGE_PROCFS (1ull << 21)  /* + number of the description */
+#define BADGE_PIDFD (1ull << 22)   /* + number of the pidfd */
 #define PROCESS_TEXT_MAX 4096u    /* path and command line kept for /proc */
 
 struct procd;
@@ -140,6 +141,7 @@ struct procd {
     uint64_t memory_pages;           /* all that processes may have together */
     uint64_t forks;
     struct procfs *procfs;
+    struct pidfd_table *pidfds;      /* NULL until the first one */
     struct ipc_effects *effects;     /* of the request being handled */
 };
 
@@ -160,6 +162,13 @@ extern const struct proc_server procd_proc_server;
 /* The caller of a request sent to its own process gate; NULL for anybody else. */
 struct thread *procd_caller(struct procd *procd, const struct ipc_call *call);
 void procd_log(struct procd *procd, struct process *process, const char *text);
+
+/* ---- pidfd.c ---- */
+void pidfd_closed(struct procd *procd, uint64_t badge);
+void pidfd_process_ends(struct procd *procd, uint32_t pid, bool reaped);
+void pidfds_destroy(struct procd *procd);
+bool pidfd_dispatch(struct procd *procd, struct ipc_call *call);
+
 
 /* ---- image.c ---- */
 /* NULL, or what is wrong */
@@ -265,6 +274,7 @@ PROC_OP(usage), struct proc_usage_reply *reply);
 PROC_OP(log));
 PROC_OP(fault_fixup));
 PROC_OP(set_name));
+PROC_OP(pidfd_open));
 enum status op_counts(void *state, struct ipc_call *call, struct proc_counts_reply *reply);
 
 /* ---- procfs.c ---- */
