@@ -155,8 +155,9 @@ union socket_address {
 long socket_begin(int fd, struct fd_info *info);
 /* SO_TYPE of a socket in use, or 0. */
 int socket_type(const struct fd_info *info);
-/* SO_RCVTIMEO or SO_SNDTIMEO of a socket in use, as an absolute deadline from now; 0: none. */
-uint64_t socket_deadline(const struct fd_info *info, int option);
+/* Let a request wait no longer than SO_RCVTIMEO or SO_SNDTIMEO (`option`) of its socket says. With a
+ * time-out a signal gives EINTR and never restarts it, signal(7). */
+void socket_set_deadline(struct posix_retry *retry, const struct fd_info *info, int option);
 /* EPIPE from this descriptor raises SIGPIPE: pipes and stream sockets do. */
 bool socket_raises_sigpipe(const struct fd_info *info);
 /* Does the address name a node of the file system? */

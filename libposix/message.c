@@ -76,8 +76,7 @@ static long send_once(const struct fd_info *info, const struct outgoing *out, ui
     struct posix_retry retry = {.server = ISSUER_SOCKD, .transfer = &transfer};
     retry.no_wait = out->flags & LX_MSG_DONTWAIT;
     if (!retry.no_wait)
-        retry.deadline_ns = socket_deadline(info, LX_SO_SNDTIMEO);
-    retry.interrupted = retry.deadline_ns ? ERR(INTR) : 0;
+        socket_set_deadline(&retry, info, LX_SO_SNDTIMEO);
     /* Descriptors go with the first bytes, once. */
     result =
         send_request(info, out, &retry, window.length, done ? 0 : out->control.rights, &transfer);

@@ -38,8 +38,7 @@ static long receive_once(const struct fd_info *info, struct incoming *in)
     struct posix_retry retry = {.server = ISSUER_SOCKD, .transfer = &transfer};
     retry.no_wait = in->flags & LX_MSG_DONTWAIT;
     if (!retry.no_wait)
-        retry.deadline_ns = socket_deadline(info, LX_SO_RCVTIMEO);
-    retry.interrupted = retry.deadline_ns ? ERR(INTR) : 0;
+        socket_set_deadline(&retry, info, LX_SO_RCVTIMEO);
     uint64_t flags = in->flags & ~(uint64_t)(LX_MSG_WAITALL | LX_MSG_CMSG_CLOEXEC);
     result = POSIX_CALL(&retry, sock_receive(info->slot, flags, window.length, address,
                                              in->max_rights, &in->reply, &transfer));

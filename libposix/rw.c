@@ -20,11 +20,8 @@ static long read_once(struct fd_info *info, const struct iov_list *list, uint64_
     struct ipc_transfer transfer = {.out = window.segments, .out_count = window.count};
     struct posix_retry retry = {
         .server = info->server, .transfer = &transfer, .no_wait = flags & IO_NOWAIT};
-    if (info->server == ISSUER_SOCKD && !(flags & IO_NOWAIT)) {
-        retry.deadline_ns = socket_deadline(info, LX_SO_RCVTIMEO);
-        /* signal(7): never restarted with a time-out */
-        retry.interrupted = retry.deadline_ns ? ERR(INTR) : 0;
-    }
+    if (info->server == ISSUER_SOCKD && !(flags & IO_NOWAIT))
+        socket_set_deadline(&retry, info, LX_SO_RCVTIMEO);
     struct io_read_reply reply = {0};
     error =
         POSIX_CALL(&retry, io_read(info->slot, offset, flags, window.length, &reply, &transfer));
@@ -65,10 +62,8 @@ static long write_once(struct fd_info *info, const struct iov_list *list, uint64
     struct ipc_transfer transfer = {.in = window.segments, .in_count = window.count};
     struct posix_retry retry = {
         .server = info->server, .transfer = &transfer, .no_wait = flags & IO_NOWAIT};
-    if (info->server == ISSUER_SOCKD && !(flags & IO_NOWAIT)) {
-        retry.deadline_ns = socket_deadline(info, LX_SO_SNDTIMEO);
-        retry.interrupted = retry.deadline_ns ? ERR(INTR) : 0;
-    }
+    if (info->server == ISSUER_SOCKD && !(flags & IO_NOWAIT))
+        socket_set_deadline(&retry, info, LX_SO_SNDTIMEO);
     struct io_write_reply reply = {0};
     error =
         POSIX_CALL(&retry, io_write(info->slot, offset, flags, window.length, &reply, &transfer));

@@ -238,8 +238,7 @@ static long connect_run(const struct fd_info *info, const union socket_address *
         transfer.cap_count = 1;
     }
     struct posix_retry retry = {.server = ISSUER_SOCKD, .transfer = &transfer};
-    retry.deadline_ns = socket_deadline(info, LX_SO_SNDTIMEO);
-    retry.interrupted = retry.deadline_ns ? ERR(INTR) : 0;
+    socket_set_deadline(&retry, info, LX_SO_SNDTIMEO);
     long error = POSIX_CALL(&retry, sock_connect(info->slot, length, &transfer));
     if (transfer.cap_count)
         slot_delete((ar_cap)name);
@@ -268,8 +267,7 @@ static long accept_run(const struct fd_info *info, uint64_t user, uint64_t user_
     struct ipc_transfer transfer = {
         .out = &out, .out_count = 1, .recv_slots = receive_slots(), .recv_slot_count = 1};
     struct posix_retry retry = {.server = ISSUER_SOCKD, .transfer = &transfer};
-    retry.deadline_ns = socket_deadline(info, LX_SO_RCVTIMEO);
-    retry.interrupted = retry.deadline_ns ? ERR(INTR) : 0;
+    socket_set_deadline(&retry, info, LX_SO_RCVTIMEO);
     memset(&address, 0, sizeof(address));
     struct sock_accept_reply reply;
     long error =

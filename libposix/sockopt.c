@@ -37,7 +37,8 @@ int socket_type(const struct fd_info *info)
     return option_get(info, LX_SO_TYPE, &type, sizeof(type)) == sizeof(type) ? type : 0;
 }
 
-uint64_t socket_deadline(const struct fd_info *info, int option)
+/* The option as an absolute deadline from now; 0: none. */
+static uint64_t socket_deadline(const struct fd_info *info, int option)
 {
     struct linux_timeval value = {0};
     if (!timeouts_used || option_get(info, option, &value, sizeof(value)) != sizeof(value))
@@ -48,6 +49,12 @@ uint64_t socket_deadline(const struct fd_info *info, int option)
         return 0;
     return deadline_after((uint64_t)value.seconds * NS_PER_SECOND +
                           (uint64_t)value.microseconds * 1000);
+}
+
+void socket_set_deadline(struct posix_retry *retry, const struct fd_info *info, int option)
+{
+    retry->deadline_ns = socket_deadline(info, option);
+    retry->interrupted = retry->deadline_ns ? ERR(INTR) : 0;
 }
 
 bool socket_raises_sigpipe(const struct fd_info *info)

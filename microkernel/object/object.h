@@ -108,13 +108,11 @@ struct tcb {
     /* kernel address; never NULL: a thread without one shares a dummy */
     struct ar_ipc_buffer *buffer;
     uint64_t full_restore;        /* leave the kernel by iret: every register counts */
-    uint64_t error_code;          /* of the exception being handled */
     uint64_t scratch;             /* entry.asm: r11 while it decides */
 
     /* scheduling */
     uint8_t priority, state /* enum ar_thread_state */, suspended, queued;
     uint8_t uses_vector; /* has touched vector registers: they are switched for it */
-    uint8_t fault_pending, reserved8[2];
     struct tcb *link_next, *link_prev;
     struct tcb *all_next, *all_prev; /* every thread, for AR_LOG_THREADS */
     uint64_t cpu_ns;

@@ -38,7 +38,8 @@ enum status op_pidfd_open(void *state, struct ipc_call *call,
     struct procd *procd = state;
     if (!procd_caller(procd, call))
         return ST_PERM;
-    if (!process_find(procd, (uint32_t)request->pid) || request->pid > ID_MAX)
+    const struct process *process = process_find(procd, request->pid);
+    if (!process)
         return ST_SRCH;
     if (!procd->pidfds && !(procd->pidfds = mem_alloc(sizeof(*procd->pidfds))))
         return ST_NOMEM;
@@ -46,8 +47,7 @@ enum status op_pidfd_open(void *state, struct ipc_call *call,
         struct pidfd *pidfd = &procd->pidfds->entries[i];
         if (pidfd->pid)
             continue;
-        const struct process *process = process_find(procd, (uint32_t)request->pid);
-        *pidfd = (struct pidfd){.pid = (uint32_t)request->pid,
+        *pidfd = (struct pidfd){.pid = process->pid,
                                 .ended = process->state == PROCESS_ZOMBIE,
                                 .flags = OPEN_READ_WRITE | (request->flags & OPEN_NONBLOCK)};
         ipc_reply_gate(call, BADGE_PIDFD + i);

@@ -30,7 +30,7 @@ OFFSET(tcb, native_length, 168);
 OFFSET(tcb, foreign_entry, 176);
 OFFSET(tcb, buffer, 184);
 OFFSET(tcb, full_restore, 192);
-OFFSET(tcb, scratch, 208);
+OFFSET(tcb, scratch, 200);
 OFFSET(core, current, 0);
 OFFSET(core, user_stack, 8);
 OFFSET(ar_ipc_buffer, foreign_rip, 1320);
