@@ -7,6 +7,7 @@
 #define ARCH_ARCH_H
 
 #include "object/object.h"
+#include "arch_inline.h" /* arch_cycles, arch_switch: the fast path has no room for a call */
 
 #define ARCH_USER_END 0x7ffffffff000ull  /* first address that user space cannot have */
 #define ARCH_USER_FLAGS 0x202ull         /* IF and the always-one bit */
@@ -17,16 +18,14 @@ uint64_t arch_physical(const void *pointer);
 void *arch_pointer(uint64_t physical);
 
 uint64_t arch_clock_ns(void);
+/* arch_cycles() counts at a constant rate from some start; a difference of two in ns. */
+uint64_t arch_cycles_to_ns(uint64_t cycles);
 uint64_t arch_tsc_per_us(void);
 /* Program the timer for absolute time `ns` (or as near as it can) and note it in core.timer_ns. */
 void arch_timer_arm(uint64_t ns);
 /* Enable interrupts, halt until one was handled, disable them again. */
 void arch_halt(void);
 
-/* Thread switch: save what is not in tcb->regs of the one that leaves; load it, and the address
- * space, of the next. */
-void arch_thread_leave(struct tcb *tcb);
-void arch_thread_enter(struct tcb *tcb);
 void arch_vector_init(struct tcb *tcb);
 
 /* Address spaces. `arch_space_init` fills in the kernel's part of a new top table and returns

@@ -1,7 +1,7 @@
 /*
  * Call, receive, reply: the rendezvous. SPDX-License-Identifier: MIT
  *
- *   READY --call, nobody receives--> BLOCKED_CALL --received--> BLOCKED_REPLY --reply--> READY
+ *   READY --call, nobody receives--> BLOCKED_CALL --received--> BLOCKED_REPLY --reply, deadline--> READY
  *   READY --call, somebody receives-----------------------------^
  *   READY --receive, nothing there--> BLOCKED_RECV --call, closed gate, bits, deadline--> READY
  *   READY --fault--> BLOCKED_FAULT --received--> BLOCKED_FAULT (reply object) --reply--> READY
@@ -27,6 +27,22 @@ static void wake(struct tcb *tcb)
     tcb->waiting_on = NULL;
     tcb->waiting_for = NULL;
     sched_ready(tcb);
+}
+
+static void sender_queue(struct tcb *sender, struct endpoint *endpoint, struct gate *gate)
+{
+    sender->waiting_on = endpoint;
+    queue_append(&endpoint->senders, sender);
+    if (gate)
+        gate_sender_added(gate, sender);
+}
+
+static void sender_unqueue(struct tcb *sender)
+{
+    queue_remove(&sender->waiting_on->senders, sender);
+    sender->waiting_on = NULL;
+    if (sender->gate)
+        gate_sender_removed(sender);
 }
 
 /* The receiver is off its queue already: let go of the reply object it offered and make it
@@ -79,7 +95,6 @@ static bool deliver(struct tcb *sender, struct tcb *receiver, struct reply *repl
         block(sender, AR_THREAD_BLOCKED_REPLY);
     }
     receiver->regs.rbx = sender->principal;
-    sender->waiting_on = NULL;
     sender->reply = reply;
     reply->caller = sender;
     reply->server = receiver;
@@ -89,12 +104,11 @@ static bool deliver(struct tcb *sender, struct tcb *receiver, struct reply *repl
 /* `sender` is blocked (BLOCKED_CALL or BLOCKED_FAULT) and has its badge: deliver now or queue.
  * The receiver leaves its queue before the transfer: a capability that moves in may be the last
  * copy of a gate of this very endpoint, and the closed message must then go to somebody else. */
-static void send(struct tcb *sender, struct endpoint *endpoint)
+static void send(struct tcb *sender, struct endpoint *endpoint, struct gate *gate)
 {
     struct tcb *receiver = endpoint->receivers.head;
     if (!receiver) {
-        sender->waiting_on = endpoint;
-        queue_append(&endpoint->senders, sender);
+        sender_queue(sender, endpoint, gate);
         return;
     }
     queue_remove(&endpoint->receivers, receiver);
@@ -104,16 +118,18 @@ static void send(struct tcb *sender, struct endpoint *endpoint)
         queue_append(&endpoint->receivers, receiver);
 }
 
-static enum ar_error call_target(struct tcb *caller, struct endpoint **endpoint)
+/* The endpoint that slot rdi leads to, by way of which gate (NULL: none). */
+static enum ar_error call_target(struct tcb *caller, struct endpoint **endpoint,
+                                 struct gate **gate)
 {
     struct cap *slot;
     enum ar_error error = tcb_lookup(caller, caller->regs.rdi, &slot);
     if (error)
         return error;
     if (slot->type == AR_GATE) {
-        struct gate *gate = (struct gate *)slot->object;
-        *endpoint = gate->endpoint;
-        caller->badge = gate->badge;
+        *gate = (struct gate *)slot->object;
+        *endpoint = (*gate)->endpoint;
+        caller->badge = (*gate)->badge;
     } else if (slot->type == AR_ENDPOINT) {
         *endpoint = (struct endpoint *)slot->object;
         caller->badge = 0;
@@ -125,21 +141,26 @@ static enum ar_error call_target(struct tcb *caller, struct endpoint **endpoint)
     return *endpoint ? AR_OK : AR_ERR_GONE;
 }
 
-void ipc_call(struct tcb *caller)
+void ipc_call(struct tcb *caller, uint64_t deadline)
 {
     struct endpoint *endpoint = NULL;
-    enum ar_error error = call_target(caller, &endpoint);
+    struct gate *gate = NULL;
+    enum ar_error error = call_target(caller, &endpoint, &gate);
     if (!error && AR_INFO_LABEL(caller->regs.rsi) < AR_LABEL_USER)
         error = AR_ERR_LABEL;
     if (!error && (AR_INFO_WORDS(caller->regs.rsi) > AR_MSG_WORDS ||
                    AR_INFO_CAPS(caller->regs.rsi) > AR_MSG_CAPS))
         error = AR_ERR_ARGUMENT;
+    if (!error && deadline != AR_NO_DEADLINE && deadline <= arch_clock_ns())
+        error = AR_ERR_TIMEOUT;
     if (error) {
         ipc_return(caller, error);
         return;
     }
     block(caller, AR_THREAD_BLOCKED_CALL);
-    send(caller, endpoint);
+    send(caller, endpoint, gate);
+    if (caller->state != AR_THREAD_READY)
+        deadline_add(caller, deadline);
 }
 
 bool ipc_fault(struct tcb *tcb, const uint64_t words[FAULT_WORDS])
@@ -153,7 +174,7 @@ bool ipc_fault(struct tcb *tcb, const uint64_t words[FAULT_WORDS])
         tcb->fault[i] = words[i];
     tcb->badge = gate->badge;
     block(tcb, AR_THREAD_BLOCKED_FAULT);
-    send(tcb, gate->endpoint);
+    send(tcb, gate->endpoint, gate);
     return true;
 }
 
@@ -188,7 +209,7 @@ void ipc_receive(struct tcb *receiver)
     }
     struct tcb *sender;
     while ((sender = endpoint->senders.head)) {
-        queue_remove(&endpoint->senders, sender);
+        sender_unqueue(sender);
         if (deliver(sender, receiver, reply, endpoint))
             return;
     }
@@ -273,11 +294,11 @@ void ipc_cancel(struct tcb *tcb, enum ar_error error)
 {
     switch (tcb->state) {
     case AR_THREAD_BLOCKED_CALL:
-        queue_remove(&tcb->waiting_on->senders, tcb);
+        sender_unqueue(tcb);
         break;
     case AR_THREAD_BLOCKED_FAULT:
         if (tcb->waiting_on)
-            queue_remove(&tcb->waiting_on->senders, tcb);
+            sender_unqueue(tcb);
         /* fall through */
     case AR_THREAD_BLOCKED_REPLY:
         if (tcb->reply) {
@@ -301,6 +322,15 @@ void ipc_cancel(struct tcb *tcb, enum ar_error error)
     if (tcb->state != AR_THREAD_BLOCKED_FAULT)
         ipc_return(tcb, error);
     wake(tcb);
+}
+
+bool ipc_interrupt(struct tcb *tcb)
+{
+    if (tcb->state != AR_THREAD_BLOCKED_CALL && tcb->state != AR_THREAD_BLOCKED_RECV &&
+        tcb->state != AR_THREAD_BLOCKED_WAIT)
+        return false;
+    ipc_cancel(tcb, AR_ERR_CANCELLED);
+    return true;
 }
 
 void ipc_cancel_queue(struct tcb_queue *queue, enum ar_error error)

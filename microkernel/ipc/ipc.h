@@ -7,7 +7,7 @@
 #include "object/object.h"
 
 /* The system calls; each leaves its outcome in the caller's registers, or the caller blocked. */
-void ipc_call(struct tcb *caller);
+void ipc_call(struct tcb *caller, uint64_t deadline);
 void ipc_receive(struct tcb *receiver);
 void ipc_reply(struct tcb *server);
 void ipc_reply_receive(struct tcb *server);
@@ -21,6 +21,9 @@ bool ipc_fault(struct tcb *tcb, const uint64_t words[FAULT_WORDS]);
 /* End the blocking operation that `tcb` is in with `error` and make it ready. A thread that is
  * not blocked: nothing. */
 void ipc_cancel(struct tcb *tcb, enum ar_error error);
+/* Cancel for a signal: only an operation of which nobody has seen anything yet, so no message is
+ * lost or doubled. False: `tcb` is not blocked, or a server holds its call. */
+bool ipc_interrupt(struct tcb *tcb);
 void ipc_cancel_queue(struct tcb_queue *queue, enum ar_error error);
 
 /* A gate was queued as closed: give it to a waiting receiver. */

@@ -85,7 +85,10 @@ void syscall_handle(void)
     struct tcb *caller = core.current;
     switch (caller->regs.rax) {
     case AR_SYS_CALL:
-        ipc_call(caller);
+        ipc_call(caller, AR_NO_DEADLINE);
+        break;
+    case AR_SYS_CALL_UNTIL:
+        ipc_call(caller, caller->regs.r13);
         break;
     case AR_SYS_REPLY_RECV:
         ipc_reply_receive(caller);

@@ -1,9 +1,11 @@
 /*
  * Gates: a badge that knows how many copies of it are out. SPDX-License-Identifier: MIT
  *
- *   not bound --bind--> open (copies > 0) <--> closed (copies == 0, queued on the endpoint until
- *   received)
+ *   not bound --bind--> open (copies or waiting calls) <--> closed (neither, queued on the endpoint
+ *   until received)
  *
+ * A call that waits in the queue counts, so nothing with a closed gate's badge can arrive after
+ * the closed message, though the caller's capability may be deleted while it waits.
  * Copying the original of a closed gate takes it off the queue again, so a closed message is
  * true when it is received.
  */
@@ -42,10 +44,11 @@ void gate_copy_added(struct gate *gate)
         closed_remove(gate);
 }
 
-void gate_copy_removed(struct gate *gate)
+/* Nobody has the gate any more, perhaps. */
+static void close_unused(struct gate *gate)
 {
     struct endpoint *endpoint = gate->endpoint;
-    if (--gate->copies || !endpoint)
+    if (gate->copies || gate->senders || !endpoint)
         return;
     gate->closed = 1;
     gate->closed_prev = endpoint->closed_tail;
@@ -56,6 +59,36 @@ void gate_copy_removed(struct gate *gate)
         endpoint->closed_head = gate;
     endpoint->closed_tail = gate;
     ipc_deliver_closed(endpoint);
+}
+
+void gate_copy_removed(struct gate *gate)
+{
+    gate->copies--;
+    close_unused(gate);
+}
+
+void gate_sender_added(struct gate *gate, struct tcb *sender)
+{
+    sender->gate = gate;
+    sender->gate_prev = NULL;
+    sender->gate_next = gate->senders;
+    if (gate->senders)
+        gate->senders->gate_prev = sender;
+    gate->senders = sender;
+}
+
+void gate_sender_removed(struct tcb *sender)
+{
+    struct gate *gate = sender->gate;
+    if (sender->gate_prev)
+        sender->gate_prev->gate_next = sender->gate_next;
+    else
+        gate->senders = sender->gate_next;
+    if (sender->gate_next)
+        sender->gate_next->gate_prev = sender->gate_prev;
+    sender->gate = NULL;
+    sender->gate_next = sender->gate_prev = NULL;
+    close_unused(gate);
 }
 
 static void gate_unbind(struct gate *gate)
@@ -77,6 +110,8 @@ static void gate_unbind(struct gate *gate)
 void gate_destroy(struct gate *gate)
 {
     gate_unbind(gate);
+    while (gate->senders)
+        ipc_cancel(gate->senders, AR_ERR_GONE);
 }
 
 void endpoint_destroy(struct endpoint *endpoint)
@@ -93,7 +128,7 @@ static enum ar_error gate_bind(struct invocation *call)
     struct cap *slot;
     if (!(call->target->flags & CAP_ORIGINAL))
         return AR_ERR_RIGHTS;
-    if (gate->copies)
+    if (gate->copies || gate->senders)
         return AR_ERR_BUSY;
     enum ar_error error =
         tcb_lookup_type(call->caller, call->words[0], AR_ENDPOINT, AR_MINT, &slot);

@@ -68,7 +68,8 @@ struct endpoint {
 };
 _Static_assert(sizeof(struct endpoint) == 1 << AR_ENDPOINT_BITS, "object size");
 
-/* A badge as an object: what a server's clients hold copies of. */
+/* A badge as an object: what a server's clients hold copies of. A call that waits in the
+ * endpoint's queue counts as a copy: the gate closes when both are gone. */
 struct gate {
     struct endpoint *endpoint; /* NULL: not bound, or the endpoint is gone */
     uint64_t badge;
@@ -76,7 +77,7 @@ struct gate {
     uint32_t closed;           /* on the endpoint's closed queue */
     struct gate *next, *prev;  /* endpoint.gates */
     struct gate *closed_next, *closed_prev;
-    uint64_t reserved;
+    struct tcb *senders;       /* threads queued on the endpoint through us: tcb.gate_next */
 };
 _Static_assert(sizeof(struct gate) == 1 << AR_GATE_BITS, "object size");
 
@@ -107,15 +108,22 @@ struct tcb {
     uint64_t foreign_entry;
     /* kernel address; never NULL: a thread without one shares a dummy */
     struct ar_ipc_buffer *buffer;
-    uint64_t full_restore;        /* leave the kernel by iret: every register counts */
-    uint64_t scratch;             /* entry.asm: r11 while it decides */
+    /* One word for the fast path: a thread it can switch to has nothing but a state in it. */
+    union {
+        struct {
+            uint8_t state;        /* enum ar_thread_state */
+            uint8_t suspended;
+            uint8_t full_restore; /* leave the kernel by iret: every register counts */
+            uint8_t uses_vector;  /* has touched vector registers: they are switched for it */
+        };
+        uint32_t status;
+    };
 
     /* scheduling */
-    uint8_t priority, state /* enum ar_thread_state */, suspended, queued;
-    uint8_t uses_vector; /* has touched vector registers: they are switched for it */
+    uint8_t priority, queued;
     struct tcb *link_next, *link_prev;
     struct tcb *all_next, *all_prev; /* every thread, for AR_LOG_THREADS */
-    uint64_t cpu_ns;
+    uint64_t cycles;                 /* processor time had, in TSC ticks */
 
     /* deadline heap: deadline.c */
     uint64_t deadline; /* ns; AR_NO_DEADLINE: not in the heap */
@@ -126,6 +134,9 @@ struct tcb {
     uint64_t badge;              /* with which a blocked call was sent */
     /* BLOCKED_CALL, BLOCKED_RECV, BLOCKED_FAULT before it is received */
     struct endpoint *waiting_on;
+    /* on a queue of senders: the gate that was called (NULL: the endpoint itself), its others */
+    struct gate *gate;
+    struct tcb *gate_next, *gate_prev;
     struct notification *waiting_for;
     /* BLOCKED_REPLY/FAULT: who holds us; BLOCKED_RECV: what our caller goes into */
     struct reply *reply;
@@ -139,6 +150,9 @@ struct tcb {
 
 enum { TCB_VECTOR_OFFSET = 1024, TCB_VECTOR_SIZE = (1 << AR_TCB_BITS) - TCB_VECTOR_OFFSET };
 _Static_assert(sizeof(struct tcb) <= TCB_VECTOR_OFFSET, "the vector save area follows");
+
+/* The bits of tcb.status besides uses_vector. */
+#define TCB_STATUS_MASK 0xffffffu
 
 static inline void *tcb_vector_area(struct tcb *tcb)
 {
@@ -185,6 +199,9 @@ void endpoint_destroy(struct endpoint *endpoint);
 void gate_destroy(struct gate *gate);
 void gate_copy_added(struct gate *gate);
 void gate_copy_removed(struct gate *gate);
+/* A call through the gate enters or leaves its endpoint's queue. */
+void gate_sender_added(struct gate *gate, struct tcb *sender);
+void gate_sender_removed(struct tcb *sender);
 void notification_destroy(struct notification *notification);
 void notification_signal(struct notification *notification, uint64_t bits);
 void reply_destroy(struct reply *reply);

@@ -174,7 +174,8 @@ static enum ar_error tcb_set_run(struct invocation *call, struct tcb *tcb)
 static enum ar_error tcb_info(struct invocation *call, struct tcb *tcb)
 {
     call->words[0] = tcb->state;
-    call->words[1] = tcb->cpu_ns + (tcb == core.current ? arch_clock_ns() - core.switched_ns : 0);
+    uint64_t running = tcb == core.current ? arch_cycles() - core.switched : 0;
+    call->words[1] = arch_cycles_to_ns(tcb->cycles + running);
     call->words[2] = tcb->regs.rip;
     call->words[3] = tcb->suspended;
     call->result_words = 4;
@@ -221,6 +222,10 @@ enum ar_error tcb_invoke(struct invocation *call)
         return AR_OK;
     case AR_TCB_INFO:
         return tcb_info(call, tcb);
+    case AR_TCB_CANCEL:
+        call->words[0] = ipc_interrupt(tcb);
+        call->result_words = 1;
+        return AR_OK;
     default:
         return AR_ERR_LABEL;
     }

@@ -62,14 +62,7 @@ void sched_unready(struct tcb *tcb)
 static void switch_to(struct tcb *next)
 {
     struct tcb *last = core.current;
-    uint64_t now = arch_clock_ns();
-    if (last) {
-        last->cpu_ns += now - core.switched_ns;
-        arch_thread_leave(last);
-    }
-    core.switched_ns = now;
-    core.current = next;
-    arch_thread_enter(next);
+    arch_switch(last, next);
     /* put the last one back after `current` changed: sched_ready passes over the current thread */
     if (last)
         sched_ready(last);
@@ -80,7 +73,7 @@ static void idle(void)
 {
     struct tcb *last = core.current;
     if (last)
-        last->cpu_ns += arch_clock_ns() - core.switched_ns;
+        last->cycles += arch_cycles() - core.switched;
     while (!core.ready_bits && !(core.current && runnable(core.current))) {
         core.idle = 1;
         /* then the log's input is looked at */
@@ -91,7 +84,7 @@ static void idle(void)
         arch_halt();
         core.idle = 0;
     }
-    core.switched_ns = arch_clock_ns();
+    core.switched = arch_cycles();
 }
 
 void sched_pick(void)

@@ -6,7 +6,8 @@
 
 #include "object/object.h"
 
-/* Everything that is one per processor. entry.asm uses the first two fields. */
+/* Everything that is one per processor. entry.asm uses the first two fields, arch_switch the last
+ * few. */
 struct core {
     struct tcb *current;      /* never NULL once threads run; stays the last one while idle */
     uint64_t user_stack;      /* entry.asm: the user's rsp while it decides */
@@ -15,10 +16,12 @@ struct core {
     struct tcb_queue ready[AR_PRIORITY_MAX + 1];
     struct tcb *vector_owner; /* whose vector state is in the registers */
     struct tcb *all_threads;
+    struct tcb *init;         /* the first thread: without it there is no system */
     struct tcb *deadlines;    /* root of the deadline heap */
     uint64_t timer_ns;        /* when the timer will fire; AR_NO_DEADLINE: not armed */
     uint64_t space;           /* kernel address of the top page table in use */
-    uint64_t switched_ns;     /* when `current` got the processor */
+    uint64_t switched;        /* arch_cycles() when `current` got the processor */
+    uint64_t vector_off;      /* the next vector instruction traps */
 };
 extern struct core core;
 

@@ -2,6 +2,7 @@
 #include "kernel_host.h"
 #include "arch/arch.h"
 #include "arch/x86_64/paging.h"
+#include "ipc/fastpath.h"
 #include "ipc/syscall.h"
 #include <stdarg.h>
 #include <stdio.h>
@@ -39,8 +40,7 @@ uint64_t arch_clock_ns(void) { return host_clock; }
 uint64_t arch_tsc_per_us(void) { return 1; }
 void arch_timer_arm(uint64_t ns) { core.timer_ns = ns; }
 void arch_halt(void) { abort(); }
-void arch_thread_leave(struct tcb *tcb) { (void)tcb; }
-void arch_thread_enter(struct tcb *tcb) { (void)tcb; }
+uint64_t arch_cycles_to_ns(uint64_t cycles) { return cycles; }
 void arch_vector_init(struct tcb *tcb) { (void)tcb; }
 bool arch_space_available(uint64_t count) { return count < 8; }
 uint32_t arch_space_init(void *table) { (void)table; return 1; }
@@ -181,6 +181,23 @@ static void make_current(struct tcb *tcb)
         sched_ready(last);
 }
 
+/* What entry.asm does with the system calls that have a fast path. */
+static bool fast_path(struct tcb *tcb)
+{
+    struct ar_regs *regs = &tcb->regs;
+    bool done = regs->rax == AR_SYS_CALL         ? fast_call(regs->rdi, regs->rsi)
+                : regs->rax == AR_SYS_REPLY_RECV ? fast_reply_receive(regs->rdi, regs->rsi)
+                : regs->rax == AR_SYS_SIGNAL     ? fast_signal(regs->rdi)
+                                                 : false;
+    if (!done)
+        return false;
+    core.current->regs.rax = AR_OK;
+    core.current->regs.r10 = regs->r10;
+    core.current->regs.r8 = regs->r8;
+    core.current->regs.r9 = regs->r9;
+    return true;
+}
+
 int host_syscall(struct tcb *tcb, enum ar_syscall number, uint64_t target, uint64_t info,
                  const uint64_t words[4], ar_cap reply, uint64_t deadline)
 {
@@ -194,7 +211,8 @@ int host_syscall(struct tcb *tcb, enum ar_syscall number, uint64_t target, uint6
     tcb->regs.r9 = words ? words[3] : 0;
     tcb->regs.r12 = reply;
     tcb->regs.r13 = deadline;
-    syscall_handle();
+    if (!fast_path(tcb))
+        syscall_handle();
     host_check_invariants();
     return tcb->state == AR_THREAD_READY ? (int)tcb->regs.rax : -1;
 }

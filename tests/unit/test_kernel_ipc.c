@@ -138,6 +138,108 @@ static void test_closed_is_received_before_waiting_calls(void **state)
     assert_int_equal(AR_INFO_LABEL(server->regs.rsi), AR_LABEL_USER);
 }
 
+static uint64_t received_label(void)
+{
+    return AR_INFO_LABEL(server->regs.rsi);
+}
+
+/* The caller's copy is deleted while its call waits: the call comes first, then the closed. */
+static void test_a_waiting_call_counts_as_a_copy(void **state)
+{
+    (void)state;
+    assert_int_equal(call(NULL, 0), -1);
+    host_invoke(host_main, AR_CAP_SELF, AR_CNODE_DELETE, COPY, 0, 0, 0);
+    assert_int_equal(host_invoke(host_main, GATE, AR_GATE_BIND, ENDPOINT, 5, 0, 0), AR_ERR_BUSY);
+    assert_int_equal(receive(0), AR_OK);
+    assert_int_equal(received_label(), AR_LABEL_USER);
+    assert_int_equal(server->regs.rdi, 0x1234);
+    assert_int_equal(host_syscall(server, AR_SYS_REPLY, REPLY, 0, NULL, 0, 0), AR_OK);
+    assert_int_equal(receive(0), AR_OK);
+    assert_int_equal(received_label(), AR_LABEL_CLOSED);
+}
+
+static void test_destroying_the_gate_wakes_its_callers(void **state)
+{
+    (void)state;
+    struct tcb *other = host_thread(FREE, 16);
+    host_invoke(host_main, UNTYPED, AR_UNTYPED_RETYPE, AR_GATE, 0, GATE2, 1);
+    host_invoke(host_main, GATE2, AR_GATE_BIND, ENDPOINT, 5, 0, 0);
+    host_invoke(host_main, AR_CAP_SELF, AR_CNODE_COPY, COPY2, AR_CAP_SELF, GATE2, AR_SEND);
+    assert_int_equal(call(NULL, 0), -1);
+    assert_int_equal(host_syscall(other, AR_SYS_CALL, COPY2, AR_INFO(AR_LABEL_USER, 0, 0, 0, 0),
+                                  NULL, 0, 0),
+                     -1);
+    host_invoke(host_main, AR_CAP_SELF, AR_CNODE_DELETE, COPY, 0, 0, 0);
+    host_invoke(host_main, AR_CAP_SELF, AR_CNODE_DELETE, GATE, 0, 0, 0);
+    assert_int_equal(client->state, AR_THREAD_READY);
+    assert_int_equal(client->regs.rax, AR_ERR_GONE);
+    assert_int_equal(other->state, AR_THREAD_BLOCKED_CALL);
+    receive(0);
+    assert_int_equal(server->regs.rdi, 5);
+}
+
+static int call_until(uint64_t deadline)
+{
+    return host_syscall(client, AR_SYS_CALL_UNTIL, COPY, AR_INFO(AR_LABEL_USER, 0, 0, 0, 0), NULL,
+                        0, deadline);
+}
+
+static void test_a_call_has_a_deadline(void **state)
+{
+    (void)state;
+    assert_int_equal(call_until(host_clock), AR_ERR_TIMEOUT);
+    assert_int_equal(call_until(2000), -1);
+    deadline_expire(1999);
+    assert_int_equal(client->state, AR_THREAD_BLOCKED_CALL);
+    deadline_expire(2000);
+    assert_int_equal(client->regs.rax, AR_ERR_TIMEOUT);
+    receive(0);
+    assert_int_equal(received_label(), AR_LABEL_TIMEOUT); /* the message was not sent */
+
+    assert_int_equal(receive(AR_NO_DEADLINE), -1);
+    assert_int_equal(call_until(3000), -1);
+    assert_int_equal(client->state, AR_THREAD_BLOCKED_REPLY);
+    deadline_expire(3000);
+    assert_int_equal(client->regs.rax, AR_ERR_TIMEOUT);
+    assert_int_equal(host_syscall(server, AR_SYS_REPLY, REPLY, 0, NULL, 0, 0), AR_ERR_GONE);
+    assert_int_equal(client->regs.rax, AR_ERR_TIMEOUT);
+}
+
+static uint64_t cancel(ar_cap thread)
+{
+    assert_int_equal(host_invoke(host_main, thread, AR_TCB_CANCEL, 0, 0, 0, 0), AR_OK);
+    return host_main->regs.rdx;
+}
+
+static void test_cancel_loses_and_doubles_nothing(void **state)
+{
+    (void)state;
+    assert_int_equal(cancel(CLIENT_TCB), 0); /* not blocked */
+    assert_int_equal(call(NULL, 0), -1);
+    assert_int_equal(cancel(CLIENT_TCB), 1);
+    assert_int_equal(client->regs.rax, AR_ERR_CANCELLED);
+    assert_int_equal(receive(AR_NO_DEADLINE), -1); /* nothing was sent */
+    assert_int_equal(cancel(SERVER_TCB), 1);
+    assert_int_equal(server->regs.rax, AR_ERR_CANCELLED);
+
+    assert_int_equal(receive(AR_NO_DEADLINE), -1);
+    assert_int_equal(call(NULL, 0), -1);
+    assert_int_equal(cancel(CLIENT_TCB), 0); /* the server has it */
+    assert_int_equal(client->state, AR_THREAD_BLOCKED_REPLY);
+    assert_int_equal(host_syscall(server, AR_SYS_REPLY, REPLY, AR_INFO(0, 1, 0, 0, 0),
+                                  (uint64_t[]){9, 0, 0, 0}, 0, 0),
+                     AR_OK);
+    assert_int_equal(client->regs.rdx, 9);
+
+    assert_int_equal(host_syscall(client, AR_SYS_WAIT, NOTIFICATION, 0, NULL, 0, AR_NO_DEADLINE),
+                     -1);
+    assert_int_equal(cancel(CLIENT_TCB), 1);
+    assert_int_equal(client->regs.rax, AR_ERR_CANCELLED);
+    host_syscall(host_main, AR_SYS_SIGNAL, NOTIFICATION, 0, (uint64_t[]){4, 0, 0, 0}, 0, 0);
+    assert_int_equal(host_syscall(client, AR_SYS_WAIT, NOTIFICATION, 0, NULL, 0, 0), AR_OK);
+    assert_int_equal(client->regs.rdx, 4); /* the bits are still there */
+}
+
 static void test_caps_move_all_or_none(void **state)
 {
     (void)state;
@@ -415,7 +517,7 @@ static void test_every_type_refuses_every_foreign_invocation(void **state)
         for (uint32_t label = 0; label < 0x100; label++) {
             bool own = (t == 0 && label == AR_ENDPOINT_SET_ISSUER) ||
                        (t == 2 && (label & ~1u) == AR_GATE_BIND) ||
-                       (t == 4 && label >= AR_TCB_CONFIGURE && label <= AR_TCB_INFO);
+                       (t == 4 && label >= AR_TCB_CONFIGURE && label <= AR_TCB_CANCEL);
             if (!own)
                 assert_int_equal(
                     host_invoke(host_main, targets[t], (enum ar_invocation)label, 0, 0, 0, 0),
@@ -437,6 +539,10 @@ int main(void)
         TEST(test_closed_comes_once_after_the_last_copy),
         TEST(test_minting_again_takes_the_gate_off_the_closed_queue),
         TEST(test_closed_is_received_before_waiting_calls),
+        TEST(test_a_waiting_call_counts_as_a_copy),
+        TEST(test_destroying_the_gate_wakes_its_callers),
+        TEST(test_a_call_has_a_deadline),
+        TEST(test_cancel_loses_and_doubles_nothing),
         TEST(test_caps_move_all_or_none),
         TEST(test_own_gate_is_unwrapped),
         TEST(test_moving_the_last_copy_to_its_own_server),

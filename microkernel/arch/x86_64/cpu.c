@@ -1,5 +1,5 @@
 /*
- * Processor set-up and thread switching. SPDX-License-Identifier: MIT
+ * Processor set-up and vector state. SPDX-License-Identifier: MIT
  */
 #include "arch/x86_64/cpu.h"
 #include "arch/arch.h"
@@ -8,8 +8,7 @@
 
 enum {
     MSR_EFER = 0xc0000080u, MSR_STAR = 0xc0000081u, MSR_LSTAR = 0xc0000082u,
-    MSR_FMASK = 0xc0000084u,
-    MSR_FS_BASE = 0xc0000100u, MSR_GS_BASE = 0xc0000101u
+    MSR_FMASK = 0xc0000084u
 };
 #define EFER_SYSCALL 1ull
 #define EFER_NX (1ull << 11)
@@ -129,9 +128,8 @@ void cpu_init(void)
     __asm__ volatile("mov %0, %%cr0" : : "r"(cr0));
     __asm__ volatile("mov %%cr4, %0" : "=r"(cr4));
     cr4 |= CR4_PGE | CR4_OSFXSR | CR4_OSXMMEXCPT;
-    cpu_features.fsgsbase = extended[1] & 1;
     cpu_features.smap = extended[1] & 1u << 20;
-    if (cpu_features.fsgsbase)
+    if (extended[1] & 1)
         cr4 |= CR4_FSGSBASE;
     if (extended[1] & 1u << 7)
         cr4 |= CR4_SMEP;
@@ -179,66 +177,25 @@ static void vector_load(struct tcb *tcb)
         __asm__ volatile("fxrstor64 (%0)" : : "r"(area) : "memory");
 }
 
-static bool vector_off; /* CR0.TS as it is now */
-
-static void vector_trap(bool on)
+void cpu_vector_switch(struct tcb *next)
 {
-    uint64_t cr0;
-    if (on == vector_off)
-        return;
-    vector_off = on;
-    __asm__ volatile("mov %%cr0, %0" : "=r"(cr0));
-    cr0 = on ? cr0 | CR0_TS : cr0 & ~CR0_TS;
-    __asm__ volatile("mov %0, %%cr0" : : "r"(cr0));
-}
-
-static void vector_switch(struct tcb *tcb)
-{
-    vector_trap(false);
-    if (core.vector_owner == tcb)
+    bool off = !next->uses_vector;
+    if (off != core.vector_off) {
+        uint64_t cr0;
+        core.vector_off = off;
+        __asm__ volatile("mov %%cr0, %0" : "=r"(cr0));
+        __asm__ volatile("mov %0, %%cr0" : : "r"(off ? cr0 | CR0_TS : cr0 & ~CR0_TS));
+    }
+    if (off || core.vector_owner == next)
         return;
     if (core.vector_owner)
         vector_save(core.vector_owner);
-    vector_load(tcb);
-    core.vector_owner = tcb;
+    vector_load(next);
+    core.vector_owner = next;
 }
 
 void cpu_vector_used(struct tcb *tcb)
 {
     tcb->uses_vector = 1;
-    vector_switch(tcb);
-}
-
-/* ---- thread switch --------------------------------------------------------------------------- */
-
-/* The kernel never changes fs and gs, so a thread's bases are in the processor while it is
- * current. */
-void arch_thread_leave(struct tcb *tcb)
-{
-    if (cpu_features.fsgsbase) {
-        __asm__ volatile("rdfsbase %0" : "=r"(tcb->regs.fs_base));
-        __asm__ volatile("rdgsbase %0" : "=r"(tcb->regs.gs_base));
-    } else {
-        tcb->regs.fs_base = cpu_read_msr(MSR_FS_BASE);
-        tcb->regs.gs_base = cpu_read_msr(MSR_GS_BASE);
-    }
-}
-
-void arch_thread_enter(struct tcb *tcb)
-{
-    if (cpu_features.fsgsbase) {
-        __asm__ volatile("wrfsbase %0" : : "r"(tcb->regs.fs_base));
-        __asm__ volatile("wrgsbase %0" : : "r"(tcb->regs.gs_base));
-    } else {
-        cpu_write_msr(MSR_FS_BASE, tcb->regs.fs_base);
-        cpu_write_msr(MSR_GS_BASE, tcb->regs.gs_base);
-    }
-    if (tcb->vspace.object != core.space) {
-        core.space = tcb->vspace.object;
-        cpu_load_space(arch_physical((void *)core.space));
-    }
-    if (tcb->uses_vector)
-        vector_switch(tcb);
-    else
-        vector_trap(true);
+    cpu_vector_switch(tcb);
 }

@@ -4,6 +4,7 @@
 #ifndef X86_64_CPU_H
 #define X86_64_CPU_H
 
+#include "arch_inline.h"
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -13,7 +14,7 @@ enum {
 };
 
 struct cpu_features {
-    bool fsgsbase, smap, xsave, xsaveopt;
+    bool smap, xsave, xsaveopt;
     uint32_t vector_size; /* bytes of the save area in use */
     uint64_t vector_mask; /* XCR0 */
 };
@@ -33,11 +34,6 @@ void pic_acknowledge(unsigned line);
 /* log.c */
 void log_init(void);
 void log_poll_input(void);
-
-static inline void cpu_load_space(uint64_t physical)
-{
-    __asm__ volatile("mov %0, %%cr3" : : "r"(physical) : "memory");
-}
 
 static inline uint64_t cpu_read_msr(uint32_t msr)
 {
@@ -61,13 +57,6 @@ static inline uint8_t cpu_in8(uint16_t port)
     uint8_t value;
     __asm__ volatile("inb %1, %0" : "=a"(value) : "Nd"(port));
     return value;
-}
-
-static inline uint64_t cpu_tsc(void)
-{
-    uint32_t low, high;
-    __asm__ volatile("rdtsc" : "=a"(low), "=d"(high));
-    return (uint64_t)high << 32 | low;
 }
 
 static inline void cpu_id(uint32_t leaf, uint32_t subleaf, uint32_t out[4])

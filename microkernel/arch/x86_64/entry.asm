@@ -11,6 +11,10 @@ default rel
 extern core
 extern kernel_stack_top
 extern syscall_handle
+extern fast_call
+extern fast_reply_receive
+extern fast_signal
+extern cpu_vector_switch
 extern trap_handle
 extern trap_kernel
 
@@ -18,39 +22,62 @@ section .text
 
 ; ---- system calls ----------------------------------------------------------------------------------------------
 
+; The caller's registers go into its TCB. Call, reply-and-receive and signal first try the fast path (ipc/fastpath.c), for
+; which words 1 to 3 stay in r10, r8 and r9: it is compiled not to touch these, and when it has switched threads they are
+; the other one's message already.
 global entry_syscall
 align 64
 entry_syscall:
     mov [core + CORE_USER_STACK], rsp
     mov rsp, [core + CORE_CURRENT]
-    mov [rsp + TCB_SCRATCH], r11            ; the user's rflags
+    mov [rsp + TCB_RFLAGS], r11
     mov r11, rcx
     sub r11, [rsp + TCB_NATIVE_LOW]
     cmp r11, [rsp + TCB_NATIVE_LENGTH]
     jae .foreign
 
     mov [rsp + TCB_RIP], rcx
-    mov [rsp + TCB_RCX], rcx
-    mov r11, [rsp + TCB_SCRATCH]
-    mov [rsp + TCB_RFLAGS], r11
-    mov [rsp + TCB_R11], r11
     mov rcx, [core + CORE_USER_STACK]
     mov [rsp + TCB_RSP], rcx
-    mov [rsp + TCB_RAX], rax
     mov [rsp + TCB_RBX], rbx
-    mov [rsp + TCB_RDX], rdx
-    mov [rsp + TCB_RSI], rsi
-    mov [rsp + TCB_RDI], rdi
     mov [rsp + TCB_RBP], rbp
-    mov [rsp + TCB_R8], r8
-    mov [rsp + TCB_R9], r9
-    mov [rsp + TCB_R10], r10
+    mov [rsp + TCB_RDI], rdi
+    mov [rsp + TCB_RSI], rsi
+    mov [rsp + TCB_RDX], rdx
     mov [rsp + TCB_R12], r12
     mov [rsp + TCB_R13], r13
     mov [rsp + TCB_R14], r14
     mov [rsp + TCB_R15], r15
-    mov qword [rsp + TCB_FULL_RESTORE], 0
-    lea rsp, [kernel_stack_top]
+    mov byte [rsp + TCB_FULL_RESTORE], 0
+    cmp rax, AR_SYS_REPLY_RECV
+    ja .not_ipc
+    mov rsp, kernel_stack_top
+    je .reply_receive
+    call fast_call
+    test al, al
+    jnz leave_fast
+    xor eax, eax                            ; AR_SYS_CALL
+    jmp .slow
+.reply_receive:
+    call fast_reply_receive
+    test al, al
+    jnz leave_fast
+    mov eax, AR_SYS_REPLY_RECV
+    jmp .slow
+.not_ipc:
+    mov rsp, kernel_stack_top
+    cmp rax, AR_SYS_SIGNAL
+    jne .slow
+    call fast_signal
+    test al, al
+    jnz leave_fast
+    mov eax, AR_SYS_SIGNAL
+.slow:
+    mov rcx, [core + CORE_CURRENT]
+    mov [rcx + TCB_RAX], rax
+    mov [rcx + TCB_R8], r8
+    mov [rcx + TCB_R9], r9
+    mov [rcx + TCB_R10], r10
     call syscall_handle
     jmp leave
 
@@ -60,11 +87,29 @@ entry_syscall:
     mov r11, [rsp + TCB_BUFFER]
     mov [r11 + IPC_FOREIGN_RIP], rcx
     mov rcx, [rsp + TCB_FOREIGN_ENTRY]
-    mov r11, [rsp + TCB_SCRATCH]
+    mov r11, [rsp + TCB_RFLAGS]
     mov rsp, [core + CORE_USER_STACK]
     o64 sysret
 
 ; ---- back to user space ------------------------------------------------------------------------------------------
+
+; The fast path has put everything but words 1 to 3 into the TCB of the thread that goes on.
+leave_fast:
+    mov rsp, [core + CORE_CURRENT]
+    xor eax, eax                            ; AR_OK
+    mov rbx, [rsp + TCB_RBX]
+    mov rbp, [rsp + TCB_RBP]
+    mov rdi, [rsp + TCB_RDI]
+    mov rsi, [rsp + TCB_RSI]
+    mov rdx, [rsp + TCB_RDX]
+    mov r12, [rsp + TCB_R12]
+    mov r13, [rsp + TCB_R13]
+    mov r14, [rsp + TCB_R14]
+    mov r15, [rsp + TCB_R15]
+    mov rcx, [rsp + TCB_RIP]
+    mov r11, [rsp + TCB_RFLAGS]
+    mov rsp, [rsp + TCB_RSP]
+    o64 sysret
 
 global leave
 leave:
@@ -82,7 +127,7 @@ leave:
     mov r14, [rsp + TCB_R14]
     mov r15, [rsp + TCB_R15]
     mov rax, [rsp + TCB_RAX]
-    cmp qword [rsp + TCB_FULL_RESTORE], 0
+    cmp byte [rsp + TCB_FULL_RESTORE], 0
     jne .full
     mov rcx, [rsp + TCB_RIP]
     mov r11, [rsp + TCB_RFLAGS]
@@ -144,7 +189,7 @@ trap:
     mov [rax + TCB_R15], r15
     pop rcx
     mov [rax + TCB_RAX], rcx
-    mov qword [rax + TCB_FULL_RESTORE], 1
+    mov byte [rax + TCB_FULL_RESTORE], 1
     pop rdi                                 ; vector
     pop rsi                                 ; error code
     pop rcx
@@ -200,6 +245,18 @@ trap:
     pop rax
     add rsp, 16
     iretq
+
+; void cpu_vector_switch_keep(struct tcb *next): for the fast path, whose message words are in r8, r9 and r10.
+global cpu_vector_switch_keep
+cpu_vector_switch_keep:
+    push r8
+    push r9
+    push r10
+    call cpu_vector_switch
+    pop r10
+    pop r9
+    pop r8
+    ret
 
 ; ---- user memory ---------------------------------------------------------------------------------------------------
 

@@ -98,9 +98,10 @@ static void exception(struct tcb *tcb, uint64_t vector, uint64_t error_code)
                     error_code); /* whose registers are all in its TCB: the next line has them */
     if (ipc_fault(tcb, words))
         return;
-    kernel_stop(
-        "thread '%s', which nobody handles faults for, had a %s at rip %lx, address %lx, error %lx",
+    (tcb == core.init ? kernel_stop : log_printf)(
+        "thread '%s' stops: nobody handles its faults, and it had a %s at rip %lx, address %lx, error %lx",
         tcb->name, exception_name(vector), tcb->regs.rip, words[1], error_code);
+    tcb->suspended = 1; /* AR_TCB_RESUME tries again */
 }
 
 void trap_handle(uint64_t vector, uint64_t error_code)

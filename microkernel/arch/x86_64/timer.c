@@ -27,9 +27,14 @@ static void apic_write(unsigned reg, uint32_t value)
     apic[reg / 4] = value;
 }
 
+uint64_t arch_cycles_to_ns(uint64_t cycles)
+{
+    return (uint64_t)((unsigned __int128)cycles * ns_per_tsc_32 >> 32);
+}
+
 uint64_t arch_clock_ns(void)
 {
-    return (uint64_t)((unsigned __int128)(cpu_tsc() - tsc_start) * ns_per_tsc_32 >> 32);
+    return arch_cycles_to_ns(arch_cycles() - tsc_start);
 }
 
 uint64_t arch_tsc_per_us(void)
@@ -59,13 +64,13 @@ static void calibrate(uint64_t *tsc_ticks, uint64_t *apic_ticks)
     cpu_out8(0x43, 0xb0);
     cpu_out8(0x42, CALIBRATION_TICKS & 0xff);
     cpu_out8(0x42, CALIBRATION_TICKS >> 8);
-    uint64_t start = cpu_tsc();
+    uint64_t start = arch_cycles();
     apic_write(APIC_COUNT, 0xffffffff);
     uint64_t tries = 0;
     while (!(cpu_in8(0x61) & 0x20))
         if (++tries > 100000000)
             kernel_stop("the PIT does not count: no clock");
-    *tsc_ticks = cpu_tsc() - start;
+    *tsc_ticks = arch_cycles() - start;
     *apic_ticks = 0xffffffff - apic_read(APIC_CURRENT);
 }
 
@@ -84,5 +89,5 @@ void timer_init(void)
     ns_per_tsc_32 = (period_ns << 32) / tsc_ticks;
     apic_per_ns_32 = (apic_ticks << 32) / period_ns;
     tsc_per_us = tsc_ticks * 1000 / period_ns;
-    tsc_start = cpu_tsc();
+    tsc_start = arch_cycles();
 }

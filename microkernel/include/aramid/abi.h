@@ -53,6 +53,9 @@ enum ar_syscall {
     AR_SYS_DATA_WRITE = 9,
     /* Word 0 back: nanoseconds since boot, monotonic. Word 1: TSC ticks a microsecond. */
     AR_SYS_CLOCK = 10,
+    /* Call with an absolute deadline in r13 for the whole of it. AR_ERR_TIMEOUT: it passed; the
+     * message was not sent, or the server's reply will go nowhere. */
+    AR_SYS_CALL_UNTIL = 11,
     AR_SYS_COUNT
 };
 
@@ -209,6 +212,9 @@ enum ar_invocation {
     AR_TCB_SET_NAME,          /* words 0..1: up to 16 bytes, for logs */
     /* back: w0 state (enum ar_thread_state), w1 cpu time ns, w2 rip, w3 blocked-on object */
     AR_TCB_INFO,
+    /* end the Call, receive or wait that the thread is blocked in with AR_ERR_CANCELLED; back: w0
+     * 1. A call that a server has received goes on, and so does a thread that is not blocked: w0 0 */
+    AR_TCB_CANCEL,
     /* on VSpace: w0 table slot, w1 address; maps at the highest missing level; back: w0 level
      * filled (3, 2, 1). AR_ERR_EXISTS when none is missing */
     AR_VSPACE_MAP_TABLE = 0x50,
@@ -271,6 +277,7 @@ enum ar_error {
     /* no such invocation on this object, or a label that only the kernel may send */
     AR_ERR_LABEL,
     AR_ERR_BUSY,      /* the object is in use */
+    AR_ERR_CANCELLED, /* AR_TCB_CANCEL ended the blocking operation; nothing was sent or received */
     AR_ERR_COUNT
 };
 

@@ -1,0 +1,52 @@
+/*
+ * The thread switch and the cycle counter. SPDX-License-Identifier: MIT
+ *
+ * Inline because the fast path has neither the time nor the registers for a call; arch/arch.h
+ * includes it, and the host's tests have their own.
+ */
+#ifndef X86_64_ARCH_INLINE_H
+#define X86_64_ARCH_INLINE_H
+
+#include "arch/x86_64/paging.h"
+#include "sched/sched.h"
+
+/* CR0.TS for a thread that does not use vector registers; the registers' contents for one that
+ * does. Leaves r8, r9 and r10 alone, as the fast path wants it (entry.asm). */
+void cpu_vector_switch_keep(struct tcb *next);
+
+static inline uint64_t arch_cycles(void)
+{
+    uint32_t low, high;
+    __asm__ volatile("rdtsc" : "=a"(low), "=d"(high));
+    return (uint64_t)high << 32 | low;
+}
+
+static inline void cpu_load_space(uint64_t physical)
+{
+    __asm__ volatile("mov %0, %%cr3" : : "r"(physical) : "memory");
+}
+
+/* Make `next` the current thread: processor time, segment bases, address space, vector state.
+ * The kernel never changes fs and gs, so a thread's bases are in the processor while it is
+ * current. `last` may be NULL. */
+static inline void arch_switch(struct tcb *last, struct tcb *next)
+{
+    uint64_t now = arch_cycles(), space = next->vspace.object;
+    if (last) {
+        last->cycles += now - core.switched;
+        __asm__ volatile("rdfsbase %0" : "=r"(last->regs.fs_base));
+        __asm__ volatile("rdgsbase %0" : "=r"(last->regs.gs_base));
+    }
+    core.switched = now;
+    core.current = next;
+    __asm__ volatile("wrfsbase %0" : : "r"(next->regs.fs_base));
+    __asm__ volatile("wrgsbase %0" : : "r"(next->regs.gs_base));
+    if (space != core.space) {
+        core.space = space;
+        cpu_load_space(space - PHYSMAP);
+    }
+    if (next->uses_vector || !core.vector_off)
+        cpu_vector_switch_keep(next);
+}
+
+#endif

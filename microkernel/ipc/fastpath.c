@@ -1,0 +1,142 @@
+/*
+ * The fast path (fastpath.h). SPDX-License-Identifier: MIT
+ */
+#include "ipc/fastpath.h"
+#include "arch/arch.h"
+#include "sched/sched.h"
+
+#define LIKELY(condition) __builtin_expect(!!(condition), 1)
+
+/* What cnode_lookup does, and the look at type and rights; NULL for every error. */
+static inline struct cap *fast_lookup(const struct tcb *tcb, uint64_t slot, unsigned type,
+                                      unsigned rights)
+{
+    const struct cap *root = &tcb->cspace;
+    uint64_t leaf = slot >> AR_LEAF_BITS;
+    if (root->type != AR_CNODE || leaf >> root->size_bits)
+        return NULL;
+    const struct cap *leaf_cap = &((struct cnode *)root->object)->slots[leaf];
+    if (leaf_cap->type != AR_CNODE || leaf_cap->size_bits != AR_LEAF_BITS)
+        return NULL;
+    struct cap *cap = &((struct cnode *)leaf_cap->object)->slots[slot & (AR_LEAF_SLOTS - 1)];
+    return cap->type == type && (cap->rights & rights) == rights ? cap : NULL;
+}
+
+/* No capabilities in the message, and not too long. Segments that a caller declares cost nothing. */
+static inline bool only_words(uint64_t info)
+{
+    return (info & 0xffff) <= AR_MSG_WORDS;
+}
+
+/* Is `tcb` what sched_pick would pick once the current thread blocks? Among equals the one that
+ * was just served goes first: it is in the cache. */
+static inline bool runs_next(const struct tcb *tcb)
+{
+    return core.ready_bits >> tcb->priority <= 1;
+}
+
+static inline void words_move(const struct tcb *from, struct tcb *to, uint64_t info)
+{
+    to->regs.rdx = from->regs.rdx;
+    to->regs.rsi = info;
+    for (unsigned i = 4, words = AR_INFO_WORDS(info); i < words; i++)
+        to->buffer->words[i] = from->buffer->words[i];
+}
+
+bool fast_call(uint64_t slot, uint64_t info)
+{
+    struct tcb *caller = core.current;
+    if (!LIKELY(only_words(info) && AR_INFO_LABEL(info) >= AR_LABEL_USER))
+        return false;
+    const struct cap *cap = fast_lookup(caller, slot, AR_GATE, AR_SEND);
+    if (!LIKELY(cap))
+        return false;
+    const struct gate *gate = (const struct gate *)cap->object;
+    struct endpoint *endpoint = gate->endpoint;
+    if (!LIKELY(endpoint))
+        return false;
+    struct tcb *server = endpoint->receivers.head;
+    if (!LIKELY(server && server->status == AR_THREAD_BLOCKED_RECV &&
+                server->deadline == AR_NO_DEADLINE && runs_next(server)))
+        return false;
+
+    /* point of no return */
+    struct reply *reply = server->reply;
+    endpoint->receivers.head = server->link_next;
+    if (!LIKELY(!server->link_next)) {
+        server->link_next->link_prev = NULL;
+        server->link_next = NULL;
+    } else {
+        endpoint->receivers.tail = NULL;
+    }
+    server->reply = NULL;
+    server->waiting_on = NULL;
+    server->state = AR_THREAD_READY;
+    caller->state = AR_THREAD_BLOCKED_REPLY;
+    caller->reply = reply;
+    reply->receiver = NULL;
+    reply->caller = caller;
+    reply->server = server;
+    words_move(caller, server, info);
+    server->regs.rdi = gate->badge;
+    server->regs.rbx = caller->principal;
+    arch_switch(caller, server);
+    return true;
+}
+
+bool fast_reply_receive(uint64_t slot, uint64_t info)
+{
+    struct tcb *server = core.current;
+    if (!LIKELY(only_words(info) && server->regs.r13 == AR_NO_DEADLINE))
+        return false;
+    const struct cap *cap = fast_lookup(server, slot, AR_ENDPOINT, AR_RECV);
+    const struct cap *reply_cap = fast_lookup(server, server->regs.r12, AR_REPLY, 0);
+    if (!LIKELY(cap && reply_cap))
+        return false;
+    struct endpoint *endpoint = (struct endpoint *)cap->object;
+    struct reply *reply = (struct reply *)reply_cap->object;
+    struct tcb *caller = reply->caller;
+    if (!LIKELY(!endpoint->senders.head && !endpoint->closed_head &&
+                !(server->bound && server->bound->bits)))
+        return false;
+    if (!LIKELY(caller && (caller->status & TCB_STATUS_MASK) == AR_THREAD_BLOCKED_REPLY &&
+                caller->deadline == AR_NO_DEADLINE && runs_next(caller)))
+        return false;
+
+    /* point of no return */
+    endpoint->server = server;
+    server->link_next = NULL;
+    server->link_prev = endpoint->receivers.tail;
+    if (!LIKELY(!endpoint->receivers.tail))
+        endpoint->receivers.tail->link_next = server;
+    else
+        endpoint->receivers.head = server;
+    endpoint->receivers.tail = server;
+    server->waiting_on = endpoint;
+    server->reply = reply;
+    server->state = AR_THREAD_BLOCKED_RECV;
+    reply->receiver = server;
+    reply->caller = NULL;
+    caller->reply = NULL;
+    caller->state = AR_THREAD_READY;
+    words_move(server, caller, info);
+    caller->regs.rdi = 0;
+    arch_switch(server, caller);
+    return true;
+}
+
+bool fast_signal(uint64_t slot)
+{
+    struct tcb *caller = core.current;
+    const struct cap *cap = fast_lookup(caller, slot, AR_NOTIFICATION, AR_SEND);
+    if (!LIKELY(cap))
+        return false;
+    struct notification *notification = (struct notification *)cap->object;
+    const struct tcb *bound = notification->bound;
+    if (!LIKELY(!notification->waiters.head && !(bound && bound->state == AR_THREAD_BLOCKED_RECV)))
+        return false;
+
+    /* point of no return */
+    notification->bits |= caller->regs.rdx;
+    return true;
+}
