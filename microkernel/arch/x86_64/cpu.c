@@ -233,10 +233,8 @@ void arch_thread_enter(struct tcb *tcb)
         cpu_write_msr(MSR_FS_BASE, tcb->regs.fs_base);
         cpu_write_msr(MSR_GS_BASE, tcb->regs.gs_base);
     }
-    if (tcb->vspace.object != core.space) {
-        core.space = tcb->vspace.object;
-        cpu_load_space(arch_physical((void *)core.space));
-    }
+    if (tcb->vspace.object != core.space)
+        space_enter((const void *)tcb->vspace.object);
     if (tcb->uses_vector)
         vector_switch(tcb);
     else

@@ -59,10 +59,14 @@ void space_release(uint32_t asid, void *top)
 {
     asid_table[asid] = NULL;
     asid_used--;
-    if (core.space == (uint64_t)top) {
-        core.space = 0;
-        cpu_load_space(arch_physical(kernel_top));
-    }
+    if (core.space == (uint64_t)top)
+        space_enter(NULL);
+}
+
+void space_enter(const void *top)
+{
+    core.space = (uint64_t)top;
+    cpu_load_space(arch_physical(top ? top : kernel_top));
 }
 
 uint64_t *space_entry(void *top, uint64_t address, unsigned level)

@@ -28,6 +28,9 @@ void space_release(uint32_t asid, void *top);
 /* The entry for `address` at `level` (0: page, 1: 2 MiB, 2, 3), or NULL when a table above it is
  * missing or a large page is in the way. `top` NULL gives NULL. */
 uint64_t *space_entry(void *top, uint64_t address, unsigned level);
+/* Switch to a space. NULL, for a thread whose space is gone: the kernel's part alone, so that the
+ * thread's first instruction faults. */
+void space_enter(const void *top);
 /* Forget cached translations, if the space is in use now. */
 void space_flush(void *top);
 void space_flush_page(void *top, uint64_t address);
