@@ -43,7 +43,7 @@ static inline void arch_switch(struct tcb *last, struct tcb *next)
     __asm__ volatile("wrgsbase %0" : : "r"(next->regs.gs_base));
     if (space != core.space) {
         core.space = space;
-        cpu_load_space(space - PHYSMAP);
+        cpu_load_space(space_physical(space));
     }
     if (next->uses_vector || !core.vector_off)
         cpu_vector_switch_keep(next);

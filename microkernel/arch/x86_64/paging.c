@@ -11,7 +11,7 @@ enum { ASID_COUNT = 8192, ENTRIES = 512 };
 extern const char kernel_text[], kernel_text_end[], kernel_rodata_end[], kernel_end[];
 
 uint64_t pte_no_execute;
-static uint64_t kernel_top[ENTRIES] __attribute__((aligned(4096)));
+uint64_t kernel_top[ENTRIES] __attribute__((aligned(4096)));
 static uint64_t kernel_directory_pointers[ENTRIES] __attribute__((aligned(4096)));
 static uint64_t kernel_directory[ENTRIES] __attribute__((aligned(4096)));
 static uint64_t kernel_table[ENTRIES] __attribute__((aligned(4096)));
@@ -61,7 +61,7 @@ void space_release(uint32_t asid, void *top)
     asid_used--;
     if (core.space == (uint64_t)top) {
         core.space = 0;
-        cpu_load_space(arch_physical(kernel_top));
+        cpu_load_space(space_physical(0));
     }
 }
 

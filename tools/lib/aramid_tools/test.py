@@ -10,8 +10,9 @@ from aramid_tools import build, common, packages
 from aramid_tools.common import EXIT_USAGE, ROOT, ToolError, note
 
 DESCRIPTION = """\
-Without arguments: everything. A SUITE is `unit` (on this machine, no QEMU, seconds) or `boot` (in QEMU, minutes); a TEST
-is a name that --list prints. Exit status: 0 when all passed, 1 when one failed, 2 for an unknown name."""
+Without arguments: everything. A SUITE is `unit` (on this machine, no QEMU, seconds), `native` (programs alone on
+the kernel, in QEMU) or `boot` (the system in QEMU, minutes); a TEST is a name that --list prints. Exit status: 0
+when all passed, 1 when one failed, 2 for an unknown name."""
 FAILED_LINES = 60 # of a failed test's output, shown
 GOOD = {"OK", "EXPECTEDFAIL"}
 
