@@ -174,15 +174,20 @@ static void make_spaces(void)
             .rights = AR_ALL,
             .flags = CAP_ORIGINAL,
             .size_bits = AR_LEAF_BITS,
+            .extra = AR_LEAF_SLOTS,
             .object = (uint64_t)arch_pointer(boot_allocate(AR_LEAF_SLOTS * AR_SLOT_SIZE, 4096))};
         cap_insert(&root_slots[i], &leaf, NULL);
     }
     give(AR_INIT_CNODE, (struct cap){.type = AR_CNODE,
                                      .size_bits = INIT_ROOT_BITS,
+                                     .extra = 1 << INIT_ROOT_BITS,
                                      .object = (uint64_t)root_slots});
     void *top = arch_pointer(boot_allocate_page());
     give(AR_INIT_VSPACE,
-         (struct cap){.type = AR_VSPACE, .asid = arch_space_init(top), .object = (uint64_t)top});
+         (struct cap){.type = AR_VSPACE,
+                      .asid = arch_space_init(top),
+                      .object = (uint64_t)top,
+                      .extra = arch_physical(top)});
     space_slot = init_slot(AR_INIT_VSPACE);
 }
 

@@ -7,15 +7,15 @@
 
 #define LIKELY(condition) __builtin_expect(!!(condition), 1)
 
-/* What cnode_lookup does, and the look at type and rights; NULL for every error. */
+/* What cnode_lookup does, and the look at type and rights; NULL for every error. A thread without
+ * a capability space has a space of 0 slots. */
 static inline struct cap *fast_lookup(const struct tcb *tcb, uint64_t slot, unsigned type,
                                       unsigned rights)
 {
-    const struct cap *root = &tcb->cspace;
     uint64_t leaf = slot >> AR_LEAF_BITS;
-    if (root->type != AR_CNODE || leaf >> root->size_bits)
+    if (leaf >= tcb->cspace.extra)
         return NULL;
-    const struct cap *leaf_cap = &((struct cnode *)root->object)->slots[leaf];
+    const struct cap *leaf_cap = &((struct cnode *)tcb->cspace.object)->slots[leaf];
     if (leaf_cap->type != AR_CNODE || leaf_cap->size_bits != AR_LEAF_BITS)
         return NULL;
     struct cap *cap = &((struct cnode *)leaf_cap->object)->slots[slot & (AR_LEAF_SLOTS - 1)];
@@ -32,15 +32,16 @@ static inline bool only_words(uint64_t info)
  * was just served goes first: it is in the cache. */
 static inline bool runs_next(const struct tcb *tcb)
 {
-    return core.ready_bits >> tcb->priority <= 1;
+    return !core.ready_bits || core.ready_bits >> tcb->priority <= 1;
 }
 
-static inline void words_move(const struct tcb *from, struct tcb *to, uint64_t info)
+/* The words that travel in the buffer. */
+static inline void words_move(const struct tcb *from, const struct tcb *to, uint64_t info)
 {
-    to->regs.rdx = from->regs.rdx;
-    to->regs.rsi = info;
-    for (unsigned i = 4, words = AR_INFO_WORDS(info); i < words; i++)
-        to->buffer->words[i] = from->buffer->words[i];
+    const uint64_t *source = from->buffer->words;
+    uint64_t *target = to->buffer->words;
+    for (uint64_t i = 4, words = AR_INFO_WORDS(info); i < words; i++)
+        target[i] = source[i];
 }
 
 bool fast_call(uint64_t slot, uint64_t info)
@@ -63,11 +64,11 @@ bool fast_call(uint64_t slot, uint64_t info)
     /* point of no return */
     struct reply *reply = server->reply;
     endpoint->receivers.head = server->link_next;
-    if (!LIKELY(!server->link_next)) {
+    if (LIKELY(!server->link_next)) {
+        endpoint->receivers.tail = NULL;
+    } else {
         server->link_next->link_prev = NULL;
         server->link_next = NULL;
-    } else {
-        endpoint->receivers.tail = NULL;
     }
     server->reply = NULL;
     server->waiting_on = NULL;
@@ -77,11 +78,10 @@ bool fast_call(uint64_t slot, uint64_t info)
     reply->receiver = NULL;
     reply->caller = caller;
     reply->server = server;
-    words_move(caller, server, info);
-    server->regs.rdi = gate->badge;
-    server->regs.rbx = caller->principal;
+    if (!LIKELY(AR_INFO_WORDS(info) <= 4))
+        words_move(caller, server, info);
     arch_switch(caller, server);
-    return true;
+    return arch_leave_fast(server, gate->badge, info, caller->regs.rdx, caller->principal);
 }
 
 bool fast_reply_receive(uint64_t slot, uint64_t info)
@@ -105,12 +105,11 @@ bool fast_reply_receive(uint64_t slot, uint64_t info)
 
     /* point of no return */
     endpoint->server = server;
-    server->link_next = NULL;
     server->link_prev = endpoint->receivers.tail;
-    if (!LIKELY(!endpoint->receivers.tail))
-        endpoint->receivers.tail->link_next = server;
-    else
+    if (LIKELY(!endpoint->receivers.tail))
         endpoint->receivers.head = server;
+    else
+        endpoint->receivers.tail->link_next = server;
     endpoint->receivers.tail = server;
     server->waiting_on = endpoint;
     server->reply = reply;
@@ -119,15 +118,16 @@ bool fast_reply_receive(uint64_t slot, uint64_t info)
     reply->caller = NULL;
     caller->reply = NULL;
     caller->state = AR_THREAD_READY;
-    words_move(server, caller, info);
-    caller->regs.rdi = 0;
+    if (!LIKELY(AR_INFO_WORDS(info) <= 4))
+        words_move(server, caller, info);
     arch_switch(server, caller);
-    return true;
+    return arch_leave_fast(caller, 0, info, server->regs.rdx, caller->regs.rbx);
 }
 
 bool fast_signal(uint64_t slot)
 {
     struct tcb *caller = core.current;
+    const struct ar_regs *regs = &caller->regs;
     const struct cap *cap = fast_lookup(caller, slot, AR_NOTIFICATION, AR_SEND);
     if (!LIKELY(cap))
         return false;
@@ -137,6 +137,6 @@ bool fast_signal(uint64_t slot)
         return false;
 
     /* point of no return */
-    notification->bits |= caller->regs.rdx;
-    return true;
+    notification->bits |= regs->rdx;
+    return arch_leave_fast(caller, regs->rdi, regs->rsi, regs->rdx, regs->rbx);
 }

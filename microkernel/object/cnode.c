@@ -8,7 +8,7 @@
 enum ar_error cnode_lookup(const struct cap *root, uint64_t slot, struct cap **out)
 {
     uint64_t leaf = slot >> AR_LEAF_BITS;
-    if (root->type != AR_CNODE || leaf >> root->size_bits)
+    if (root->type != AR_CNODE || leaf >= root->extra)
         return AR_ERR_SLOT;
     const struct cap *leaf_cap = &((struct cnode *)root->object)->slots[leaf];
     if (leaf_cap->type != AR_CNODE || leaf_cap->size_bits != AR_LEAF_BITS)

@@ -28,7 +28,9 @@ struct __attribute__((aligned(32))) cap {
     uint8_t size_bits;
     uint32_t asid;     /* VSpace: its own; Table, Frame: of the space it is mapped in */
     uint64_t object;   /* kernel address; IRQ: line; Port: first port | last port << 16 */
-    uint64_t extra;    /* Untyped: bytes used; Table, Frame: address it is mapped at */
+    /* Untyped: bytes used; Table, Frame: address it is mapped at; CNode: number of slots (an empty
+     * slot has 0 of them); VSpace: physical address of the top table */
+    uint64_t extra;
     uint32_t prev, next;
 };
 _Static_assert(sizeof(struct cap) == AR_SLOT_SIZE, "ABI");
@@ -123,7 +125,8 @@ struct tcb {
     uint8_t priority, queued;
     struct tcb *link_next, *link_prev;
     struct tcb *all_next, *all_prev; /* every thread, for AR_LOG_THREADS */
-    uint64_t cycles;                 /* processor time had, in TSC ticks */
+    /* Processor time had, in TSC ticks; while running less the time when that began: sched_cycles */
+    uint64_t cycles;
 
     /* deadline heap: deadline.c */
     uint64_t deadline; /* ns; AR_NO_DEADLINE: not in the heap */

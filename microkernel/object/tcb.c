@@ -174,8 +174,7 @@ static enum ar_error tcb_set_run(struct invocation *call, struct tcb *tcb)
 static enum ar_error tcb_info(struct invocation *call, struct tcb *tcb)
 {
     call->words[0] = tcb->state;
-    uint64_t running = tcb == core.current ? arch_cycles() - core.switched : 0;
-    call->words[1] = arch_cycles_to_ns(tcb->cycles + running);
+    call->words[1] = arch_cycles_to_ns(sched_cycles(tcb));
     call->words[2] = tcb->regs.rip;
     call->words[3] = tcb->suspended;
     call->result_words = 4;

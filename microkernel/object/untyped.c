@@ -40,8 +40,10 @@ static void object_init(struct cap *cap)
 {
     if (cap->type == AR_TCB)
         tcb_init((struct tcb *)cap->object);
-    else if (cap->type == AR_VSPACE)
+    else if (cap->type == AR_VSPACE) {
         cap->asid = arch_space_init((void *)cap->object);
+        cap->extra = arch_physical((void *)cap->object);
+    }
 }
 
 static enum ar_error untyped_retype(struct invocation *call)
@@ -77,8 +79,10 @@ static enum ar_error untyped_retype(struct invocation *call)
                           .object = address + (i << bits)};
         if (type == AR_UNTYPED || type == AR_FRAME)
             cap.size_bits = (uint8_t)bits;
-        else if (type == AR_CNODE)
+        else if (type == AR_CNODE) {
             cap.size_bits = (uint8_t)call->words[1];
+            cap.extra = 1ull << cap.size_bits;
+        }
         object_init(&cap);
         tcb_lookup_empty(call->caller, first + i, &slot);
         cap_insert(slot, &cap, untyped);

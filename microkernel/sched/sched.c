@@ -73,7 +73,7 @@ static void idle(void)
 {
     struct tcb *last = core.current;
     if (last)
-        last->cycles += arch_cycles() - core.switched;
+        last->cycles += arch_cycles();
     while (!core.ready_bits && !(core.current && runnable(core.current))) {
         core.idle = 1;
         /* then the log's input is looked at */
@@ -84,7 +84,8 @@ static void idle(void)
         arch_halt();
         core.idle = 0;
     }
-    core.switched = arch_cycles();
+    if (core.current)
+        core.current->cycles -= arch_cycles();
 }
 
 void sched_pick(void)
@@ -109,6 +110,11 @@ void sched_yield(void)
     struct tcb *next = core.ready[last->priority].head;
     sched_unready(next);
     switch_to(next);
+}
+
+uint64_t sched_cycles(const struct tcb *tcb)
+{
+    return tcb->cycles + (tcb == core.current && !core.idle ? arch_cycles() : 0);
 }
 
 void sched_tick(uint64_t now)

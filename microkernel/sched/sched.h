@@ -19,8 +19,7 @@ struct core {
     struct tcb *init;         /* the first thread: without it there is no system */
     struct tcb *deadlines;    /* root of the deadline heap */
     uint64_t timer_ns;        /* when the timer will fire; AR_NO_DEADLINE: not armed */
-    uint64_t space;           /* kernel address of the top page table in use */
-    uint64_t switched;        /* arch_cycles() when `current` got the processor */
+    uint64_t space;           /* physical address of the top page table in use */
     uint64_t vector_off;      /* the next vector instruction traps */
 };
 extern struct core core;
@@ -40,6 +39,8 @@ void sched_yield(void);
 /* Make the best ready thread current: the last step of every way into the kernel. Idles until
  * there is one. */
 void sched_pick(void);
+/* Processor time that the thread has had, in TSC ticks. */
+uint64_t sched_cycles(const struct tcb *tcb);
 /* A timer interrupt came at `now`. */
 void sched_tick(uint64_t now);
 

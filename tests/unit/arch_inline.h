@@ -11,9 +11,20 @@ static inline uint64_t arch_cycles(void) { return host_clock; }
 static inline void arch_switch(struct tcb *last, struct tcb *next)
 {
     if (last)
-        last->cycles += arch_cycles() - core.switched;
-    core.switched = arch_cycles();
+        last->cycles += arch_cycles();
+    next->cycles -= arch_cycles();
     core.current = next;
+}
+
+static inline bool arch_leave_fast(struct tcb *next, uint64_t badge, uint64_t info, uint64_t word0,
+                                   uint64_t principal)
+{
+    next->regs.rax = AR_OK;
+    next->regs.rdi = badge;
+    next->regs.rsi = info;
+    next->regs.rdx = word0;
+    next->regs.rbx = principal;
+    return true;
 }
 
 #endif

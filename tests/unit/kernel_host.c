@@ -137,11 +137,13 @@ void host_machine_start(void)
     root_slots = take(AR_SLOT_SIZE << ROOT_BITS, 4096);
     for (unsigned i = 0; i < LEAVES; i++)
         root_slots[i] = (struct cap){.type = AR_CNODE, .rights = AR_ALL, .size_bits = AR_LEAF_BITS,
+                                     .extra = AR_LEAF_SLOTS,
                                      .object = (uint64_t)take(AR_LEAF_SLOTS * AR_SLOT_SIZE, 4096)};
     struct cap root = {.type = AR_CNODE,
                        .rights = AR_ALL,
                        .flags = CAP_ORIGINAL,
                        .size_bits = ROOT_BITS,
+                       .extra = 1 << ROOT_BITS,
                        .object = (uint64_t)root_slots};
     root_cap = take(AR_SLOT_SIZE, AR_SLOT_SIZE);
     cap_insert(root_cap, &root, NULL);
@@ -191,7 +193,6 @@ static bool fast_path(struct tcb *tcb)
                                                  : false;
     if (!done)
         return false;
-    core.current->regs.rax = AR_OK;
     core.current->regs.r10 = regs->r10;
     core.current->regs.r8 = regs->r8;
     core.current->regs.r9 = regs->r9;

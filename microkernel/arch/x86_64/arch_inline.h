@@ -16,9 +16,9 @@ void cpu_vector_switch_keep(struct tcb *next);
 
 static inline uint64_t arch_cycles(void)
 {
-    uint32_t low, high;
-    __asm__ volatile("rdtsc" : "=a"(low), "=d"(high));
-    return (uint64_t)high << 32 | low;
+    uint64_t low, high;
+    __asm__ volatile("rdtsc\n\tshlq $32, %%rdx\n\torq %%rdx, %%rax" : "=a"(low), "=d"(high));
+    return low;
 }
 
 static inline void cpu_load_space(uint64_t physical)
@@ -31,22 +31,37 @@ static inline void cpu_load_space(uint64_t physical)
  * current. `last` may be NULL. */
 static inline void arch_switch(struct tcb *last, struct tcb *next)
 {
-    uint64_t now = arch_cycles(), space = next->vspace.object;
+    uint64_t now = arch_cycles(), space = next->vspace.extra;
     if (last) {
-        last->cycles += now - core.switched;
+        last->cycles += now;
         __asm__ volatile("rdfsbase %0" : "=r"(last->regs.fs_base));
         __asm__ volatile("rdgsbase %0" : "=r"(last->regs.gs_base));
     }
-    core.switched = now;
+    next->cycles -= now;
     core.current = next;
     __asm__ volatile("wrfsbase %0" : : "r"(next->regs.fs_base));
     __asm__ volatile("wrgsbase %0" : : "r"(next->regs.gs_base));
+    if (__builtin_expect(!space, 0))
+        space = KERNEL_SPACE;
     if (space != core.space) {
         core.space = space;
-        cpu_load_space(space_physical(space));
+        cpu_load_space(space);
     }
-    if (next->uses_vector || !core.vector_off)
+    if (__builtin_expect(next->uses_vector || !core.vector_off, 0))
         cpu_vector_switch_keep(next);
+}
+
+/* The end of the fast path: to user space as `next`, with AR_OK, these registers, words 1 to 3 as
+ * they are in the processor and the others as its TCB has them. Does not return; has a result
+ * because the host's does. */
+static inline bool arch_leave_fast(struct tcb *next, uint64_t badge, uint64_t info, uint64_t word0,
+                                   uint64_t principal)
+{
+    __asm__ volatile("jmp leave_fast"
+                     :
+                     : "c"(next), "D"(badge), "S"(info), "d"(word0), "b"(principal)
+                     : "memory");
+    __builtin_unreachable();
 }
 
 #endif

@@ -48,20 +48,15 @@ entry_syscall:
     mov [rsp + TCB_R13], r13
     mov [rsp + TCB_R14], r14
     mov [rsp + TCB_R15], r15
-    mov byte [rsp + TCB_FULL_RESTORE], 0
     cmp rax, AR_SYS_REPLY_RECV
     ja .not_ipc
     mov rsp, kernel_stack_top
     je .reply_receive
-    call fast_call
-    test al, al
-    jnz leave_fast
+    call fast_call                          ; returns only when it is not for the fast path
     xor eax, eax                            ; AR_SYS_CALL
     jmp .slow
 .reply_receive:
     call fast_reply_receive
-    test al, al
-    jnz leave_fast
     mov eax, AR_SYS_REPLY_RECV
     jmp .slow
 .not_ipc:
@@ -69,8 +64,6 @@ entry_syscall:
     cmp rax, AR_SYS_SIGNAL
     jne .slow
     call fast_signal
-    test al, al
-    jnz leave_fast
     mov eax, AR_SYS_SIGNAL
 .slow:
     mov rcx, [core + CORE_CURRENT]
@@ -93,15 +86,12 @@ entry_syscall:
 
 ; ---- back to user space ------------------------------------------------------------------------------------------
 
-; The fast path has put everything but words 1 to 3 into the TCB of the thread that goes on.
+; From the fast path: rcx is the TCB of the thread that goes on; rdi, rsi, rdx, rbx and words 1 to 3 are in place.
+global leave_fast
 leave_fast:
-    mov rsp, [core + CORE_CURRENT]
+    mov rsp, rcx
     xor eax, eax                            ; AR_OK
-    mov rbx, [rsp + TCB_RBX]
     mov rbp, [rsp + TCB_RBP]
-    mov rdi, [rsp + TCB_RDI]
-    mov rsi, [rsp + TCB_RSI]
-    mov rdx, [rsp + TCB_RDX]
     mov r12, [rsp + TCB_R12]
     mov r13, [rsp + TCB_R13]
     mov r14, [rsp + TCB_R14]
@@ -134,6 +124,7 @@ leave:
     mov rsp, [rsp + TCB_RSP]
     o64 sysret
 .full:
+    mov byte [rsp + TCB_FULL_RESTORE], 0
     mov r11, rsp
     lea rsp, [kernel_stack_top]
     push qword SEL_USER_DATA

@@ -121,7 +121,7 @@ void log_threads(void)
                    tcb->name, tcb->principal, state_name(tcb->state),
                    tcb->suspended ? " (suspended)" : "", *waits_on(tcb) ? " on " : "",
                    waits_on(tcb), tcb->regs.rip, tcb->deadline == AR_NO_DEADLINE ? "none" : "set",
-                   arch_cycles_to_ns(tcb->cycles) / 1000);
+                   arch_cycles_to_ns(sched_cycles(tcb)) / 1000);
     log_printf("end of threads");
 }
 

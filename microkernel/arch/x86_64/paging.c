@@ -59,9 +59,9 @@ void space_release(uint32_t asid, void *top)
 {
     asid_table[asid] = NULL;
     asid_used--;
-    if (core.space == (uint64_t)top) {
-        core.space = 0;
-        cpu_load_space(space_physical(0));
+    if (core.space == arch_physical(top)) {
+        core.space = KERNEL_SPACE;
+        cpu_load_space(KERNEL_SPACE);
     }
 }
 
@@ -81,13 +81,13 @@ uint64_t *space_entry(void *top, uint64_t address, unsigned level)
 
 void space_flush(void *top)
 {
-    if (core.space == (uint64_t)top)
-        cpu_load_space(arch_physical(top));
+    if (top && core.space == arch_physical(top))
+        cpu_load_space(core.space);
 }
 
 void space_flush_page(void *top, uint64_t address)
 {
-    if (core.space == (uint64_t)top)
+    if (top && core.space == arch_physical(top))
         __asm__ volatile("invlpg (%0)" : : "r"(address) : "memory");
 }
 
@@ -147,5 +147,6 @@ void paging_init(uint64_t top_physical, uint64_t (*allocate)(void))
                        pte_no_execute | (device || physical == 0xfee00000 ? PTE_UNCACHED : 0);
         }
     }
-    cpu_load_space(arch_physical(kernel_top));
+    core.space = KERNEL_SPACE;
+    cpu_load_space(KERNEL_SPACE);
 }

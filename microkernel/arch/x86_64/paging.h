@@ -28,13 +28,10 @@ void space_release(uint32_t asid, void *top);
 /* The entry for `address` at `level` (0: page, 1: 2 MiB, 2, 3), or NULL when a table above it is
  * missing or a large page is in the way. `top` NULL gives NULL. */
 uint64_t *space_entry(void *top, uint64_t address, unsigned level);
-/* What CR3 is for the top table at kernel address `top`. 0, for a thread whose space is gone: the
- * kernel's part alone, so that the thread's first instruction faults. */
+/* The top table with the kernel's part alone, for a thread whose space is gone: its first
+ * instruction faults. */
 extern uint64_t kernel_top[];
-static inline uint64_t space_physical(uint64_t top)
-{
-    return top ? top - PHYSMAP : (uint64_t)kernel_top - KERNEL_BASE;
-}
+#define KERNEL_SPACE ((uint64_t)kernel_top - KERNEL_BASE)
 /* Forget cached translations, if the space is in use now. */
 void space_flush(void *top);
 void space_flush_page(void *top, uint64_t address);

@@ -240,6 +240,9 @@ enum ar_invocation {
     /* w0 number of bytes (<= 448), words 4.. = bytes: a line for the system log (COM2) */
     AR_LOG_WRITE = 0x80,
     AR_LOG_THREADS,           /* print every thread, its state and what it waits for */
+    /* only in a kernel built to measure itself: back: w0 longest stretch of TSC ticks with
+     * interrupts off since the last time, w1 CR3 writes, w2 entries since boot */
+    AR_LOG_MEASURES,
 };
 
 struct ar_regs {
