@@ -35,6 +35,9 @@ static inline bool runs_next(const struct tcb *tcb)
     return !core.ready_bits || core.ready_bits >> tcb->priority <= 1;
 }
 
+/* A status that a thread has when it stopped in a fault and every register counts. */
+#define STATUS_FAULTED (AR_THREAD_BLOCKED_FAULT | 1u << 16)
+
 /* The words that travel in the buffer. */
 static inline void words_move(const struct tcb *from, const struct tcb *to, uint64_t info)
 {
@@ -90,8 +93,10 @@ bool fast_reply_receive(uint64_t slot, uint64_t info)
     if (!LIKELY(only_words(info) && server->regs.r13 == AR_NO_DEADLINE))
         return false;
     const struct cap *cap = fast_lookup(server, slot, AR_ENDPOINT, AR_RECV);
+    if (!LIKELY(cap))
+        return false;
     const struct cap *reply_cap = fast_lookup(server, server->regs.r12, AR_REPLY, 0);
-    if (!LIKELY(cap && reply_cap))
+    if (!LIKELY(reply_cap))
         return false;
     struct endpoint *endpoint = (struct endpoint *)cap->object;
     struct reply *reply = (struct reply *)reply_cap->object;
@@ -99,8 +104,10 @@ bool fast_reply_receive(uint64_t slot, uint64_t info)
     if (!LIKELY(!endpoint->senders.head && !endpoint->closed_head &&
                 !(server->bound && server->bound->bits)))
         return false;
-    if (!LIKELY(caller && (caller->status & TCB_STATUS_MASK) == AR_THREAD_BLOCKED_REPLY &&
-                caller->deadline == AR_NO_DEADLINE && runs_next(caller)))
+    if (!LIKELY(caller && caller->deadline == AR_NO_DEADLINE && runs_next(caller)))
+        return false;
+    unsigned status = caller->status & TCB_STATUS_MASK;
+    if (!LIKELY(status == AR_THREAD_BLOCKED_REPLY) && status != STATUS_FAULTED)
         return false;
 
     /* point of no return */
@@ -118,9 +125,11 @@ bool fast_reply_receive(uint64_t slot, uint64_t info)
     reply->caller = NULL;
     caller->reply = NULL;
     caller->state = AR_THREAD_READY;
+    arch_switch(server, caller);
+    if (!LIKELY(status == AR_THREAD_BLOCKED_REPLY))
+        return arch_leave(); /* the reply to a fault carries nothing */
     if (!LIKELY(AR_INFO_WORDS(info) <= 4))
         words_move(server, caller, info);
-    arch_switch(server, caller);
     return arch_leave_fast(caller, 0, info, server->regs.rdx, caller->regs.rbx);
 }
 
@@ -133,10 +142,23 @@ bool fast_signal(uint64_t slot)
         return false;
     struct notification *notification = (struct notification *)cap->object;
     const struct tcb *bound = notification->bound;
-    if (!LIKELY(!notification->waiters.head && !(bound && bound->state == AR_THREAD_BLOCKED_RECV)))
+    struct tcb *waiter = notification->waiters.head;
+    if (!LIKELY(!(bound && bound->state == AR_THREAD_BLOCKED_RECV)))
+        return false;
+    if (waiter && !(regs->rdx && waiter->deadline == AR_NO_DEADLINE && !waiter->suspended &&
+                    waiter->priority <= caller->priority))
         return false;
 
     /* point of no return */
-    notification->bits |= regs->rdx;
+    if (waiter) { /* so no bits were set */
+        queue_remove(&notification->waiters, waiter);
+        waiter->waiting_for = NULL;
+        waiter->state = AR_THREAD_READY;
+        waiter->regs.rax = AR_OK;
+        waiter->regs.rdx = regs->rdx;
+        sched_queue(waiter);
+    } else {
+        notification->bits |= regs->rdx;
+    }
     return arch_leave_fast(caller, regs->rdi, regs->rsi, regs->rdx, regs->rbx);
 }

@@ -11,30 +11,6 @@
 
 struct core core = {.timer_ns = AR_NO_DEADLINE};
 
-void queue_append(struct tcb_queue *queue, struct tcb *tcb)
-{
-    tcb->link_next = NULL;
-    tcb->link_prev = queue->tail;
-    if (queue->tail)
-        queue->tail->link_next = tcb;
-    else
-        queue->head = tcb;
-    queue->tail = tcb;
-}
-
-void queue_remove(struct tcb_queue *queue, struct tcb *tcb)
-{
-    if (tcb->link_prev)
-        tcb->link_prev->link_next = tcb->link_next;
-    else
-        queue->head = tcb->link_next;
-    if (tcb->link_next)
-        tcb->link_next->link_prev = tcb->link_prev;
-    else
-        queue->tail = tcb->link_prev;
-    tcb->link_next = tcb->link_prev = NULL;
-}
-
 static bool runnable(const struct tcb *tcb)
 {
     return tcb->state == AR_THREAD_READY && !tcb->suspended;
@@ -44,9 +20,7 @@ void sched_ready(struct tcb *tcb)
 {
     if (tcb->queued || tcb == core.current || !runnable(tcb))
         return;
-    queue_append(&core.ready[tcb->priority], tcb);
-    core.ready_bits |= 1ull << tcb->priority;
-    tcb->queued = 1;
+    sched_queue(tcb);
 }
 
 void sched_unready(struct tcb *tcb)
@@ -59,9 +33,20 @@ void sched_unready(struct tcb *tcb)
     tcb->queued = 0;
 }
 
-static void switch_to(struct tcb *next)
+/* The first of the threads that are ready at `priority` becomes current. */
+static void switch_to_first(unsigned priority)
 {
-    struct tcb *last = core.current;
+    struct tcb_queue *queue = &core.ready[priority];
+    struct tcb *last = core.current, *next = queue->head;
+    queue->head = next->link_next;
+    if (next->link_next) {
+        next->link_next->link_prev = NULL;
+        next->link_next = NULL;
+    } else {
+        queue->tail = NULL;
+        core.ready_bits &= ~(1ull << priority);
+    }
+    next->queued = 0;
     arch_switch(last, next);
     /* put the last one back after `current` changed: sched_ready passes over the current thread */
     if (last)
@@ -97,9 +82,7 @@ void sched_pick(void)
     unsigned best = core.ready_bits ? 63u - (unsigned)__builtin_clzll(core.ready_bits) : 0;
     if (keep && (!core.ready_bits || last->priority >= best))
         return;
-    struct tcb *next = core.ready[best].head;
-    sched_unready(next);
-    switch_to(next);
+    switch_to_first(best);
 }
 
 void sched_yield(void)
@@ -107,9 +90,7 @@ void sched_yield(void)
     struct tcb *last = core.current;
     if (!last || !runnable(last) || !core.ready[last->priority].head)
         return;
-    struct tcb *next = core.ready[last->priority].head;
-    sched_unready(next);
-    switch_to(next);
+    switch_to_first(last->priority);
 }
 
 uint64_t sched_cycles(const struct tcb *tcb)

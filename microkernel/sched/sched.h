@@ -27,8 +27,37 @@ extern struct core core;
 /* A 10 ms slice among threads of one priority. */
 #define SCHED_SLICE_NS 10000000ull
 
-void queue_append(struct tcb_queue *queue, struct tcb *tcb);
-void queue_remove(struct tcb_queue *queue, struct tcb *tcb);
+static inline void queue_append(struct tcb_queue *queue, struct tcb *tcb)
+{
+    tcb->link_next = NULL;
+    tcb->link_prev = queue->tail;
+    if (queue->tail)
+        queue->tail->link_next = tcb;
+    else
+        queue->head = tcb;
+    queue->tail = tcb;
+}
+
+static inline void queue_remove(struct tcb_queue *queue, struct tcb *tcb)
+{
+    if (tcb->link_prev)
+        tcb->link_prev->link_next = tcb->link_next;
+    else
+        queue->head = tcb->link_next;
+    if (tcb->link_next)
+        tcb->link_next->link_prev = tcb->link_prev;
+    else
+        queue->tail = tcb->link_prev;
+    tcb->link_next = tcb->link_prev = NULL;
+}
+
+/* Put a thread that can run, is not current and not queued, at the end of its priority's queue. */
+static inline void sched_queue(struct tcb *tcb)
+{
+    queue_append(&core.ready[tcb->priority], tcb);
+    core.ready_bits |= 1ull << tcb->priority;
+    tcb->queued = 1;
+}
 
 /* The thread can run: queue it (unless suspended). Idempotent. */
 void sched_ready(struct tcb *tcb);

@@ -8,8 +8,9 @@
  */
 #include "native.h"
 
-enum { WARM_ROUNDS = 100, ROUNDS = 2000, CAPS = 64, LABEL = AR_LABEL_USER, PRIORITY = 63 };
+enum { CAPS = 64, LABEL = AR_LABEL_USER, PRIORITY = 63 };
 
+static uint64_t rounds; /* of what is measured; a tenth of it before */
 static ar_cap endpoint, gate, reply, own_gate, ping, pong, caps_from, caps_to;
 
 /* ---- stubs ----------------------------------------------------------------------------------- */
@@ -126,23 +127,23 @@ static void row_begin(void)
     start_ticks = native_ticks();
 }
 
-static void row_end(const char *name, unsigned rounds)
+static void row_end(const char *name, uint64_t count)
 {
     uint64_t ticks = native_ticks() - start_ticks, spaces;
-    native_print("row %s %lu.%lu\n", name, ticks / rounds, ticks * 10 / rounds % 10);
+    native_print("row %s %lu.%lu\n", name, ticks / count, ticks * 10 / count % 10);
     if (spaces_now(&spaces))
-        native_print("spaces %s %lu.%lu\n", name, (spaces - start_spaces) / rounds,
-                     (spaces - start_spaces) * 10 / rounds % 10);
+        native_print("spaces %s %lu.%lu\n", name, (spaces - start_spaces) / count,
+                     (spaces - start_spaces) * 10 / count % 10);
 }
 
 #define ROW(name, operation)                                                                       \
     do {                                                                                           \
-        for (unsigned i = 0; i < WARM_ROUNDS; i++)                                                 \
+        for (uint64_t i = 0; i < rounds / 10; i++)                                                      \
             operation;                                                                             \
         row_begin();                                                                               \
-        for (unsigned i = 0; i < ROUNDS; i++)                                                      \
+        for (uint64_t i = 0; i < rounds; i++)                                                           \
             operation;                                                                             \
-        row_end(name, ROUNDS);                                                                     \
+        row_end(name, rounds);                                                                     \
     } while (0)
 
 static ar_cap new_space(void)
@@ -230,10 +231,10 @@ static uint64_t fault_ticks;
 /* The breakpoint's fault message is answered by the server, and the thread goes on behind it. */
 static void breakpoints(uint64_t shared)
 {
-    for (unsigned i = 0; i < WARM_ROUNDS; i++)
+    for (uint64_t i = 0; i < rounds / 10; i++)
         __asm__ volatile("int3");
     uint64_t start = native_ticks();
-    for (unsigned i = 0; i < ROUNDS; i++)
+    for (uint64_t i = 0; i < rounds; i++)
         __asm__ volatile("int3");
     *(volatile uint64_t *)shared = native_ticks() - start;
     ar_signal(pong, 1);
@@ -249,10 +250,11 @@ static void bench_faults(void)
     native_thread_run(&thread, breakpoints, NATIVE_FREE, PRIORITY);
     wait_bits(pong);
     fault_ticks = *(volatile uint64_t *)NATIVE_FREE;
-    native_print("row exception %lu.%lu\n", fault_ticks / ROUNDS, fault_ticks * 10 / ROUNDS % 10);
+    native_print("row exception %lu.%lu\n", fault_ticks / rounds,
+                 fault_ticks * 10 / rounds % 10);
     uint64_t spaces;
     if (spaces_now(&spaces))
-        native_print("spaces exception %lu.0\n", (spaces - start_spaces) / (ROUNDS + WARM_ROUNDS));
+        native_print("spaces exception %lu.0\n", (spaces - start_spaces) / (rounds + rounds / 10));
 }
 
 extern const char foreign_handler[];
@@ -265,12 +267,12 @@ enum { USER_INSTRUCTIONS = 5 };
 
 static void foreign_calls(uint64_t shared)
 {
-    uint64_t start = native_ticks(), rounds = ROUNDS;
+    uint64_t start = native_ticks(), left = rounds;
     __asm__ volatile("1:\tleaq 2f(%%rip), %%r15\n\t"
                      "syscall\n"
                      "2:\tdecq %0\n\t"
                      "jnz 1b"
-                     : "+r"(rounds)
+                     : "+r"(left)
                      :
                      : "rax", "rcx", "r11", "r15", "memory");
     *(volatile uint64_t *)shared = native_ticks() - start;
@@ -289,12 +291,13 @@ static void bench_foreign(void)
     while (!ticks)
         ar_yield();
     native_ok("suspend", ar_invoke4(thread.tcb, AR_TCB_SUSPEND, 0, 0, 0, 0));
-    native_print("row foreign %lu.%lu\n", ticks / ROUNDS - USER_INSTRUCTIONS,
-                 ticks * 10 / ROUNDS % 10);
+    native_print("row foreign %lu.%lu\n", ticks / rounds - USER_INSTRUCTIONS,
+                 ticks * 10 / rounds % 10);
 }
 
 void native_main(const struct ar_boot_info *boot)
 {
+    rounds = native_parameter("rounds", 2000);
     native_print("ticks-per-us %lu\n", boot->tsc_per_us);
     ping = native_retype(AR_NOTIFICATION, 0);
     pong = native_retype(AR_NOTIFICATION, 0);

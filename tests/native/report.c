@@ -126,8 +126,10 @@ void native_equal_at(const char *file, int line, const char *what, uint64_t actu
 uint64_t native_parameter(const char *name, uint64_t otherwise)
 {
     size_t length = strlen(name);
-    for (const char *at = boot_info->command_line; (at = strstr(at, name)); at += length) {
-        if ((at != boot_info->command_line && at[-1] != ' ') || at[length] != '=')
+    /* not strstr: the C library's wants a thread pointer */
+    for (const char *at = boot_info->command_line; *at; at++) {
+        if ((at != boot_info->command_line && at[-1] != ' ') || strncmp(at, name, length) ||
+            at[length] != '=')
             continue;
         uint64_t value = 0;
         for (at += length + 1; *at >= '0' && *at <= '9'; at++)

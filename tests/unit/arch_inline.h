@@ -5,6 +5,7 @@
 #include "sched/sched.h"
 
 extern uint64_t host_clock;
+extern struct ar_regs host_live; /* the processor's registers when the system call began */
 
 static inline uint64_t arch_cycles(void) { return host_clock; }
 
@@ -16,6 +17,8 @@ static inline void arch_switch(struct tcb *last, struct tcb *next)
     core.current = next;
 }
 
+static inline bool arch_leave(void) { return true; }
+
 static inline bool arch_leave_fast(struct tcb *next, uint64_t badge, uint64_t info, uint64_t word0,
                                    uint64_t principal)
 {
@@ -24,6 +27,9 @@ static inline bool arch_leave_fast(struct tcb *next, uint64_t badge, uint64_t in
     next->regs.rsi = info;
     next->regs.rdx = word0;
     next->regs.rbx = principal;
+    next->regs.r10 = host_live.r10; /* where the caller's registers still are */
+    next->regs.r8 = host_live.r8;
+    next->regs.r9 = host_live.r9;
     return true;
 }
 

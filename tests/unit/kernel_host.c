@@ -18,6 +18,7 @@ static struct cap *root_cap;
 struct tcb *host_main;
 uint64_t host_clock, host_user_low, host_user_high = UINT64_MAX;
 uint64_t pte_no_execute;
+struct ar_regs host_live;
 
 static void *take(uint64_t bytes, uint64_t alignment)
 {
@@ -187,16 +188,17 @@ static void make_current(struct tcb *tcb)
 static bool fast_path(struct tcb *tcb)
 {
     struct ar_regs *regs = &tcb->regs;
-    bool done = regs->rax == AR_SYS_CALL         ? fast_call(regs->rdi, regs->rsi)
-                : regs->rax == AR_SYS_REPLY_RECV ? fast_reply_receive(regs->rdi, regs->rsi)
-                : regs->rax == AR_SYS_SIGNAL     ? fast_signal(regs->rdi)
-                                                 : false;
-    if (!done)
+    host_live = *regs;
+    switch (regs->rax) {
+    case AR_SYS_CALL:
+        return fast_call(regs->rdi, regs->rsi);
+    case AR_SYS_REPLY_RECV:
+        return fast_reply_receive(regs->rdi, regs->rsi);
+    case AR_SYS_SIGNAL:
+        return fast_signal(regs->rdi);
+    default:
         return false;
-    core.current->regs.r10 = regs->r10;
-    core.current->regs.r8 = regs->r8;
-    core.current->regs.r9 = regs->r9;
-    return true;
+    }
 }
 
 int host_syscall(struct tcb *tcb, enum ar_syscall number, uint64_t target, uint64_t info,

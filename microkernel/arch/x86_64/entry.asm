@@ -18,6 +18,17 @@ extern cpu_vector_switch
 extern trap_handle
 extern trap_kernel
 
+; What a C function may change.
+%define SAVED0 rax
+%define SAVED1 rcx
+%define SAVED2 rdx
+%define SAVED3 rsi
+%define SAVED4 rdi
+%define SAVED5 r8
+%define SAVED6 r9
+%define SAVED7 r10
+%define SAVED8 r11
+
 section .text
 
 ; ---- system calls ----------------------------------------------------------------------------------------------
@@ -237,16 +248,26 @@ trap:
     add rsp, 16
     iretq
 
-; void cpu_vector_switch_keep(struct tcb *next): for the fast path, whose message words are in r8, r9 and r10.
-global cpu_vector_switch_keep
-cpu_vector_switch_keep:
-    push r8
-    push r9
-    push r10
+; cpu_vector_switch(rdi), preserving every register: see arch_switch.
+global vector_switch
+vector_switch:
+    push rbp
+    mov rbp, rsp
+    and rsp, -16
+%assign i 0
+%rep 9
+    push %[SAVED%[i]]
+%assign i i + 1
+%endrep
+    push rax                                ; for the alignment
     call cpu_vector_switch
-    pop r10
-    pop r9
-    pop r8
+    pop rax
+%rep 9
+%assign i i - 1
+    pop %[SAVED%[i]]
+%endrep
+    mov rsp, rbp
+    pop rbp
     ret
 
 ; ---- user memory ---------------------------------------------------------------------------------------------------
