@@ -8,6 +8,7 @@
  */
 #include "arch/arch.h"
 #include "ipc/ipc.h"
+#include "sched/sched.h"
 
 /* Copy one run inside one page of the caller. */
 static bool copy_run(struct tcb *caller, uint64_t address, uint64_t here, uint64_t length,
@@ -21,52 +22,60 @@ static bool copy_run(struct tcb *caller, uint64_t address, uint64_t here, uint64
     return arch_copy_to_user(here, there, length);
 }
 
-void ipc_data(struct tcb *server, bool write)
+static enum ar_error find_caller(struct tcb *server, struct tcb **caller)
 {
     struct cap *slot;
-    uint64_t offset = server->regs.rdx, here = server->regs.r10, left = server->regs.r8, done = 0;
     enum ar_error error = tcb_lookup_type(server, server->regs.rdi, AR_REPLY, 0, &slot);
-    struct tcb *caller = error ? NULL : ((struct reply *)slot->object)->caller;
-    if (!error && !caller)
-        error = AR_ERR_GONE;
-    if (!error && caller->state != AR_THREAD_BLOCKED_REPLY)
-        error = AR_ERR_ARGUMENT;
-    if (error) {
-        ipc_return(server, error);
-        return;
-    }
+    if (error)
+        return error;
+    *caller = ((struct reply *)slot->object)->caller;
+    if (!*caller)
+        return AR_ERR_GONE;
+    return (*caller)->state == AR_THREAD_BLOCKED_REPLY ? AR_OK : AR_ERR_ARGUMENT;
+}
+
+/* Copy the next run: what lies in one page and in one segment of the caller. False: there is no
+ * such memory. */
+static bool copy_next(struct tcb *caller, struct ar_regs *regs, bool write)
+{
     const struct ar_segment *segments = write ? caller->buffer->out : caller->buffer->in;
-    unsigned count =
-        (unsigned)(write ? AR_INFO_OUT(caller->regs.rsi) : AR_INFO_IN(caller->regs.rsi));
-    for (unsigned i = 0; i < count && left; i++) {
-        uint64_t start = segments[i].address, length = segments[i].length;
-        if (offset >= length) {
-            offset -= length;
-            continue;
+    uint64_t info = caller->regs.rsi, offset = regs->rdx;
+    unsigned count = (unsigned)(write ? AR_INFO_OUT(info) : AR_INFO_IN(info)), i = 0;
+    for (; i < count && offset >= segments[i].length; i++)
+        offset -= segments[i].length;
+    if (i == count)
+        return false;
+    uint64_t start = segments[i].address + offset, run = 4096 - (start & 4095);
+    if (run > segments[i].length - offset)
+        run = segments[i].length - offset;
+    if (run > regs->r8)
+        run = regs->r8;
+    work_spend(WORK_RUN + (unsigned)(run / WORK_BYTES));
+    if (!copy_run(caller, start, regs->r10, run, write))
+        return false;
+    regs->rdx += run;
+    regs->r10 += run;
+    regs->r8 -= run;
+    regs->r9 += run;
+    return true;
+}
+
+/* The server's registers are the progress: offset and address go up, the length goes down, word 3
+ * counts. */
+void ipc_data(struct tcb *server, bool write)
+{
+    struct ar_regs *regs = &server->regs;
+    struct tcb *caller;
+    work_start();
+    enum ar_error error = find_caller(server, &caller);
+    while (!error && regs->r8) {
+        if (!work_fits(WORK_RUN + 4096 / WORK_BYTES)) {
+            syscall_again(server);
+            return;
         }
-        start += offset;
-        length -= offset;
-        offset = 0;
-        if (length > left)
-            length = left;
-        while (length) {
-            uint64_t run = 4096 - (start & 4095);
-            if (run > length)
-                run = length;
-            if (!copy_run(caller, start, here, run, write)) {
-                error = AR_ERR_FAULT;
-                goto out;
-            }
-            start += run;
-            here += run;
-            length -= run;
-            left -= run;
-            done += run;
-        }
+        if (!copy_next(caller, regs, write))
+            error = AR_ERR_FAULT;
     }
-    if (left)
-        error = AR_ERR_FAULT;
-out:
-    server->regs.rdx = done;
+    regs->rdx = regs->r9;
     ipc_return(server, error);
 }

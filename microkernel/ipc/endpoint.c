@@ -128,7 +128,7 @@ static enum ar_error call_target(struct tcb *caller, struct endpoint **endpoint,
         return error;
     if (slot->type == AR_GATE) {
         *gate = (struct gate *)slot->object;
-        *endpoint = (*gate)->endpoint;
+        *endpoint = gate_endpoint(*gate);
         caller->badge = (*gate)->badge;
     } else if (slot->type == AR_ENDPOINT) {
         *endpoint = (struct endpoint *)slot->object;
@@ -168,13 +168,14 @@ bool ipc_fault(struct tcb *tcb, const uint64_t words[FAULT_WORDS])
     if (tcb->fault_gate.type != AR_GATE)
         return false;
     struct gate *gate = (struct gate *)tcb->fault_gate.object;
-    if (!gate->endpoint)
+    struct endpoint *endpoint = gate_endpoint(gate);
+    if (!endpoint)
         return false;
     for (unsigned i = 0; i < FAULT_WORDS; i++)
         tcb->fault[i] = words[i];
     tcb->badge = gate->badge;
     block(tcb, AR_THREAD_BLOCKED_FAULT);
-    send(tcb, gate->endpoint, gate);
+    send(tcb, endpoint, gate);
     return true;
 }
 
@@ -207,11 +208,15 @@ void ipc_receive(struct tcb *receiver)
         receiver->bound->bits = 0;
         return;
     }
-    struct tcb *sender;
-    while ((sender = endpoint->senders.head)) {
+    struct tcb *sender = endpoint->senders.head;
+    if (sender) {
         sender_unqueue(sender);
-        if (deliver(sender, receiver, reply, endpoint))
-            return;
+        /* A message that cannot be delivered took its time as well: the next one in another entry.
+         * If a reply came before this (AR_SYS_REPLY_RECV), its reply object is empty by now, and
+         * that is no error. */
+        if (!deliver(sender, receiver, reply, endpoint))
+            syscall_again(receiver);
+        return;
     }
     if (deadline != AR_NO_DEADLINE && deadline <= arch_clock_ns()) {
         ipc_return_message(receiver, 0, AR_LABEL_TIMEOUT, 0, 0);
@@ -331,10 +336,4 @@ bool ipc_interrupt(struct tcb *tcb)
         return false;
     ipc_cancel(tcb, AR_ERR_CANCELLED);
     return true;
-}
-
-void ipc_cancel_queue(struct tcb_queue *queue, enum ar_error error)
-{
-    while (queue->head)
-        ipc_cancel(queue->head, error);
 }

@@ -15,6 +15,10 @@ void ipc_signal(struct tcb *caller);
 void ipc_wait(struct tcb *caller);
 void ipc_data(struct tcb *server, bool write);
 
+/* The caller has done a piece of what it asked for and goes back to its `syscall` instruction:
+ * pending interrupts come, and it executes it again with its registers as they are now. */
+void syscall_again(struct tcb *caller);
+
 /* Send a fault message for `tcb`; words as AR_LABEL_FAULT has them. False: it has no fault gate. */
 bool ipc_fault(struct tcb *tcb, const uint64_t words[FAULT_WORDS]);
 
@@ -24,7 +28,6 @@ void ipc_cancel(struct tcb *tcb, enum ar_error error);
 /* Cancel for a signal: only an operation of which nobody has seen anything yet, so no message is
  * lost or doubled. False: `tcb` is not blocked, or a server holds its call. */
 bool ipc_interrupt(struct tcb *tcb);
-void ipc_cancel_queue(struct tcb_queue *queue, enum ar_error error);
 
 /* A gate was queued as closed: give it to a waiting receiver. */
 void ipc_deliver_closed(struct endpoint *endpoint);

@@ -7,6 +7,8 @@
 #include "ipc/syscall.h"
 #include "sched/sched.h"
 
+enum { SYSCALL_BYTES = 2 }; /* the length of the instruction */
+
 uint64_t invocation_word(const struct invocation *call, unsigned index)
 {
     if (index >= call->word_count)
@@ -56,6 +58,19 @@ static enum ar_error dispatch(struct invocation *call)
     }
 }
 
+void syscall_again(struct tcb *caller)
+{
+    caller->regs.rip -= SYSCALL_BYTES;
+}
+
+static void words_return(struct ar_regs *regs, const struct invocation *call)
+{
+    regs->rdx = call->words[0];
+    regs->r10 = call->words[1];
+    regs->r8 = call->words[2];
+    regs->r9 = call->words[3];
+}
+
 static void invoke(struct tcb *caller)
 {
     struct ar_regs *regs = &caller->regs;
@@ -64,20 +79,24 @@ static void invoke(struct tcb *caller)
                               .word_count = (unsigned)AR_INFO_WORDS(regs->rsi),
                               .words = {regs->rdx, regs->r10, regs->r8, regs->r9}};
     enum ar_error error = call.word_count > AR_MSG_WORDS ? AR_ERR_ARGUMENT : AR_OK;
+    work_start();
     for (unsigned i = call.word_count; i < 4; i++)
         call.words[i] = 0;
     if (!error && regs->rdi != AR_CAP_SELF)
         error = tcb_lookup(caller, regs->rdi, &call.target);
     if (!error)
         error = dispatch(&call);
+    if (error == KERNEL_AGAIN) {
+        if (call.word_count < 4) /* the words that were left out and count as 0 may not be 0 now */
+            regs->rsi = AR_INFO(call.label, 4, 0, 0, 0);
+        words_return(regs, &call);
+        syscall_again(caller);
+        return;
+    }
     regs->rax = error;
     regs->rsi = AR_INFO(0, error ? 0 : call.result_words, 0, 0, 0);
-    if (!error) {
-        regs->rdx = call.words[0];
-        regs->r10 = call.words[1];
-        regs->r8 = call.words[2];
-        regs->r9 = call.words[3];
-    }
+    if (!error)
+        words_return(regs, &call);
 }
 
 void syscall_handle(void)

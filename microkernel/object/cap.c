@@ -4,6 +4,7 @@
  */
 #include "object/object.h"
 #include "arch/arch.h"
+#include "sched/sched.h"
 
 bool cap_copyable(const struct cap *source)
 {
@@ -58,6 +59,7 @@ void cap_delete(struct cap *slot)
 {
     if (slot->type == AR_NULL)
         return;
+    work_spend(WORK_DELETE);
     bool final = cap_is_final(slot);
     struct cap cap = *slot;
     if (cap.type == AR_FRAME)
@@ -73,9 +75,18 @@ void cap_delete(struct cap *slot)
         object_destroy(&cap);
 }
 
-void cap_revoke(struct cap *slot)
+/* The slot itself may be emptied on the way: it can lie in a CNode that descends from it. An empty
+ * slot has no descendants. */
+bool cap_revoke(struct cap *slot)
 {
-    struct cap *next;
-    while ((next = cap_next(slot)) && cap_is_descendant(slot, next))
+    for (;;) {
+        if (!dying_work())
+            return false;
+        struct cap *next = cap_next(slot);
+        if (!next || !cap_is_descendant(slot, next))
+            return true;
+        if (!work_left())
+            return false;
         cap_delete(next);
+    }
 }

@@ -4,6 +4,7 @@
  */
 #include "object/object.h"
 #include "arch/arch.h"
+#include "sched/sched.h"
 
 enum ar_error cnode_lookup(const struct cap *root, uint64_t slot, struct cap **out)
 {
@@ -41,44 +42,55 @@ enum ar_error tcb_lookup_empty(struct tcb *tcb, uint64_t slot, struct cap **out)
     return (*out)->type == AR_NULL ? AR_OK : AR_ERR_OCCUPIED;
 }
 
-/*
- * Destroying a CNode may destroy others that it held, to any depth. They are emptied one after
- * the other from a list, not by recursion: a dead CNode is linked through its own first slot,
- * which is therefore emptied when it is put there.
- */
-static struct cnode *dead_list;
-static bool dead_running;
+enum ar_error tcb_lookup_run(struct tcb *tcb, uint64_t first, unsigned count,
+                             struct slot_run *run)
+{
+    unsigned in_leaf = AR_LEAF_SLOTS - (unsigned)(first & (AR_LEAF_SLOTS - 1));
+    enum ar_error error = first == AR_CAP_SELF ? AR_ERR_SLOT : tcb_lookup(tcb, first, &run->part[0]);
+    if (!error && count > in_leaf)
+        error = tcb_lookup(tcb, first + in_leaf, &run->part[1]);
+    if (error)
+        return error;
+    run->in_first = in_leaf;
+    for (unsigned i = 0; i < count; i++)
+        if (slot_run_at(run, i)->type != AR_NULL)
+            return AR_ERR_OCCUPIED;
+    return AR_OK;
+}
 
+/*
+ * A dead CNode keeps what dying.c needs in its own first slot, which must be emptied for that at
+ * once. If it holds the last capability to another CNode, that one's first slot may do so too, and
+ * so on without end; therefore it is only noted, and dies when this one is empty.
+ */
 void cnode_destroy(struct cnode *cnode, unsigned size_bits)
 {
-    while (cnode) {
-        struct cap *first = &cnode->slots[0];
-        struct cnode *inner = NULL;
-        unsigned inner_bits = 0;
-        if (first->type == AR_CNODE && cap_is_final(first)) {
-            inner = (struct cnode *)first->object;
-            inner_bits = first->size_bits;
-            cap_unlink(first);
-        } else {
-            cap_delete(first);
+    struct cap *first = &cnode->slots[0];
+    struct cnode_dying dying = {.size_bits = (uint8_t)size_bits, .done = 1};
+    if (first->type == AR_CNODE && cap_is_final(first)) {
+        dying.inner = (struct cnode *)first->object;
+        dying.inner_bits = first->size_bits;
+        cap_unlink(first);
+    } else {
+        cap_delete(first);
+    }
+    cnode->dying = dying;
+    dying_add(AR_CNODE, cnode);
+}
+
+bool cnode_dissolve(struct cnode *cnode)
+{
+    enum { LOOK_AT = 32 }; /* slots that take no more time than a deletion when they are empty */
+    struct cnode_dying *dying = &cnode->dying;
+    uint32_t end = 1u << dying->size_bits;
+    for (unsigned i = 0; i < LOOK_AT && dying->done < end; i++) {
+        struct cap *slot = &cnode->slots[dying->done++];
+        if (slot->type != AR_NULL) {
+            cap_delete(slot);
+            return false;
         }
-        first->object = (uint64_t)dead_list;
-        first->size_bits = (uint8_t)size_bits;
-        dead_list = cnode;
-        cnode = inner;
-        size_bits = inner_bits;
     }
-    if (dead_running)
-        return;
-    dead_running = true;
-    while ((cnode = dead_list)) {
-        uint64_t count = 1ull << cnode->slots[0].size_bits;
-        dead_list = (struct cnode *)cnode->slots[0].object;
-        cnode->slots[0] = (struct cap){0};
-        for (uint64_t i = 1; i < count; i++)
-            cap_delete(&cnode->slots[i]);
-    }
-    dead_running = false;
+    return dying->done == end;
 }
 
 /* The root CNode capability that an argument names: a slot, or AR_CAP_SELF for the caller's own. */
@@ -128,25 +140,31 @@ static enum ar_error copy_or_move(struct invocation *call, const struct cap *roo
     return AR_OK;
 }
 
+/* Progress is in the words: both firsts go up, the count goes down, and what is copied counts in
+ * the upper half of word 3. */
 static enum ar_error copy_range(struct invocation *call, const struct cap *root)
 {
     const struct cap *source_root;
     enum ar_error error = root_argument(call->caller, call->words[1], &source_root);
     if (error)
         return error;
-    uint64_t to_first = call->words[0], from_first = call->words[2], count = call->words[3],
-             copied = 0;
+    uint32_t count = (uint32_t)call->words[3], copied = (uint32_t)(call->words[3] >> 32);
     if (count > AR_LEAF_SLOTS)
         return AR_ERR_ARGUMENT;
-    for (uint64_t i = 0; i < count; i++) {
+    for (; count && work_left(); count--) {
         struct cap *to, *from;
-        if (cnode_lookup(source_root, from_first + i, &from) || !cap_copyable(from))
+        uint64_t to_number = call->words[0]++, from_number = call->words[2]++;
+        work_spend(WORK_LOOK);
+        if (cnode_lookup(source_root, from_number, &from) || !cap_copyable(from) ||
+            empty_slot(root, to_number, &to))
             continue;
-        if (empty_slot(root, to_first + i, &to))
-            continue;
+        work_spend(WORK_COPY);
         cap_copy(to, from, AR_ALL);
         copied++;
     }
+    call->words[3] = (uint64_t)copied << 32 | count;
+    if (count)
+        return KERNEL_AGAIN;
     call->words[0] = copied;
     call->result_words = 1;
     return AR_OK;
@@ -196,6 +214,21 @@ static enum ar_error set_leaf(struct invocation *call, struct cap *target)
     return AR_OK;
 }
 
+/* Word 1 remembers that the slot is empty by now: when the rest takes several pieces, somebody may
+ * have put a new capability there. */
+static enum ar_error delete(struct invocation *call, const struct cap *root)
+{
+    if (!call->words[1]) {
+        struct cap *slot;
+        enum ar_error error = cnode_lookup(root, call->words[0], &slot);
+        if (error)
+            return error;
+        cap_delete(slot);
+        call->words[1] = 1;
+    }
+    return dying_work() ? AR_OK : KERNEL_AGAIN;
+}
+
 enum ar_error cnode_invoke(struct invocation *call)
 {
     const struct cap *root = call->target ? call->target : &call->caller->cspace;
@@ -212,15 +245,12 @@ enum ar_error cnode_invoke(struct invocation *call)
     case AR_CNODE_SET_LEAF:
         return set_leaf(call, call->target);
     case AR_CNODE_DELETE:
+        return delete(call, root);
     case AR_CNODE_REVOKE:
         error = cnode_lookup(root, call->words[0], &slot);
         if (error)
             return error;
-        if (call->label == AR_CNODE_REVOKE)
-            cap_revoke(slot);
-        else
-            cap_delete(slot);
-        return AR_OK;
+        return cap_revoke(slot) ? AR_OK : KERNEL_AGAIN;
     default:
         return AR_ERR_LABEL;
     }

@@ -11,6 +11,7 @@
  */
 #include "object/object.h"
 #include "ipc/ipc.h"
+#include "sched/sched.h"
 
 static void closed_remove(struct gate *gate)
 {
@@ -48,7 +49,7 @@ void gate_copy_added(struct gate *gate)
 static void close_unused(struct gate *gate)
 {
     struct endpoint *endpoint = gate->endpoint;
-    if (gate->copies || gate->senders || !endpoint)
+    if (gate->copies || gate->senders || !gate_endpoint(gate))
         return;
     gate->closed = 1;
     gate->closed_prev = endpoint->closed_tail;
@@ -110,16 +111,39 @@ static void gate_unbind(struct gate *gate)
 void gate_destroy(struct gate *gate)
 {
     gate_unbind(gate);
-    while (gate->senders)
-        ipc_cancel(gate->senders, AR_ERR_GONE);
+    if (gate->senders)
+        dying_add(AR_GATE, gate);
 }
 
+bool gate_dissolve(struct gate *gate)
+{
+    if (!gate->senders)
+        return true;
+    work_spend(WORK_CANCEL);
+    ipc_cancel(gate->senders, AR_ERR_GONE);
+    return false;
+}
+
+/* From now on it takes no message and queues no sender (gate_endpoint). */
 void endpoint_destroy(struct endpoint *endpoint)
 {
-    while (endpoint->gates)
+    dying_add(AR_ENDPOINT, endpoint);
+}
+
+/* Receivers first: until they are gone a call can still reach one, as if it had come earlier. */
+bool endpoint_dissolve(struct endpoint *endpoint)
+{
+    struct tcb *waits =
+        endpoint->receivers.head ? endpoint->receivers.head : endpoint->senders.head;
+    if (waits) {
+        work_spend(WORK_CANCEL);
+        ipc_cancel(waits, AR_ERR_GONE);
+    } else if (endpoint->gates) {
         gate_unbind(endpoint->gates);
-    ipc_cancel_queue(&endpoint->senders, AR_ERR_GONE);
-    ipc_cancel_queue(&endpoint->receivers, AR_ERR_GONE);
+    } else {
+        return true;
+    }
+    return false;
 }
 
 static enum ar_error gate_bind(struct invocation *call)

@@ -69,8 +69,18 @@ void ipc_wait(struct tcb *caller)
 
 void notification_destroy(struct notification *notification)
 {
-    ipc_cancel_queue(&notification->waiters, AR_ERR_GONE);
     if (notification->bound)
         notification->bound->bound = NULL;
     irq_forget(notification);
+    if (notification->waiters.head)
+        dying_add(AR_NOTIFICATION, notification);
+}
+
+bool notification_dissolve(struct notification *notification)
+{
+    if (!notification->waiters.head)
+        return true;
+    work_spend(WORK_CANCEL);
+    ipc_cancel(notification->waiters.head, AR_ERR_GONE);
+    return false;
 }

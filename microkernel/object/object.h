@@ -26,7 +26,11 @@ struct __attribute__((aligned(32))) cap {
     uint8_t flags;     /* enum cap_flags */
     /* CNode: slots; Untyped, Frame: bytes; Table: the level it is mapped at (1..3), else 0 */
     uint8_t size_bits;
-    uint32_t asid;     /* VSpace: its own; Table, Frame: of the space it is mapped in */
+    union {
+        uint32_t asid; /* VSpace: its own; Table, Frame: of the space it is mapped in */
+        /* Untyped: the bytes behind those used are clear up to this 4 KiB page from its start */
+        uint32_t clear_pages;
+    };
     uint64_t object;   /* kernel address; IRQ: line; Port: first port | last port << 16 */
     /* Untyped: bytes used; Table, Frame: address it is mapped at; CNode: number of slots (an empty
      * slot has 0 of them); VSpace: physical address of the top table */
@@ -43,8 +47,23 @@ enum cap_flags {
     CAP_BUFFER = 8,
 };
 
+/* What slot 0 of a dying CNode becomes (dying.c); on no list of capabilities, and empty for who
+ * looks at its type. */
+struct cnode_dying {
+    uint8_t type;                  /* AR_NULL */
+    uint8_t size_bits, inner_bits; /* of the CNode itself, and of `inner` */
+    uint32_t done;                 /* the slots below this one are empty */
+    struct cnode *inner;           /* slot 0 held the last capability to it: dies next */
+    uint64_t link;
+    uint64_t reserved;             /* the links of a slot */
+};
+_Static_assert(sizeof(struct cnode_dying) == AR_SLOT_SIZE, "takes the place of a slot");
+
 struct cnode {
-    struct cap slots[1]; /* 1 << size_bits of them */
+    union {
+        struct cap slots[1]; /* 1 << size_bits of them */
+        struct cnode_dying dying;
+    };
 };
 
 /* ---- threads and what they wait on ----------------------------------------------------------- */
@@ -66,7 +85,8 @@ struct endpoint {
     struct gate *closed_head, *closed_tail;
     uint64_t issuer;
     struct tcb *server;       /* who received last; for the log only, may be gone */
-    uint64_t reserved[7];
+    uint64_t dying;           /* dying.c: 0 while it lives */
+    uint64_t reserved[6];
 };
 _Static_assert(sizeof(struct endpoint) == 1 << AR_ENDPOINT_BITS, "object size");
 
@@ -78,16 +98,28 @@ struct gate {
     uint32_t copies;           /* capabilities to this gate except the original */
     uint32_t closed;           /* on the endpoint's closed queue */
     struct gate *next, *prev;  /* endpoint.gates */
-    struct gate *closed_next, *closed_prev;
+    union {
+        struct gate *closed_next;
+        uint64_t dying;        /* dying.c: a gate that dies is not closed */
+    };
+    struct gate *closed_prev;
     struct tcb *senders;       /* threads queued on the endpoint through us: tcb.gate_next */
 };
 _Static_assert(sizeof(struct gate) == 1 << AR_GATE_BITS, "object size");
+
+/* Where a call through the gate goes; NULL: it is not bound, or the endpoint is gone. */
+static inline struct endpoint *gate_endpoint(const struct gate *gate)
+{
+    struct endpoint *endpoint = gate->endpoint;
+    return endpoint && !endpoint->dying ? endpoint : NULL;
+}
 
 struct notification {
     uint64_t bits;
     struct tcb_queue waiters;
     struct tcb *bound; /* whose receive also takes our bits */
-    uint64_t reserved[4];
+    uint64_t dying;    /* dying.c */
+    uint64_t reserved[3];
 };
 _Static_assert(sizeof(struct notification) == 1 << AR_NOTIFICATION_BITS, "object size");
 
@@ -148,6 +180,7 @@ struct tcb {
 
     /* capabilities a thread holds itself; deleted with it */
     struct cap cspace, vspace, ipc_frame, fault_gate;
+    uint64_t dying; /* dying.c */
     char name[16];
 };
 
@@ -182,10 +215,21 @@ void cap_unlink(struct cap *slot);
 bool cap_copyable(const struct cap *source);
 /* A copy with at most `rights` in the empty `to`. Cannot fail. */
 void cap_copy(struct cap *to, struct cap *from, unsigned rights);
-/* Empty the slot; the last capability to an object destroys it, with all that follows from it. */
+/* Empty the slot. The last capability to an object destroys it; what takes long of that is left
+ * to dying_work. */
 void cap_delete(struct cap *slot);
-/* Delete every descendant of the slot's capability. */
-void cap_revoke(struct cap *slot);
+/* Delete every descendant of the slot's capability, and what dies with them. False: a piece of
+ * it, the rest is for another time. */
+bool cap_revoke(struct cap *slot);
+
+/* ---- dying.c --------------------------------------------------------------------------------- */
+
+/* No capability names `object` any more: take it apart in dying_work. */
+void dying_add(enum ar_type type, void *object);
+/* Take dying objects apart until there are none (true) or the work that one entry into the kernel
+ * may do is done. Any capability and any thread may be gone afterwards, the caller's too; their
+ * memory stays readable, since no retype happens before the list is empty. */
+bool dying_work(void);
 
 /* ---- slot lookup: cnode.c -------------------------------------------------------------------- */
 
@@ -196,23 +240,47 @@ enum ar_error tcb_lookup_type(struct tcb *tcb, uint64_t slot, enum ar_type type,
                               struct cap **out);
 enum ar_error tcb_lookup_empty(struct tcb *tcb, uint64_t slot, struct cap **out);
 
-/* ---- destroying: one function per object file ------------------------------------------------ */
+/* Neighbouring slots, of one leaf or of two. */
+struct slot_run {
+    struct cap *part[2];
+    unsigned in_first;
+};
+/* `count` (1..AR_LEAF_SLOTS) empty slots from `first` on. */
+enum ar_error tcb_lookup_run(struct tcb *tcb, uint64_t first, unsigned count,
+                             struct slot_run *run);
+static inline struct cap *slot_run_at(const struct slot_run *run, unsigned index)
+{
+    return index < run->in_first ? &run->part[0][index] : &run->part[1][index - run->in_first];
+}
+
+/*
+ * ---- destroying: one function per object file --------------------------------------------------
+ *
+ * NAME_destroy does what must be true at once (nobody can use the object any more) and takes a
+ * bounded time; when more is left it calls dying_add. NAME_dissolve does a small piece of the rest
+ * and returns true when nothing was left to do; between two pieces other threads run.
+ */
 
 void endpoint_destroy(struct endpoint *endpoint);
+bool endpoint_dissolve(struct endpoint *endpoint);
 void gate_destroy(struct gate *gate);
+bool gate_dissolve(struct gate *gate);
 void gate_copy_added(struct gate *gate);
 void gate_copy_removed(struct gate *gate);
 /* A call through the gate enters or leaves its endpoint's queue. */
 void gate_sender_added(struct gate *gate, struct tcb *sender);
 void gate_sender_removed(struct tcb *sender);
 void notification_destroy(struct notification *notification);
+bool notification_dissolve(struct notification *notification);
 void notification_signal(struct notification *notification, uint64_t bits);
 void reply_destroy(struct reply *reply);
 void tcb_destroy(struct tcb *tcb);
+bool tcb_dissolve(struct tcb *tcb);
 void tcb_init(struct tcb *tcb);
 /* The capability in tcb.ipc_frame is being deleted, with the thread or by a revoke. */
 void tcb_buffer_gone(struct cap *ipc_frame);
 void cnode_destroy(struct cnode *cnode, unsigned size_bits);
+bool cnode_dissolve(struct cnode *cnode);
 void vspace_destroy(const struct cap *cap);
 void table_unmap(struct cap *cap);
 void frame_unmap(struct cap *cap);
@@ -228,6 +296,13 @@ struct invocation {
     uint64_t words[4];   /* in; results out */
     unsigned result_words;
 };
+
+/*
+ * What an invocation returns that has done a piece of its work: the caller executes the same
+ * system call again (syscall_again), with `words` as they are now, which is where the progress
+ * is. Everything is looked up and checked again. Not part of the ABI.
+ */
+#define KERNEL_AGAIN ((enum ar_error)(AR_ERR_COUNT + 1))
 
 /* Word i of the message, wherever it travels. */
 uint64_t invocation_word(const struct invocation *call, unsigned index);

@@ -29,12 +29,6 @@ void tcb_buffer_gone(struct cap *ipc_frame)
     tcb->buffer = &no_buffer;
 }
 
-static void drop(struct cap *slot)
-{
-    if (slot->type != AR_NULL)
-        cap_delete(slot);
-}
-
 void tcb_destroy(struct tcb *tcb)
 {
     ipc_cancel(tcb, AR_ERR_GONE);
@@ -53,15 +47,25 @@ void tcb_destroy(struct tcb *tcb)
         core.all_threads = tcb->all_next;
     if (tcb->all_next)
         tcb->all_next->all_prev = tcb->all_prev;
-    drop(&tcb->fault_gate);
-    drop(&tcb->ipc_frame);
-    drop(&tcb->vspace);
-    drop(&tcb->cspace);
+    work_spend(WORK_CANCEL);
+    dying_add(AR_TCB, tcb);
+}
+
+/* Its own capabilities. */
+bool tcb_dissolve(struct tcb *tcb)
+{
+    struct cap *own[] = {&tcb->fault_gate, &tcb->ipc_frame, &tcb->vspace, &tcb->cspace};
+    for (unsigned i = 0; i < 4; i++)
+        if (own[i]->type != AR_NULL) {
+            cap_delete(own[i]);
+            return false;
+        }
+    return true;
 }
 
 static void replace(struct cap *own, struct cap *source)
 {
-    drop(own);
+    cap_delete(own);
     cap_copy(own, source, AR_ALL);
 }
 
@@ -87,7 +91,7 @@ static enum ar_error tcb_configure(struct invocation *call, struct tcb *tcb)
     replace(&tcb->vspace, vspace);
     replace(&tcb->ipc_frame, frame);
     tcb->ipc_frame.flags |= CAP_BUFFER;
-    drop(&tcb->fault_gate);
+    cap_delete(&tcb->fault_gate);
     if (gate)
         cap_copy(&tcb->fault_gate, gate, AR_SEND);
     tcb->buffer = (struct ar_ipc_buffer *)frame->object;

@@ -3,9 +3,14 @@
  *
  * An Untyped gives out its memory from the front; `extra` counts the bytes given. When its last
  * descendant is gone the next retype starts from the front again.
+ *
+ * Memory is cleared before it becomes an object, piece by piece and in whole pages; `clear_pages`
+ * remembers how far, behind the bytes given, so that nothing is cleared twice. No capability leads
+ * there, so it stays clear.
  */
 #include "object/object.h"
 #include "arch/arch.h"
+#include "sched/sched.h"
 
 /* log2 of the object's size in bytes, or 0 when type or size_bits is no good. */
 static unsigned object_size_bits(uint64_t type, uint64_t size_bits)
@@ -46,37 +51,40 @@ static void object_init(struct cap *cap)
     }
 }
 
-static enum ar_error untyped_retype(struct invocation *call)
+static bool has_children(const struct cap *untyped)
 {
-    struct cap *untyped = call->target, *slot;
-    uint64_t type = call->words[0], first = call->words[2], count = call->words[3];
-    unsigned bits = object_size_bits(type, call->words[1]);
-    bool device = untyped->flags & CAP_DEVICE;
-    if (!bits || count == 0 || count > 4096 || (device && type != AR_FRAME && type != AR_UNTYPED))
-        return AR_ERR_ARGUMENT;
-    if (type == AR_VSPACE && !arch_space_available(count))
-        return AR_ERR_NO_MEMORY;
-    struct cap *next = cap_next(untyped);
-    uint64_t used = next && cap_is_descendant(untyped, next) ? untyped->extra : 0;
-    uint64_t start = (used + (1ull << bits) - 1) & ~((1ull << bits) - 1);
-    uint64_t room = 1ull << untyped->size_bits;
-    if (start > room || count > (room - start) >> bits)
-        return AR_ERR_NO_MEMORY;
-    for (uint64_t i = 0; i < count; i++) {
-        enum ar_error error = tcb_lookup_empty(call->caller, first + i, &slot);
-        if (error)
-            return error;
-    }
+    const struct cap *next = cap_next(untyped);
+    return next && cap_is_descendant(untyped, next);
+}
 
-    /* From here on nothing fails. */
-    uint64_t address = untyped->object + start;
-    if (!device && type != AR_UNTYPED)
-        memory_clear((void *)address, count << bits);
-    for (uint64_t i = 0; i < count; i++) {
+/* Clear what is not clear yet of the bytes from those used up to `end`. The gap before an aligned
+ * object too: that is less than the object, and what is clear stays in one piece. False: not all
+ * of it. */
+static bool clear_to(struct cap *untyped, uint64_t end)
+{
+    uint64_t from = untyped->clear_pages * 4096ull, stop = (end + 4095) & ~4095ull;
+    if (from < untyped->extra)
+        from = untyped->extra;
+    if (from >= stop)
+        return true;
+    if (stop - from > WORK_PIECE)
+        stop = (from + WORK_PIECE) & ~4095ull;
+    memory_clear((void *)(untyped->object + from), stop - from);
+    work_spend((unsigned)((stop - from) / WORK_BYTES));
+    untyped->clear_pages = (uint32_t)(stop / 4096);
+    return stop >= end;
+}
+
+static void objects_make(struct invocation *call, const struct slot_run *run, unsigned bits,
+                         uint64_t start)
+{
+    struct cap *untyped = call->target;
+    uint64_t type = call->words[0];
+    for (unsigned i = 0; i < call->words[3]; i++) {
         struct cap cap = {.type = (uint8_t)type,
                           .rights = AR_ALL,
                           .flags = CAP_ORIGINAL | (untyped->flags & CAP_DEVICE),
-                          .object = address + (i << bits)};
+                          .object = untyped->object + start + ((uint64_t)i << bits)};
         if (type == AR_UNTYPED || type == AR_FRAME)
             cap.size_bits = (uint8_t)bits;
         else if (type == AR_CNODE) {
@@ -84,10 +92,46 @@ static enum ar_error untyped_retype(struct invocation *call)
             cap.extra = 1ull << cap.size_bits;
         }
         object_init(&cap);
-        tcb_lookup_empty(call->caller, first + i, &slot);
-        cap_insert(slot, &cap, untyped);
+        cap_insert(slot_run_at(run, i), &cap, untyped);
     }
-    untyped->extra = start + (count << bits);
+    untyped->extra = start + (call->words[3] << bits);
+}
+
+static enum ar_error untyped_retype(struct invocation *call)
+{
+    struct cap *untyped = call->target;
+    uint64_t type = call->words[0], count = call->words[3];
+    unsigned bits = object_size_bits(type, call->words[1]);
+    bool device = untyped->flags & CAP_DEVICE;
+    if (core.dying) {
+        dying_work(); /* this memory may be a dying object's; and now look everything up again */
+        return KERNEL_AGAIN;
+    }
+    if (!bits || count == 0 || count > AR_RETYPE_MAX ||
+        (device && type != AR_FRAME && type != AR_UNTYPED))
+        return AR_ERR_ARGUMENT;
+    if (type == AR_VSPACE && !arch_space_available(count))
+        return AR_ERR_NO_MEMORY;
+    uint64_t used = has_children(untyped) ? untyped->extra : 0;
+    uint64_t start = (used + (1ull << bits) - 1) & ~((1ull << bits) - 1);
+    uint64_t room = 1ull << untyped->size_bits;
+    if (start > room || count > (room - start) >> bits)
+        return AR_ERR_NO_MEMORY;
+    struct slot_run run;
+    enum ar_error error = tcb_lookup_run(call->caller, call->words[2], (unsigned)count, &run);
+    if (error)
+        return error;
+
+    /* From here on nothing fails; what is cleared can be seen by nobody. */
+    if (untyped->extra != used) {
+        untyped->extra = used;
+        untyped->clear_pages = 0;
+    }
+    if (!device && type != AR_UNTYPED && !clear_to(untyped, start + (count << bits)))
+        return KERNEL_AGAIN;
+    if (!work_fits((unsigned)count * WORK_COPY))
+        return KERNEL_AGAIN;
+    objects_make(call, &run, bits, start);
     return AR_OK;
 }
 
@@ -97,15 +141,13 @@ enum ar_error untyped_invoke(struct invocation *call)
     switch (call->label) {
     case AR_UNTYPED_RETYPE:
         return untyped_retype(call);
-    case AR_UNTYPED_INFO: {
-        struct cap *next = cap_next(untyped);
+    case AR_UNTYPED_INFO:
         call->words[0] = arch_physical((void *)untyped->object);
         call->words[1] = untyped->size_bits;
-        call->words[2] = next && cap_is_descendant(untyped, next) ? untyped->extra : 0;
+        call->words[2] = has_children(untyped) ? untyped->extra : 0;
         call->words[3] = !!(untyped->flags & CAP_DEVICE);
         call->result_words = 4;
         return AR_OK;
-    }
     default:
         return AR_ERR_LABEL;
     }

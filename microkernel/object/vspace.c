@@ -117,6 +117,21 @@ static enum ar_error frame_map(struct invocation *call)
     return AR_OK;
 }
 
+/* Word 0, the first byte, goes up with each piece. */
+static enum ar_error frame_clear(struct invocation *call)
+{
+    struct cap *frame = call->target;
+    uint64_t first = call->words[0], bytes = 1ull << frame->size_bits;
+    if (!(frame->rights & AR_WRITE))
+        return AR_ERR_RIGHTS;
+    if ((first & 7) || first > bytes)
+        return AR_ERR_ARGUMENT;
+    uint64_t piece = bytes - first < WORK_PIECE ? bytes - first : WORK_PIECE;
+    memory_clear((void *)(frame->object + first), piece);
+    call->words[0] = first + piece;
+    return first + piece == bytes ? AR_OK : KERNEL_AGAIN;
+}
+
 /* FRAME_READ and FRAME_WRITE: a few words between the frame and the message. */
 static enum ar_error frame_words(struct invocation *call)
 {
@@ -157,10 +172,7 @@ enum ar_error frame_invoke(struct invocation *call)
         memory_copy((void *)frame->object, (void *)source->object, 4096);
         return AR_OK;
     case AR_FRAME_CLEAR:
-        if (!(frame->rights & AR_WRITE))
-            return AR_ERR_RIGHTS;
-        memory_clear((void *)frame->object, 1ull << frame->size_bits);
-        return AR_OK;
+        return frame_clear(call);
     case AR_FRAME_READ:
     case AR_FRAME_WRITE:
         return frame_words(call);

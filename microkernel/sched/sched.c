@@ -53,6 +53,15 @@ static void switch_to_first(unsigned priority)
         sched_ready(last);
 }
 
+/* Have the timer ring when something is due, after `slice` ns at the latest. */
+static void arm_timer(uint64_t slice)
+{
+    uint64_t ring = arch_clock_ns() + (core.dying ? SCHED_DYING_NS : slice);
+    if (core.deadlines && core.deadlines->deadline < ring)
+        ring = core.deadlines->deadline;
+    arch_timer_arm(ring);
+}
+
 /* `current` stays what it was, but the time is nobody's. */
 static void idle(void)
 {
@@ -61,11 +70,7 @@ static void idle(void)
         last->cycles += arch_cycles();
     while (!core.ready_bits && !(core.current && runnable(core.current))) {
         core.idle = 1;
-        /* then the log's input is looked at */
-        uint64_t ring = arch_clock_ns() + 10 * SCHED_SLICE_NS;
-        if (core.deadlines && core.deadlines->deadline < ring)
-            ring = core.deadlines->deadline;
-        arch_timer_arm(ring);
+        arm_timer(10 * SCHED_SLICE_NS); /* then the log's input is looked at */
         arch_halt();
         core.idle = 0;
     }
@@ -101,11 +106,11 @@ uint64_t sched_cycles(const struct tcb *tcb)
 void sched_tick(uint64_t now)
 {
     core.timer_ns = AR_NO_DEADLINE;
+    work_start();
     deadline_expire(now);
+    /* what nobody takes apart, because the thread that deleted it does not run (any more) */
+    dying_work();
     if (!core.idle)
         sched_yield();
-    uint64_t next = now + SCHED_SLICE_NS;
-    if (core.deadlines && core.deadlines->deadline < next)
-        next = core.deadlines->deadline;
-    arch_timer_arm(next);
+    arm_timer(SCHED_SLICE_NS);
 }

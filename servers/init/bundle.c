@@ -40,7 +40,11 @@ static void run_make(ar_cap untyped, uint64_t at, unsigned bits, unsigned count)
         init_fail("the bundle lies in too many pieces");
     struct run *run = &runs[run_count++];
     *run = (struct run){.physical = at, .first = slots_take(count), .count = count, .bits = bits};
-    init_check(ar_retype(untyped, AR_FRAME, bits, run->first, count), "make frames of the bundle");
+    for (unsigned made = 0; made < count; made += AR_RETYPE_MAX) {
+        unsigned batch = count - made < AR_RETYPE_MAX ? count - made : AR_RETYPE_MAX;
+        init_check(ar_retype(untyped, AR_FRAME, bits, run->first + made, batch),
+                   "make frames of the bundle");
+    }
     struct ar_message m;
     init_check(ar_invoke(run->first, AR_FRAME_INFO, 0, 0, 0, 0, 0, &m),
                "look at a frame of the bundle");

@@ -10,7 +10,6 @@
 
 #define POOL_MAX 192u
 #define REST_LEAST_BITS 16u /* smaller leftovers than 64 KiB stay with init */
-#define RETYPE_BATCH 256u
 
 struct pool {
     ar_cap slot;
@@ -99,7 +98,7 @@ static bool object_try(enum ar_type type, unsigned size_bits, ar_cap first, unsi
 void object_make_at(enum ar_type type, unsigned size_bits, ar_cap first, unsigned count)
 {
     while (count) {
-        unsigned batch = count < RETYPE_BATCH ? count : RETYPE_BATCH;
+        unsigned batch = count < AR_RETYPE_MAX ? count : AR_RETYPE_MAX;
         /* no piece holds them all: halves may still fit */
         while (!object_try(type, size_bits, first, batch)) {
             if (batch == 1)

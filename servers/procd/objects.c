@@ -3,7 +3,7 @@
 #include <ipc/kernel.h>
 #include <ipc/memory.h>
 
-#define FRAME_BATCH 32u
+#define FRAME_BATCH AR_RETYPE_MAX
 #define CELL_BITS_LOW 12u
 #define CELL_KINDS 2u /* 4 KiB and 8 KiB */
 

@@ -17,6 +17,8 @@ static struct cap *root_slots;
 static struct cap *root_cap;
 struct tcb *host_main;
 uint64_t host_clock, host_user_low, host_user_high = UINT64_MAX;
+unsigned host_pieces;
+void (*host_between)(struct tcb *caller, unsigned pieces);
 uint64_t pte_no_execute;
 struct ar_regs host_live;
 
@@ -133,6 +135,7 @@ void host_machine_start(void)
     memset(arena, 0, ARENA_BYTES);
     arena_used = 0;
     host_clock = 1000;
+    host_between = NULL;
     memset(&core, 0, sizeof(core));
     core.timer_ns = AR_NO_DEADLINE;
     root_slots = take(AR_SLOT_SIZE << ROOT_BITS, 4096);
@@ -214,10 +217,23 @@ int host_syscall(struct tcb *tcb, enum ar_syscall number, uint64_t target, uint6
     tcb->regs.r9 = words ? words[3] : 0;
     tcb->regs.r12 = reply;
     tcb->regs.r13 = deadline;
-    if (!fast_path(tcb))
-        syscall_handle();
-    host_check_invariants();
-    return tcb->state == AR_THREAD_READY ? (int)tcb->regs.rax : -1;
+    for (unsigned pieces = 1;; pieces++) {
+        uint64_t rip = tcb->regs.rip;
+        if (!fast_path(tcb))
+            syscall_handle();
+        host_pieces = pieces;
+        host_check_invariants();
+        if (tcb->state != AR_THREAD_READY)
+            return -1;
+        if (tcb->regs.rip == rip)
+            return (int)tcb->regs.rax;
+        tcb->regs.rip = rip;
+        if (host_between)
+            host_between(tcb, pieces);
+        if (tcb->state != AR_THREAD_READY || tcb->suspended)
+            return -1;
+        make_current(tcb);
+    }
 }
 
 int host_invoke(struct tcb *tcb, ar_cap target, enum ar_invocation label, uint64_t w0, uint64_t w1,

@@ -21,13 +21,17 @@ extern struct tcb *host_main;
  * ready. */
 struct tcb *host_thread(ar_cap slot, unsigned priority);
 
-/* Execute a system call as `tcb` (made current first). Returns the status when it did not block,
- * -1 when it did. */
+/* Execute a system call as `tcb` (made current first), again and again while the kernel does it in
+ * pieces. Returns the status when it did not block, -1 when it did. */
 int host_syscall(struct tcb *tcb, enum ar_syscall number, uint64_t target, uint64_t info,
                  const uint64_t words[4], ar_cap reply, uint64_t deadline);
 int host_invoke(struct tcb *tcb, ar_cap target, enum ar_invocation label, uint64_t w0, uint64_t w1,
                 uint64_t w2, uint64_t w3);
 struct cap *host_slot(ar_cap slot);
+/* In how many pieces the last host_syscall was done. Between two of them host_between, if it is
+ * set, is called with the thread and how many there were: what others and interrupts do then. */
+extern unsigned host_pieces;
+extern void (*host_between)(struct tcb *caller, unsigned pieces);
 extern uint64_t host_clock;
 /* What counts as user memory; all of the process unless a test says otherwise. */
 extern uint64_t host_user_low, host_user_high;

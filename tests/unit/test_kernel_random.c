@@ -149,13 +149,15 @@ static void random_message(struct tcb *tcb)
                  (ar_cap)random_slot(), deadlines[below(4)]);
 }
 
+static const struct tcb *idle;
+
 /* A thread that could be running user code; NULL: everybody waits. */
-static struct tcb *random_thread(const struct tcb *idle)
+static struct tcb *random_thread(const struct tcb *except)
 {
     struct tcb *able[64];
     unsigned count = 0;
     for (struct tcb *tcb = core.all_threads; tcb && count < 64; tcb = tcb->all_next)
-        if (tcb != idle && tcb->state == AR_THREAD_READY && !tcb->suspended &&
+        if (tcb != idle && tcb != except && tcb->state == AR_THREAD_READY && !tcb->suspended &&
             tcb->cspace.type == AR_CNODE)
             able[count++] = tcb;
     return count ? able[below(count)] : NULL;
@@ -181,9 +183,9 @@ static void make_thread(void)
     }
 }
 
-static void random_step(const struct tcb *idle)
+static void random_step(void)
 {
-    struct tcb *tcb = random_thread(idle);
+    struct tcb *tcb = random_thread(NULL);
     host_clock += below(200);
     if (!tcb || below(50) == 0) {
         sched_tick(host_clock);
@@ -210,17 +212,38 @@ static void random_step(const struct tcb *idle)
     }
 }
 
+/* Between two pieces of a system call: a timer interrupt, somebody else's system call. */
+static void interfere(struct tcb *caller, unsigned pieces)
+{
+    (void)pieces;
+    if (below(2))
+        return;
+    host_between = NULL;
+    struct tcb *tcb = random_thread(caller);
+    if (below(8) == 0) {
+        sched_tick(host_clock);
+        sched_pick();
+    } else if (tcb && below(2)) {
+        random_invocation(tcb);
+    } else if (tcb) {
+        random_message(tcb);
+    }
+    host_check_invariants();
+    host_between = interfere;
+}
+
 static void run_machine(uint64_t steps)
 {
     host_machine_start();
+    host_between = interfere;
     /* the idle thread was made first, so it is last in the list */
-    const struct tcb *idle = core.all_threads;
+    idle = core.all_threads;
     while (idle->all_next)
         idle = idle->all_next;
     for (unsigned i = 0; i < 6; i++)
         make_thread();
     for (uint64_t step = 0; step < steps; step++, steps_done++)
-        random_step(idle);
+        random_step();
     host_check_invariants();
     host_machine_stop();
 }

@@ -6,7 +6,8 @@
 #include "arch/x86_64/cpu.h"
 #include "sched/sched.h"
 
-enum { ASID_COUNT = 8192, ENTRIES = 512 };
+/* Of the upper half, a top table has two entries: the physical map's and the image's. */
+enum { ASID_COUNT = 8192, ENTRIES = 512, TOP_PHYSMAP = 256, TOP_IMAGE = 511 };
 
 extern const char kernel_text[], kernel_text_end[], kernel_rodata_end[], kernel_end[];
 
@@ -16,9 +17,13 @@ static uint64_t kernel_directory_pointers[ENTRIES] __attribute__((aligned(4096))
 static uint64_t kernel_directory[ENTRIES] __attribute__((aligned(4096)));
 static uint64_t kernel_table[ENTRIES] __attribute__((aligned(4096)));
 
-/* ASID 0 is nobody's. Freed ones are handed out again as late as possible. */
-static void *asid_table[ASID_COUNT];
-static uint32_t asid_next = 1, asid_used;
+/*
+ * Each ASID's top table, or, when it is free, the next free one: odd values, the number doubled.
+ * The free ones are a queue, so that one is handed out again as late as possible. ASID 0 is
+ * nobody's, and ends the queue.
+ */
+static uint64_t asid_table[ASID_COUNT];
+static uint32_t asid_first, asid_last, asid_free;
 
 uint64_t arch_physical(const void *pointer)
 {
@@ -33,32 +38,40 @@ void *arch_pointer(uint64_t physical)
 
 bool arch_space_available(uint64_t count)
 {
-    return count <= ASID_COUNT - 1 - asid_used;
+    return count <= asid_free;
 }
 
 uint32_t arch_space_init(void *table)
 {
     uint64_t *top = table;
-    for (unsigned i = ENTRIES / 2; i < ENTRIES; i++)
-        top[i] = kernel_top[i];
-    while (asid_table[asid_next])
-        asid_next = asid_next + 1 == ASID_COUNT ? 1 : asid_next + 1;
-    uint32_t asid = asid_next;
-    asid_table[asid] = table;
-    asid_next = asid_next + 1 == ASID_COUNT ? 1 : asid_next + 1;
-    asid_used++;
+    uint32_t asid = asid_first;
+    top[TOP_PHYSMAP] = kernel_top[TOP_PHYSMAP];
+    top[TOP_IMAGE] = kernel_top[TOP_IMAGE];
+    asid_first = (uint32_t)(asid_table[asid] >> 1);
+    asid_free--;
+    asid_table[asid] = (uint64_t)table;
     return asid;
+}
+
+static void asid_release(uint32_t asid)
+{
+    asid_table[asid] = 1;
+    if (asid_free++)
+        asid_table[asid_last] = (uint64_t)asid << 1 | 1;
+    else
+        asid_first = asid;
+    asid_last = asid;
 }
 
 void *space_of_asid(uint32_t asid)
 {
-    return asid < ASID_COUNT ? asid_table[asid] : NULL;
+    uint64_t entry = asid < ASID_COUNT ? asid_table[asid] : 1;
+    return entry & 1 ? NULL : (void *)entry;
 }
 
 void space_release(uint32_t asid, void *top)
 {
-    asid_table[asid] = NULL;
-    asid_used--;
+    asid_release(asid);
     if (core.space == arch_physical(top)) {
         core.space = KERNEL_SPACE;
         cpu_load_space(KERNEL_SPACE);
@@ -120,13 +133,15 @@ static uint64_t image_flags(uint64_t address)
 
 void paging_init(uint64_t top_physical, uint64_t (*allocate)(void))
 {
+    for (uint32_t asid = 1; asid < ASID_COUNT; asid++)
+        asid_release(asid);
     for (uint64_t i = 0; i < ENTRIES; i++) {
         uint64_t flags = image_flags(KERNEL_BASE + i * 4096);
         kernel_table[i] = flags ? i * 4096 | flags : 0;
     }
     kernel_directory[0] = arch_physical(kernel_table) | PTE_PRESENT | PTE_WRITE;
     kernel_directory_pointers[510] = arch_physical(kernel_directory) | PTE_PRESENT | PTE_WRITE;
-    kernel_top[511] = arch_physical(kernel_directory_pointers) | PTE_PRESENT | PTE_WRITE;
+    kernel_top[TOP_IMAGE] = arch_physical(kernel_directory_pointers) | PTE_PRESENT | PTE_WRITE;
 
     /* The physical map, at least the first 4 GiB: the local APIC is at their end. */
     uint64_t gigabytes = (top_physical + (1ull << 30) - 1) >> 30;
@@ -135,7 +150,7 @@ void paging_init(uint64_t top_physical, uint64_t (*allocate)(void))
     if (gigabytes > ENTRIES)
         gigabytes = ENTRIES;
     uint64_t pointers = allocate();
-    kernel_top[256] = pointers | PTE_PRESENT | PTE_WRITE;
+    kernel_top[TOP_PHYSMAP] = pointers | PTE_PRESENT | PTE_WRITE;
     for (uint64_t g = 0; g < gigabytes; g++) {
         uint64_t directory = allocate(), *entry = arch_pointer(directory);
         ((uint64_t *)arch_pointer(pointers))[g] = directory | PTE_PRESENT | PTE_WRITE;

@@ -45,11 +45,12 @@ enum ar_syscall {
      * capability space. */
     AR_SYS_INVOKE = 7,
     /* Copy from the caller held by reply object rdi: rdx = offset into its declared `in`
-     * segments, r10 = destination here, r8 = length. Word 0 back: bytes copied. AR_ERR_FAULT
-     * when either side's memory is not there (word 0 says how many bytes were copied before it). */
+     * segments, r10 = destination here, r8 = length, r9 = 0 (then: bytes copied so far). Word 0
+     * back: bytes copied. AR_ERR_FAULT when either side's memory is not there (word 0 says how
+     * many bytes were copied before it). */
     AR_SYS_DATA_READ = 8,
     /* The same towards the caller's declared `out` segments: rdx = offset, r10 = source here, r8
-     * = length. */
+     * = length, r9 = 0. */
     AR_SYS_DATA_WRITE = 9,
     /* Word 0 back: nanoseconds since boot, monotonic. Word 1: TSC ticks a microsecond. */
     AR_SYS_CLOCK = 10,
@@ -169,11 +170,18 @@ enum ar_rights {
 #define AR_TCB_BITS 12
 #define AR_TABLE_BITS 12
 
+#define AR_RETYPE_MAX 32u /* objects made by one invocation */
+
+/* A system call that takes long is done in pieces, so that interrupts come between: the kernel
+ * notes in its argument registers how far it is and has the thread execute the instruction again.
+ * Programs do not notice, except who looks at the registers of such a thread from outside; and
+ * words that are said to start at 0 must. */
+
 /* Invocations; "w0.." are words. All fail with an error and no effect, or succeed. Slots are in
  * the caller's own capability space, except where a CNode root is named. */
 enum ar_invocation {
-    /* on Untyped: w0 type, w1 size_bits (CNode, Frame, Untyped), w2 first slot, w3 count. The
-     * memory comes back for reuse when the last child capability is gone. */
+    /* on Untyped: w0 type, w1 size_bits (CNode, Frame, Untyped), w2 first slot, w3 count (1 to
+     * AR_RETYPE_MAX). The memory comes back for reuse when the last child capability is gone. */
     AR_UNTYPED_RETYPE = 0x10,
     /* back: w0 physical address, w1 size_bits, w2 bytes used, w3 device (1: never cleared) */
     AR_UNTYPED_INFO,
@@ -181,12 +189,14 @@ enum ar_invocation {
      * root CNode (AR_CAP_SELF: own), w2 source slot, w3 rights mask */
     AR_CNODE_COPY = 0x20,
     AR_CNODE_MOVE,            /* as COPY, without w3 */
-    AR_CNODE_DELETE,          /* w0 slot; an empty slot is no error */
+    /* w0 slot, w1 0 (then 1: the slot is empty, what died with it not yet gone); an empty slot is
+     * no error. Returns when whatever the capability was the last to is gone. */
+    AR_CNODE_DELETE,
     AR_CNODE_REVOKE,          /* w0 slot: delete everything derived from it */
     /* w0 slot; back: w0 type, w1 rights, w2 object word (badge, address, size), w3 issuer */
     AR_CNODE_INSPECT,
-    /* w0 first destination slot, w1 source root, w2 first source slot, w3 count (<= 256); empty
-     * source slots are passed over; back: w0 number copied */
+    /* w0 first destination slot, w1 source root, w2 first source slot, w3 count (<= 256; the upper
+     * half 0, then: copied so far); empty source slots are passed over; back: w0 number copied */
     AR_CNODE_COPY_RANGE,
     /* on a root CNode (not SELF): w0 leaf number, w1 own slot of a 256-slot CNode, which moves
      * in */
@@ -224,7 +234,7 @@ enum ar_invocation {
     AR_FRAME_MAP = 0x60,
     AR_FRAME_UNMAP,
     AR_FRAME_COPY,            /* w0 slot of the source frame: 4 KiB copied into this one */
-    AR_FRAME_CLEAR,
+    AR_FRAME_CLEAR,           /* w0 first byte, a multiple of 8; from there to the end */
     /* w0 offset (multiple of 8), w1 number of words (<= 56); back: in words 4.. */
     AR_FRAME_READ,
     /* w0 offset (multiple of 8), w1 number of words (<= 56), words 4.. = data */
