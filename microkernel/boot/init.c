@@ -125,49 +125,50 @@ static uint64_t load_init(const struct boot_facts *facts)
 
 /* ---- memory ---------------------------------------------------------------------------------- */
 
-static void give_untyped(struct ar_boot_info *info, uint64_t start, uint64_t end, bool device)
+/* In pieces that are powers of two and aligned to their size; what finds no entry is counted. */
+static void give_untyped(struct ar_boot_info *info, struct boot_facts *facts,
+                         struct boot_range range, bool device)
 {
-    start = (start + 4095) & ~4095ull;
-    end &= ~4095ull;
-    while (start < end && info->untyped_count < sizeof(info->untyped) / sizeof(info->untyped[0])) {
-        unsigned bits = start ? (unsigned)__builtin_ctzll(start) : 47;
-        while (1ull << bits > end - start)
+    const unsigned most = sizeof(info->untyped) / sizeof(info->untyped[0]);
+    while (range.start < range.end && info->untyped_count < most) {
+        unsigned bits = (unsigned)__builtin_ctzll(range.start);
+        while (1ull << bits > range.end - range.start)
             bits--;
         give(AR_INIT_UNTYPED + (unsigned)info->untyped_count,
              (struct cap){.type = AR_UNTYPED,
                           .size_bits = (uint8_t)bits,
                           .flags = device ? CAP_DEVICE : 0,
-                          .object = (uint64_t)arch_pointer(start)});
-        info->untyped[info->untyped_count++] =
-            (struct ar_untyped_info){.physical = start, .size_bits = bits, .device = device};
-        start += 1ull << bits;
+                          .object = (uint64_t)arch_pointer(range.start)});
+        info->untyped[info->untyped_count++] = (struct ar_untyped_info){
+            .physical = range.start, .size_bits = bits, .device = device};
+        range.start += 1ull << bits;
     }
+    facts->memory_lost += range.end - range.start;
 }
 
-static void give_memory(struct ar_boot_info *info, const struct boot_facts *facts)
+/* The bundle first, which must not be missing, then the largest ranges first. */
+static void give_memory(struct ar_boot_info *info, struct boot_facts *facts)
 {
-    uint64_t bundle_end = (facts->bundle_end + 4095) & ~4095ull;
-    for (unsigned i = 0; i < facts->memory_count; i++) {
-        uint64_t start = facts->memory[i].start, end = facts->memory[i].end;
-        if (start < boot_memory_used_end())
-            start = boot_memory_used_end(); /* below 1 MiB too: firmware's */
-        if (start >= end)
-            continue;
-        if (facts->bundle_start >= start && facts->bundle_start < end) {
-            give_untyped(info, start, facts->bundle_start & ~4095ull, false);
-            start = bundle_end;
-        }
-        if (start < end)
-            give_untyped(info, start, end, false);
+    struct boot_range bundle = {facts->bundle_start & ~4095ull,
+                                (facts->bundle_end + 4095) & ~4095ull};
+    give_untyped(info, facts, bundle, true);
+    for (unsigned left = facts->memory_count; left > 0; left--) {
+        struct boot_range *largest = &facts->memory[0];
+        for (unsigned i = 1; i < facts->memory_count; i++)
+            if (facts->memory[i].end - facts->memory[i].start > largest->end - largest->start)
+                largest = &facts->memory[i];
+        give_untyped(info, facts, *largest, false);
+        largest->start = largest->end;
     }
-    give_untyped(info, facts->bundle_start & ~4095ull, bundle_end, true);
+    if (facts->memory_lost)
+        log_printf("%lu KiB of memory left out: in too many pieces", facts->memory_lost >> 10);
 }
 
 /* ---- the thread ------------------------------------------------------------------------------ */
 
 static void make_spaces(void)
 {
-    root_slots = arch_pointer(boot_allocate(AR_SLOT_SIZE << INIT_ROOT_BITS, 4096));
+    root_slots = arch_pointer(boot_allocate(AR_SLOT_SIZE << INIT_ROOT_BITS));
     for (unsigned i = 0; i < INIT_LEAVES; i++) {
         struct cap leaf = {
             .type = AR_CNODE,
@@ -175,7 +176,7 @@ static void make_spaces(void)
             .flags = CAP_ORIGINAL,
             .size_bits = AR_LEAF_BITS,
             .extra = AR_LEAF_SLOTS,
-            .object = (uint64_t)arch_pointer(boot_allocate(AR_LEAF_SLOTS * AR_SLOT_SIZE, 4096))};
+            .object = (uint64_t)arch_pointer(boot_allocate(AR_LEAF_SLOTS * AR_SLOT_SIZE))};
         cap_insert(&root_slots[i], &leaf, NULL);
     }
     give(AR_INIT_CNODE, (struct cap){.type = AR_CNODE,
@@ -212,7 +213,7 @@ static void make_thread(uint64_t entry, uint64_t buffer)
     sched_ready(tcb);
 }
 
-void boot_start_init(const struct boot_facts *facts)
+void boot_start_init(struct boot_facts *facts)
 {
     make_spaces();
     uint64_t entry = load_init(facts);

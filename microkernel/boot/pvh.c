@@ -27,19 +27,17 @@ void boot_read_pvh(uint64_t start_info, struct boot_facts *facts)
         kernel_stop("PVH start info has magic %x version %u, expected %x and at least 1",
                     info->magic, info->version, (unsigned)PVH_MAGIC);
     const struct pvh_memory *map = arch_pointer(info->memory_map);
-    for (unsigned i = 0; i < info->memory_map_entries && facts->memory_count < BOOT_RANGES_MAX;
-         i++) {
+    for (unsigned i = 0; i < info->memory_map_entries; i++)
+        if (map[i].type == MEMORY_RAM)
+            boot_memory_add(facts, map[i].start, map[i].size);
+    for (unsigned i = 0; i < info->memory_map_entries; i++)
         if (map[i].type != MEMORY_RAM)
-            continue;
-        facts->memory[facts->memory_count].start = map[i].start;
-        facts->memory[facts->memory_count++].end = map[i].start + map[i].size;
-    }
+            boot_memory_remove(facts, map[i].start, map[i].size);
     if (info->module_count) {
         const struct pvh_module *module = arch_pointer(info->modules);
         facts->bundle_start = module->start;
         facts->bundle_end = module->start + module->size;
     }
-    const char *line = arch_pointer(info->command_line);
-    for (unsigned i = 0; info->command_line && i < sizeof(facts->command_line) - 1 && line[i]; i++)
-        facts->command_line[i] = line[i];
+    if (info->command_line)
+        boot_command_line(facts, arch_pointer(info->command_line), BOOT_COMMAND_LINE);
 }

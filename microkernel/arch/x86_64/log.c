@@ -7,6 +7,7 @@
 #include <stdarg.h>
 
 enum {
+    COM1 = 0x3f8,
     COM2 = 0x2f8,
     LINE_STATUS = 5,
     DATA_READY = 1,
@@ -14,6 +15,8 @@ enum {
     DEBUG_EXIT = 0xf4,
     EXIT_PANIC = 0x30
 };
+
+static uint16_t port = COM2;
 
 void log_init(void)
 {
@@ -29,10 +32,10 @@ void log_init(void)
 void log_write(const char *text, unsigned length)
 {
     for (unsigned i = 0; i < length; i++) {
-        for (unsigned tries = 0; !(cpu_in8(COM2 + LINE_STATUS) & TRANSMIT_EMPTY) && tries < 100000;
+        for (unsigned tries = 0; !(cpu_in8(port + LINE_STATUS) & TRANSMIT_EMPTY) && tries < 100000;
              tries++)
             ;
-        cpu_out8(COM2, (uint8_t)text[i]);
+        cpu_out8(port, (uint8_t)text[i]);
     }
 }
 
@@ -148,20 +151,32 @@ static void log_current(void)
                r->r15);
 }
 
+static void stop_line(const char *format, va_list arguments)
+{
+    log_write("kernel: stop: ", 14);
+    log_format(format, arguments);
+    log_write("\n", 1);
+}
+
 void kernel_stop(const char *format, ...)
 {
     va_list arguments;
     static bool stopping;
     va_start(arguments, format);
-    log_write("kernel: stop: ", 14);
-    log_format(format, arguments);
-    log_write("\n", 1);
+    stop_line(format, arguments);
     va_end(arguments);
     if (!stopping) {
         stopping = true;
         log_current();
     }
     arch_port_out(DEBUG_EXIT, EXIT_PANIC, 4);
+    /* Still here: no QEMU of ours. A real machine's second serial port may go nowhere. */
+    port = COM1;
+    log_write("\r\n", 2);
+    va_start(arguments, format);
+    stop_line(format, arguments);
+    va_end(arguments);
+    log_write("\r", 1);
     for (;;)
         __asm__ volatile("cli\n\thlt");
 }

@@ -9,7 +9,7 @@ from pathlib import Path
 from aramid_tools import common
 from aramid_tools.common import ToolError, note
 
-# The one list. What each is for:
+# The lists. What each is for:
 PACKAGES = {
     "meson": "build", "ninja-build": "build", "nasm": "build: assembly", "gcc": "build: compiler",
     "libc6-dev": "unit tests, programs linked with glibc", "libcmocka-dev": "unit tests",
@@ -18,13 +18,19 @@ PACKAGES = {
     "busybox-static": "the guest's shell and tools", "dpkg-dev": "sources of test programs", "xz-utils": "same",
     "cpio": "tests of the archive writer", "python3": "these tools", "ca-certificates": "fetching the Linux peer",
 }
+# Only for tools/run --iso: none of them installs a boot loader on this machine.
+ISO = {
+    "grub-common": "grub-mkrescue", "grub-pc-bin": "GRUB for BIOS", "grub-efi-amd64-bin": "GRUB for UEFI",
+    "xorriso": "ISO 9660", "mtools": "the EFI partition's files",
+}
+TEST = {**ISO, "ovmf": "UEFI firmware for QEMU"} # tools/test
 
 
-def _missing():
-    query = subprocess.run(["dpkg-query", "-W", "-f", "${Package} ${db:Status-Status}\n", *PACKAGES],
+def _missing(names):
+    query = subprocess.run(["dpkg-query", "-W", "-f", "${Package} ${db:Status-Status}\n", *names],
                            capture_output=True, text=True, check=False)
     installed = {line.split()[0] for line in query.stdout.splitlines() if line.endswith(" installed")}
-    return [name for name in PACKAGES if name not in installed]
+    return [name for name in names if name not in installed]
 
 
 def _apt(*arguments):
@@ -40,18 +46,20 @@ def _apt(*arguments):
     return done.returncode == 0
 
 
-def ensure(allow=True):
-    """Install what is missing; with allow=False only say what it would be. A stamp makes the usual case free."""
-    stamp = common.BUILD / ".packages"
-    key = hashlib.sha256("\n".join(PACKAGES).encode()).hexdigest()
+def ensure(allow=True, more=()):
+    """Install what is missing of PACKAGES and `more`; with allow=False only say what it would be. A stamp makes the usual
+    case free."""
+    names = [*PACKAGES, *more]
+    key = hashlib.sha256("\n".join(names).encode()).hexdigest()
+    stamp = common.BUILD / f".packages-{key[:12]}"
     database = Path("/var/lib/dpkg/status")
     try:
-        if stamp.read_text() == key and stamp.stat().st_mtime >= database.stat().st_mtime:
+        if stamp.stat().st_mtime >= database.stat().st_mtime:
             return
     except OSError:
         pass
     try:
-        missing = _missing()
+        missing = _missing(names)
     except FileNotFoundError as error:
         raise ToolError("dpkg-query is not on this machine: expected Debian 12") from error
     if missing:
@@ -67,4 +75,4 @@ def ensure(allow=True):
             if not _apt("update", "-q") or not _apt(*install):
                 raise ToolError(f"apt-get could not install: {' '.join(missing)} (its own message is above)")
     common.BUILD.mkdir(exist_ok=True)
-    stamp.write_text(key)
+    stamp.touch()

@@ -150,7 +150,12 @@ def find_program(tree, name):
     if "/" in name:
         return name
     for directory in SEARCH:
-        node = _resolve(tree, f"{directory}/{name}")
-        if node and stat.S_ISREG(node.mode) and node.mode & 0o111:
+        if is_program(tree, f"{directory}/{name}"):
             return f"{directory}/{name}"
     return name
+
+
+def is_program(tree, path):
+    """A file that may be executed."""
+    node = _resolve(tree, path)
+    return bool(node and stat.S_ISREG(node.mode) and node.mode & 0o111)

@@ -4,7 +4,7 @@ import os
 import sys
 from pathlib import Path
 
-from aramid_tools import build, common, guest, packages
+from aramid_tools import build, common, guest, iso, packages
 from aramid_tools.common import EXIT_SYSTEM, ToolError, note, say
 from aramid_tools.machine import Machine, qemu_command, verdict
 
@@ -28,6 +28,8 @@ def parse(argv):
     parser.add_argument("--tty", action="store_true", help="give PROGRAM a terminal, not a pair of pipes")
     parser.add_argument("--gdb", action="store_true", help="wait for gdb on port 1234 before the first instruction")
     parser.add_argument("--trace", metavar="FILE", help="not yet")
+    parser.add_argument("--iso", metavar="FILE",
+                        help="boot nothing: make FILE, an image for a CD or a USB stick that does the same, by GRUB")
     parser.add_argument("--no-build", action="store_true", help="boot what is in build/")
     parser.add_argument("--build-dir", metavar="DIR", help="the build to use (default: build/)")
     parser.add_argument("--qmp", metavar="SOCKET", help="QEMU's machine protocol on this Unix socket, to inject an NMI for example")
@@ -42,6 +44,8 @@ def parse(argv):
             parser.error(f"--boot {word}: expected KEY=VALUE")
     if arguments.build_dir:
         common.BUILD = Path(arguments.build_dir).resolve()
+    if arguments.iso is not None:
+        iso.check(arguments, parser)
     if arguments.trace:
         raise ToolError("--trace: not yet", EXIT_SYSTEM)
     return parser, arguments, program
@@ -66,7 +70,7 @@ def boot(arguments, text, merged, terminal, log, on_first_byte=None, stdout=1, s
 
 
 def prepare(arguments):
-    packages.ensure(not arguments.no_install)
+    packages.ensure(not arguments.no_install, packages.ISO if arguments.iso else {})
     if arguments.no_build:
         build.check_built()
     else:
@@ -83,14 +87,16 @@ def main(argv):
         raise ToolError(f"--rootfs {merged_early[0]}: no such directory")
     prepare(arguments)
     merged = guest.tree(arguments.rootfs)
-    if terminal:
-        if not arguments.env and os.environ.get("TERM"):
-            variables = [item for item in variables if not item.startswith("TERM=")] + [f"TERM={os.environ['TERM']}"]
+    if terminal and not arguments.iso and not arguments.env and os.environ.get("TERM"):
+        variables = [item for item in variables if not item.startswith("TERM=")] + [f"TERM={os.environ['TERM']}"]
+    argv = ["/bin/sh", "-l"] if program is None else [guest.rootfs.find_program(merged, program[0]), *program[1:]]
+    if arguments.iso: # at the other end of its serial line may be a person: always a terminal
+        if not guest.rootfs.is_program(merged, argv[0]):
+            raise ToolError(f"--iso {arguments.iso}: {argv[0]} is no program in the image's tree (see --rootfs)")
+        iso.make(arguments, merged, guest.command_text("shell", argv, variables, arguments.boot))
+        return 0
     if program is None:
         sys.stderr.write(GREETING)
-        argv = ["/bin/sh", "-l"]
-    else:
-        argv = [guest.rootfs.find_program(merged, program[0]), *program[1:]]
     text = guest.command_text("shell" if terminal else "run", argv, variables,
                               [*(guest.terminal_words() if terminal else []), *arguments.boot])
     raw = terminal and os.isatty(0)

@@ -86,7 +86,7 @@ def main(argv):
     arguments = parser.parse_args(argv)
     if arguments.coverage:
         raise ToolError("--coverage: not yet", EXIT_USAGE)
-    packages.ensure(not arguments.no_install)
+    packages.ensure(not arguments.no_install, packages.TEST)
     _configure()
     tests = _tests()
     names = _choose(arguments.names, tests)
