@@ -26,6 +26,9 @@
 
 void native_main(const struct ar_boot_info *boot);
 
+/* How long a test waits for what must come: a time-out is then a failure with file and line. */
+#define NATIVE_PATIENCE_NS 20000000000ull
+
 /* ---- report.c: output and the end ------------------------------------------------------------ */
 
 /* %s %c %d %u %x, with l: %ld %lu %lx; %%. Only threads with init's capability space. */
@@ -42,6 +45,8 @@ void native_equal_at(const char *file, int line, const char *what, uint64_t actu
     native_equal_at(__FILE__, __LINE__, what, (uint64_t)(actual), (uint64_t)(expected))
 /* An invocation that must give AR_OK. */
 #define native_ok(what, error) native_equal(what, error, AR_OK)
+/* An invocation that must fail, with whichever error. */
+#define native_refused(what, error) native_check((error) != AR_OK, "%s: not refused", what)
 /* The number after `NAME=` on the command line (run.py --set NAME=N), or `otherwise`. */
 uint64_t native_parameter(const char *name, uint64_t otherwise);
 
@@ -89,7 +94,7 @@ struct native_thread {
 struct native_thread_plan {
     ar_cap space;         /* [init's own] an empty space has to be given native_load() first */
     ar_cap cspace;        /* [init's own] root CNode */
-    ar_cap fault_gate;    /* [none: a fault stops the kernel] */
+    ar_cap fault_gate;    /* [none: the first fault suspends it for good] */
     unsigned stack_pages; /* [4] at most 14 */
 };
 /* Make and configure a thread that does not run yet. */
@@ -104,6 +109,35 @@ struct native_thread native_thread_start(native_entry *entry, uint64_t argument,
 /* The same for a thread that shall start with every register as given. */
 void native_write_regs(ar_cap tcb, const struct ar_regs *regs);
 void native_read_regs(ar_cap tcb, struct ar_regs *regs);
+
+/* Let the other threads run for so long. */
+void native_sleep(uint64_t ns);
+
+/* ---- fault.c: a thread whose faults come to the caller --------------------------------------- */
+
+struct native_subject {
+    struct native_thread thread; /* priority 10 */
+    ar_cap endpoint, reply;
+    bool started;
+};
+struct native_fault {
+    uint64_t kind, address, error, rip, rsp, rflags; /* AR_FAULT_EXCEPTION: address is the vector */
+};
+/* `space` 0: init's own; another has to be given native_load() first. */
+struct native_subject native_subject_make(ar_cap space);
+/* Let it run with these registers. Its last fault, if it had one, must have been received. */
+void native_subject_go(struct native_subject *subject, const struct ar_regs *regs);
+/* Wait for its next fault message; reply to it as it is. */
+void native_subject_fault(const struct native_subject *subject, struct native_fault *fault);
+void native_subject_reply(const struct native_subject *subject);
+
+/* One 8-byte read or write (of *value) at an address by the subject, or a call to it. 0: done, and
+ * a read's result is in *value; else what came of it. */
+enum native_probe { NATIVE_READ, NATIVE_WRITE, NATIVE_JUMP };
+#define NATIVE_PROBE_PAGE 0x100ull       /* a page fault at this address; | its error code */
+#define NATIVE_PROBE_EXCEPTION 0x200ull  /* | vector << 32 | error code */
+uint64_t native_probe(struct native_subject *subject, enum native_probe kind, uint64_t address,
+                      uint64_t *value);
 
 /* The calling thread's own: found by its GS base, which stays as the runtime set it. */
 static inline struct ar_ipc_buffer *native_buffer(void)

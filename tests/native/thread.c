@@ -88,3 +88,12 @@ struct native_thread native_thread_start(native_entry *entry, uint64_t argument,
     native_thread_run(&thread, entry, argument, priority);
     return thread;
 }
+
+void native_sleep(uint64_t ns)
+{
+    static ar_cap never;
+    uint64_t bits;
+    if (!never)
+        never = native_retype(AR_NOTIFICATION, 0);
+    native_equal("sleep", ar_wait(never, ar_clock_ns() + ns, &bits), AR_ERR_TIMEOUT);
+}

@@ -70,6 +70,8 @@ static void load_tables(void)
                      "movl %%eax, %%es\n\t"
                      "movl %%eax, %%fs\n\t"
                      "movl %%eax, %%gs\n\t"
+                     /* a reset leaves a local table at address 0, and the user would fill it */
+                     "lldt %%ax\n\t"
                      "movl %3, %%eax\n\t"
                      "ltr %%ax"
                      :

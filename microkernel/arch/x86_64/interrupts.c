@@ -88,6 +88,10 @@ static void exception(struct tcb *tcb, uint64_t vector, uint64_t error_code)
                                    tcb->regs.rip,
                                    tcb->regs.rsp,
                                    tcb->regs.rflags};
+    /* Some processors report a jump to an address that is none only at that address, and iretq
+     * cannot go there. The thread goes on where nothing is ever mapped. */
+    if (tcb->regs.rip > ARCH_USER_END)
+        tcb->regs.rip = ARCH_USER_END;
     if (vector == VECTOR_NO_DEVICE) {
         cpu_vector_used(tcb);
         return;
