@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: MIT
-"""tools/bench: measurements, each beside Linux's in the same QEMU."""
+"""tools/bench: measurements, each beside Linux's in the same QEMU, or beside seL4's figures."""
 import argparse
 import json
 import statistics
 import subprocess
 import time
 
-from aramid_tools import build, linux, packages
+from aramid_tools import bench_ipc, build, linux, packages
 from aramid_tools.common import EXIT_USAGE, ROOT, ToolError, note
 
-LATER = ("ipc", "sockets", "dbus")
+LATER = ("sockets", "dbus")
 BOOT_LIMIT_SECONDS = 60
 BOOT_GOAL_SECONDS = 2.0
 
@@ -42,7 +42,7 @@ def boot(runs):
              "limit": BOOT_GOAL_SECONDS}]
 
 
-def _print(rows, runs):
+def _print_boot(rows, runs):
     print(f"Median of {runs} runs, wall time, both systems in the same QEMU without KVM; ratio is ours to theirs.")
     for row in rows:
         met = "met" if row["ours"] <= row["limit"] else "missed"
@@ -51,25 +51,35 @@ def _print(rows, runs):
 
 
 def main(argv):
-    parser = argparse.ArgumentParser(prog="tools/bench", description="Measure Aramid beside Linux in the same QEMU.")
-    parser.add_argument("bench", nargs="?", default="boot", metavar="BENCH", help=f"boot; not yet: {', '.join(LATER)}")
+    parser = argparse.ArgumentParser(prog="tools/bench", description="Measure Aramid beside Linux in the same QEMU, or beside "
+                                     "what seL4 needs for the same.")
+    parser.add_argument("bench", nargs="*", metavar="BENCH", help=f"boot, ipc; default both; not yet: {', '.join(LATER)}")
     parser.add_argument("--json", action="store_true", help="print one JSON object a row")
-    parser.add_argument("--runs", type=int, default=5, help="runs a system (default: %(default)s)")
+    parser.add_argument("--runs", type=int, default=5, help="runs a system, for wall times (default: %(default)s)")
     parser.add_argument("--no-install", action="store_true", help="install nothing; say what is missing")
     arguments = parser.parse_args(argv)
-    if arguments.bench in LATER:
-        raise ToolError(f"bench {arguments.bench}: not yet", EXIT_USAGE)
-    if arguments.bench != "boot":
-        raise ToolError(f"no bench is named '{arguments.bench}': there is boot", EXIT_USAGE)
+    benches = arguments.bench or ["boot", "ipc"]
+    for bench in benches:
+        if bench in LATER:
+            raise ToolError(f"bench {bench}: not yet", EXIT_USAGE)
+        if bench not in ("boot", "ipc"):
+            raise ToolError(f"no bench is named '{bench}': there are boot, ipc", EXIT_USAGE)
     if arguments.runs < 1:
         raise ToolError(f"--runs {arguments.runs}: expected at least 1", EXIT_USAGE)
     packages.ensure(not arguments.no_install)
-    build.build_system()
-    note("measuring; about half a minute")
-    rows = boot(arguments.runs)
-    if arguments.json:
-        for row in rows:
-            print(json.dumps(row, ensure_ascii=False))
-    else:
-        _print(rows, arguments.runs)
+    for bench in benches:
+        if bench == "boot":
+            build.build_system()
+            note("measuring boot; about half a minute")
+            rows = boot(arguments.runs)
+        else:
+            build.build(bench_ipc.TARGETS)
+            rows = bench_ipc.rows()
+        if arguments.json:
+            for row in rows:
+                print(json.dumps(row, ensure_ascii=False))
+        elif bench == "boot":
+            _print_boot(rows, arguments.runs)
+        else:
+            bench_ipc.show(rows)
     return 0
