@@ -8,7 +8,7 @@
  */
 #include "arch/arch.h"
 #include "ipc/ipc.h"
-#include "sched/sched.h"
+#include "sched/work.h"
 
 /* Copy one run inside one page of the caller. */
 static bool copy_run(struct tcb *caller, uint64_t address, uint64_t here, uint64_t length,

@@ -6,6 +6,7 @@
 #include "ipc/ipc.h"
 #include "ipc/syscall.h"
 #include "sched/sched.h"
+#include "sched/work.h"
 
 enum { SYSCALL_BYTES = 2 }; /* the length of the instruction */
 

@@ -4,7 +4,7 @@
  */
 #include "object/object.h"
 #include "arch/arch.h"
-#include "sched/sched.h"
+#include "sched/work.h"
 
 bool cap_copyable(const struct cap *source)
 {

@@ -4,7 +4,7 @@
  */
 #include "object/object.h"
 #include "arch/arch.h"
-#include "sched/sched.h"
+#include "sched/work.h"
 
 enum ar_error cnode_lookup(const struct cap *root, uint64_t slot, struct cap **out)
 {

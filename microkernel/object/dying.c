@@ -13,6 +13,7 @@
  */
 #include "object/object.h"
 #include "sched/sched.h"
+#include "sched/work.h"
 
 /* An object's address and its type in one word: objects are aligned to 64 bytes at least. */
 #define TYPE_MASK 31ull

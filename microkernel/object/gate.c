@@ -11,7 +11,7 @@
  */
 #include "object/object.h"
 #include "ipc/ipc.h"
-#include "sched/sched.h"
+#include "sched/work.h"
 
 static void closed_remove(struct gate *gate)
 {

@@ -3,7 +3,7 @@
  */
 #include "arch/arch.h"
 #include "ipc/ipc.h"
-#include "sched/sched.h"
+#include "sched/work.h"
 
 static void wake_waiter(struct notification *notification)
 {

@@ -3,7 +3,7 @@
  */
 #include "arch/arch.h"
 #include "ipc/ipc.h"
-#include "sched/sched.h"
+#include "sched/work.h"
 
 /* What a thread without an IPC buffer reads and writes: nobody's data. */
 static struct ar_ipc_buffer no_buffer;

@@ -10,7 +10,7 @@
  */
 #include "object/object.h"
 #include "arch/arch.h"
-#include "sched/sched.h"
+#include "sched/work.h"
 
 /* log2 of the object's size in bytes, or 0 when type or size_bits is no good. */
 static unsigned object_size_bits(uint64_t type, uint64_t size_bits)

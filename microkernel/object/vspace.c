@@ -8,7 +8,7 @@
  */
 #include "arch/arch.h"
 #include "arch/x86_64/paging.h"
-#include "sched/sched.h"
+#include "sched/work.h"
 
 void vspace_destroy(const struct cap *cap)
 {

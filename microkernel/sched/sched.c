@@ -6,6 +6,7 @@
  * better is picked.
  */
 #include "sched/sched.h"
+#include "sched/work.h"
 #include "arch/arch.h"
 #include "ipc/ipc.h"
 

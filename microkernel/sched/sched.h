@@ -19,9 +19,9 @@ struct core {
     struct tcb *init;         /* the first thread: without it there is no system */
     struct tcb *deadlines;    /* root of the deadline heap */
     uint64_t timer_ns;        /* when the timer will fire; AR_NO_DEADLINE: not armed */
-    uint64_t space;           /* physical address of the top page table in use */
     uint64_t dying;           /* dying.c: the objects to take apart */
-    unsigned work;            /* done in this entry into the kernel */
+    unsigned work;            /* work.h: done in this entry into the kernel */
+    uint64_t space;           /* physical address of the top page table in use */
     uint64_t vector_off;      /* the next vector instruction traps */
 };
 extern struct core core;
@@ -30,42 +30,6 @@ extern struct core core;
 #define SCHED_SLICE_NS 10000000ull
 /* Between two pieces of taking objects apart that nobody does in a system call. */
 #define SCHED_DYING_NS 100000ull
-
-/*
- * How much one entry into the kernel does. Interrupts are off meanwhile, so what can take long
- * goes in pieces: it says what it spends, and stops when no work is left (KERNEL_AGAIN). A unit is
- * about 100 instructions; that no stretch exceeds 5,000 leaves room for the way in and out and
- * for the last piece, which may be larger than what was left. A meter, not a clock: every run, and
- * every test on the host, does the same pieces.
- */
-enum work {
-    WORK_LIMIT = 30,
-    WORK_LOOK = 1,     /* look up two slots */
-    WORK_COPY = 1,     /* copy a capability, or make an object */
-    WORK_DELETE = 2,
-    WORK_DISSOLVE = 1, /* besides what is deleted or cancelled */
-    WORK_RUN = 3,      /* of ipc_data: find the segment and the page */
-    WORK_CANCEL = 6,   /* wake a thread that waits, perhaps with a deadline */
-};
-static inline void work_start(void)
-{
-    core.work = 0;
-}
-static inline void work_spend(unsigned units)
-{
-    core.work += units;
-}
-static inline bool work_left(void)
-{
-    return core.work < WORK_LIMIT;
-}
-/* Is there so much left? At the start of an entry always. */
-static inline bool work_fits(unsigned units)
-{
-    return core.work == 0 || core.work + units <= WORK_LIMIT;
-}
-/* Clearing and copying takes an instruction a word. */
-enum { WORK_BYTES = 800 /* in a unit */, WORK_PIECE = 16384 /* bytes in one entry */ };
 
 static inline void queue_append(struct tcb_queue *queue, struct tcb *tcb)
 {

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "kernel_host.h"
+#include "sched/work.h"
 
 enum {
     UNTYPED = 1,
@@ -174,12 +175,29 @@ static void test_a_gate_of_a_dying_endpoint_closes_silently(void **state)
 {
     (void)state;
     queue_senders();
+    make(AR_GATE, 0, OTHER); /* one through which nobody waits */
+    assert_int_equal(host_invoke(host_main, OTHER, AR_GATE_BIND, ENDPOINT, 8, 0, 0), AR_OK);
+    cap_copy(host_slot(FREE), host_slot(OTHER), AR_SEND);
     cap_delete(host_slot(ENDPOINT));
-    cap_delete(host_slot(COPY));
+    cap_delete(host_slot(FREE));
     host_check_invariants();
-    assert_false(((struct gate *)host_slot(GATE)->object)->closed);
+    assert_false(((struct gate *)host_slot(OTHER)->object)->closed);
     assert_int_equal(delete_slot(FREE), AR_OK); /* works off what is left */
     assert_int_equal(core.dying, 0);
+}
+
+/* The senders' capability goes first, then the gate: they wait through neither any more. */
+static void test_gate_under_many_senders(void **state)
+{
+    (void)state;
+    queue_senders();
+    assert_int_equal(delete_slot(COPY), AR_OK);
+    assert_int_equal(threads[0]->state, AR_THREAD_BLOCKED_CALL);
+    assert_int_equal(delete_slot(GATE), AR_OK);
+    assert_true(host_pieces >= WAITERS * WORK_CANCEL / WORK_LIMIT);
+    for (unsigned i = 0; i < WAITERS; i++)
+        assert_int_equal(threads[i]->regs.rax, AR_ERR_GONE);
+    assert_null(((struct endpoint *)host_slot(ENDPOINT)->object)->senders.head);
 }
 
 static void test_notification_under_many_waiters(void **state)
@@ -574,6 +592,7 @@ int main(void)
         TEST(test_a_call_to_a_dying_endpoint_is_refused),
         TEST(test_a_thread_dies_while_its_endpoint_does),
         TEST(test_a_gate_of_a_dying_endpoint_closes_silently),
+        TEST(test_gate_under_many_senders),
         TEST(test_notification_under_many_waiters),
         TEST(test_the_timer_goes_on_for_a_caller_that_died),
         TEST(test_a_large_cnode),
