@@ -162,7 +162,8 @@ struct tcb {
 
     /* deadline heap: deadline.c */
     uint64_t deadline; /* ns; AR_NO_DEADLINE: not in the heap */
-    struct tcb *heap_child, *heap_next, *heap_prev;
+    struct tcb *heap_left, *heap_right, *heap_parent;
+    uint8_t heap_rank;
 
     /* IPC */
     uint64_t principal;

@@ -1,53 +1,62 @@
 /*
- * Threads that wait until a time: a pairing heap, linked through the threads themselves.
+ * Threads that wait until a time: a leftist heap, linked through the threads themselves.
  * SPDX-License-Identifier: MIT
  *
- * heap_child is a node's first child, heap_next its next sibling, heap_prev its previous sibling
- * or, for a first child, its parent. Adding is O(1), removing O(log n) amortised.
+ * No thread is due before the one above it (heap_parent). Its rank is the number of threads on the
+ * way down to the right until there is none; the left side's rank is never less than the right
+ * side's. So the way down to the right from any thread is at most log2(n) long, and that is the
+ * only way that merging goes: adding and removing any thread is O(log n), not only on average, and
+ * nothing recurses.
  */
 #include "sched/sched.h"
 #include "arch/arch.h"
 #include "ipc/ipc.h"
+#include "sched/work.h"
 
-static struct tcb *meld(struct tcb *a, struct tcb *b)
+static unsigned rank(const struct tcb *tcb)
 {
-    if (!a || !b)
-        return a ? a : b;
-    if (b->deadline < a->deadline) {
-        struct tcb *swap = a;
-        a = b;
-        b = swap;
-    }
-    b->heap_prev = a;
-    b->heap_next = a->heap_child;
-    if (b->heap_next)
-        b->heap_next->heap_prev = b;
-    a->heap_child = b;
-    return a;
+    return tcb ? tcb->heap_rank : 0;
 }
 
-/* Meld a list of siblings two by two, then the pairs from the last to the first. */
-static struct tcb *meld_siblings(struct tcb *first)
+/* Put the sides in order and the rank right. False: the rank is what it was. */
+static bool settle(struct tcb *tcb)
 {
-    struct tcb *pairs = NULL;
-    while (first) {
-        struct tcb *a = first, *b = a->heap_next;
-        first = b ? b->heap_next : NULL;
-        a->heap_next = a->heap_prev = NULL;
-        if (b)
-            b->heap_next = b->heap_prev = NULL;
-        a = meld(a, b);
-        a->heap_next = pairs;
-        pairs = a;
+    unsigned before = tcb->heap_rank;
+    if (rank(tcb->heap_left) < rank(tcb->heap_right)) {
+        struct tcb *left = tcb->heap_left;
+        tcb->heap_left = tcb->heap_right;
+        tcb->heap_right = left;
     }
-    struct tcb *root = NULL;
-    while (pairs) {
-        struct tcb *next = pairs->heap_next;
-        pairs->heap_next = NULL;
-        root = meld(root, pairs);
-        pairs = next;
+    tcb->heap_rank = (uint8_t)(rank(tcb->heap_right) + 1);
+    return tcb->heap_rank != before;
+}
+
+/* One heap of two, either may be empty: their right sides become one, in order; then the ranks are
+ * put right from its end up. */
+static struct tcb *merge(struct tcb *a, struct tcb *b)
+{
+    struct tcb *top = NULL, *last = NULL;
+    while (a && b) {
+        struct tcb *first = b->deadline < a->deadline ? b : a;
+        if (first == b)
+            b = a;
+        a = first->heap_right;
+        first->heap_parent = last;
+        if (last)
+            last->heap_right = first;
+        else
+            top = first;
+        last = first;
     }
-    return root;
+    struct tcb *rest = a ? a : b;
+    if (rest)
+        rest->heap_parent = last;
+    if (!last)
+        return rest;
+    last->heap_right = rest;
+    for (; last; last = last->heap_parent)
+        settle(last);
+    return top;
 }
 
 void deadline_add(struct tcb *tcb, uint64_t deadline)
@@ -55,34 +64,39 @@ void deadline_add(struct tcb *tcb, uint64_t deadline)
     tcb->deadline = deadline;
     if (deadline == AR_NO_DEADLINE)
         return;
-    tcb->heap_child = tcb->heap_next = tcb->heap_prev = NULL;
-    core.deadlines = meld(core.deadlines, tcb);
+    tcb->heap_left = tcb->heap_right = tcb->heap_parent = NULL;
+    tcb->heap_rank = 1;
+    core.deadlines = merge(core.deadlines, tcb);
     if (deadline < core.timer_ns)
         arch_timer_arm(deadline);
 }
 
 void deadline_remove(struct tcb *tcb)
 {
+    struct tcb *parent = tcb->heap_parent, *rest;
     if (tcb->deadline == AR_NO_DEADLINE)
         return;
     tcb->deadline = AR_NO_DEADLINE;
-    struct tcb *children = meld_siblings(tcb->heap_child);
-    if (core.deadlines == tcb) {
-        core.deadlines = children;
-    } else {
-        if (tcb->heap_prev->heap_child == tcb)
-            tcb->heap_prev->heap_child = tcb->heap_next;
-        else
-            tcb->heap_prev->heap_next = tcb->heap_next;
-        if (tcb->heap_next)
-            tcb->heap_next->heap_prev = tcb->heap_prev;
-        core.deadlines = meld(core.deadlines, children);
-    }
-    tcb->heap_child = tcb->heap_next = tcb->heap_prev = NULL;
+    rest = merge(tcb->heap_left, tcb->heap_right);
+    if (rest)
+        rest->heap_parent = parent;
+    if (!parent)
+        core.deadlines = rest;
+    else if (parent->heap_left == tcb)
+        parent->heap_left = rest;
+    else
+        parent->heap_right = rest;
+    /* Each thread above whose rank changes has a larger one than the last: soon one does not. */
+    while (parent && settle(parent))
+        parent = parent->heap_parent;
+    tcb->heap_left = tcb->heap_right = tcb->heap_parent = NULL;
 }
 
+/* If more are due than one entry may wake, the timer is armed for a time that is past. */
 void deadline_expire(uint64_t now)
 {
-    while (core.deadlines && core.deadlines->deadline <= now)
+    while (core.deadlines && core.deadlines->deadline <= now && work_left()) {
+        work_spend(WORK_CANCEL);
         ipc_cancel(core.deadlines, AR_ERR_TIMEOUT);
+    }
 }

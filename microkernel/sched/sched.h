@@ -80,7 +80,7 @@ void sched_tick(uint64_t now);
 /* deadline.c: wake `tcb` (blocked in a receive or wait) at `deadline`; AR_NO_DEADLINE is never. */
 void deadline_add(struct tcb *tcb, uint64_t deadline);
 void deadline_remove(struct tcb *tcb);
-/* Wake everyone whose deadline is not after `now`. */
+/* Wake those whose deadline is not after `now`, as many as there is work left for. */
 void deadline_expire(uint64_t now);
 
 #endif
