@@ -169,6 +169,12 @@ void host_machine_stop(void)
     arena = NULL;
 }
 
+void *host_memory(uint64_t *bytes)
+{
+    *bytes = ARENA_BYTES;
+    return arena;
+}
+
 struct cap *host_slot(ar_cap slot)
 {
     struct cap *found;
