@@ -209,6 +209,7 @@ static void refused(const struct call *call, enum ar_error error, unsigned word,
     make(call);
     got = host_main->regs;
     host_main->regs = regs;
+    core.work = core_before.work; /* starts anew with each entry */
     wrong_calls++;
     if (got.rax != error || got.rdx != word || got.r10 != expected || got.r8 != found ||
         got.rsi != AR_INFO(0, 3, 0, 0, 0))
