@@ -6,7 +6,7 @@
 #include <ipc/kernel.h>
 #include <string.h>
 
-#define LINE_MAX 448u /* what one AR_LOG_WRITE takes */
+#define LINE_MAX AR_DATA_BYTES /* what one AR_LOG_WRITE takes */
 
 static void log_write(const char *format, va_list arguments)
 {

@@ -9,7 +9,7 @@
 #include "object/object.h"
 #include "arch_inline.h" /* arch_cycles, arch_switch: the fast path has no room for a call */
 
-#define ARCH_USER_END 0x7ffffffff000ull  /* first address that user space cannot have */
+#define ARCH_USER_END AR_USER_END
 #define ARCH_USER_FLAGS 0x202ull         /* IF and the always-one bit */
 #define ARCH_USER_FLAGS_SETTABLE 0xdd5ull /* arithmetic flags, DF, TF */
 
@@ -48,6 +48,9 @@ void memory_copy(void *to, const void *from, uint64_t bytes);
 void arch_irq_enable(unsigned line, bool enable);
 void arch_port_out(uint16_t port, uint32_t value, unsigned bytes);
 uint32_t arch_port_in(uint16_t port);
+
+/* What AR_LOG_MEASURES answers. False: this kernel is not built to measure itself. */
+bool arch_measures(uint64_t words[3]);
 
 /* The system log: COM2. */
 void log_write(const char *text, unsigned length);

@@ -1,5 +1,5 @@
 /*
- * The way in: which system call, and which object an invocation is for.
+ * The way in: which system call.
  * SPDX-License-Identifier: MIT
  */
 #include "arch/arch.h"
@@ -10,94 +10,9 @@
 
 enum { SYSCALL_BYTES = 2 }; /* the length of the instruction */
 
-uint64_t invocation_word(const struct invocation *call, unsigned index)
-{
-    if (index >= call->word_count)
-        return 0;
-    return index < 4 ? call->words[index] : call->caller->buffer->words[index];
-}
-
-void invocation_set_word(struct invocation *call, unsigned index, uint64_t value)
-{
-    if (index < 4)
-        call->words[index] = value;
-    else
-        call->caller->buffer->words[index] = value;
-}
-
-static enum ar_error dispatch(struct invocation *call)
-{
-    if (!call->target)
-        return cnode_invoke(call);
-    switch (call->target->type) {
-    case AR_UNTYPED:
-        return untyped_invoke(call);
-    case AR_CNODE:
-        return cnode_invoke(call);
-    case AR_ENDPOINT:
-        return endpoint_invoke(call);
-    case AR_GATE:
-        return gate_invoke(call);
-    case AR_TCB:
-        return tcb_invoke(call);
-    case AR_VSPACE:
-        return vspace_invoke(call);
-    case AR_FRAME:
-        return frame_invoke(call);
-    case AR_IRQ_CONTROL:
-        return irq_control_invoke(call);
-    case AR_IRQ:
-        return irq_invoke(call);
-    case AR_PORT:
-        return port_invoke(call);
-    case AR_LOG:
-        return log_invoke(call);
-    case AR_NULL:
-        return AR_ERR_EMPTY;
-    default:
-        return AR_ERR_LABEL;
-    }
-}
-
 void syscall_again(struct tcb *caller)
 {
     caller->regs.rip -= SYSCALL_BYTES;
-}
-
-static void words_return(struct ar_regs *regs, const struct invocation *call)
-{
-    regs->rdx = call->words[0];
-    regs->r10 = call->words[1];
-    regs->r8 = call->words[2];
-    regs->r9 = call->words[3];
-}
-
-static void invoke(struct tcb *caller)
-{
-    struct ar_regs *regs = &caller->regs;
-    struct invocation call = {.caller = caller,
-                              .label = AR_INFO_LABEL(regs->rsi),
-                              .word_count = (unsigned)AR_INFO_WORDS(regs->rsi),
-                              .words = {regs->rdx, regs->r10, regs->r8, regs->r9}};
-    enum ar_error error = call.word_count > AR_MSG_WORDS ? AR_ERR_ARGUMENT : AR_OK;
-    work_start();
-    for (unsigned i = call.word_count; i < 4; i++)
-        call.words[i] = 0;
-    if (!error && regs->rdi != AR_CAP_SELF)
-        error = tcb_lookup(caller, regs->rdi, &call.target);
-    if (!error)
-        error = dispatch(&call);
-    if (error == KERNEL_AGAIN) {
-        if (call.word_count < 4) /* the words that were left out and count as 0 may not be 0 now */
-            regs->rsi = AR_INFO(call.label, 4, 0, 0, 0);
-        words_return(regs, &call);
-        syscall_again(caller);
-        return;
-    }
-    regs->rax = error;
-    regs->rsi = AR_INFO(0, error ? 0 : call.result_words, 0, 0, 0);
-    if (!error)
-        words_return(regs, &call);
 }
 
 void syscall_handle(void)
@@ -130,7 +45,7 @@ void syscall_handle(void)
         sched_yield();
         break;
     case AR_SYS_INVOKE:
-        invoke(caller);
+        invocation_handle(caller);
         break;
     case AR_SYS_DATA_READ:
         ipc_data(caller, false);

@@ -2,7 +2,7 @@
  * Capability spaces: a root CNode of leaves, leaves of 256 capabilities.
  * SPDX-License-Identifier: MIT
  */
-#include "object/object.h"
+#include "object/acts.h"
 #include "arch/arch.h"
 #include "sched/work.h"
 

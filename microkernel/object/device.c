@@ -3,9 +3,10 @@
  */
 #include "arch/arch.h"
 #include "ipc/ipc.h"
+#include "object/acts.h"
 #include "object/device.h"
 
-enum { IRQ_LINES = 16, BYTES_MAX = 448 };
+enum { IRQ_LINES = 16, IRQ_CASCADE = 2, IRQ_LOG = 3 };
 
 static struct {
     struct notification *notification;
@@ -29,54 +30,93 @@ void irq_arrived(unsigned line)
         notification_signal(irq_table[line].notification, irq_table[line].bits);
 }
 
-enum ar_error irq_control_invoke(struct invocation *call)
+/* ---- invocations ----------------------------------------------------------------------------- */
+
+enum ar_error irq_control_get(struct invocation *call)
 {
-    struct cap *slot, cap = {.type = AR_IRQ, .rights = AR_ALL, .object = call->words[0]};
-    if (call->label != AR_IRQ_CONTROL_GET)
-        return AR_ERR_LABEL;
-    if (call->words[0] >= IRQ_LINES || call->words[0] == 2 || call->words[0] == 3)
-        return AR_ERR_ARGUMENT; /* 2 is the cascade, 3 is the log's */
-    enum ar_error error = tcb_lookup_empty(call->caller, call->words[1], &slot);
-    if (!error)
-        cap_insert(slot, &cap, call->target);
-    return error;
+    uint64_t line = call->words[0];
+    struct cap cap = {.type = AR_IRQ, .rights = AR_ALL, .object = line};
+    if (line == IRQ_CASCADE || line == IRQ_LOG)
+        return invocation_fail(call, AR_ERR_BUSY, 0, 0, line);
+
+    cap_insert(call->caps[1], &cap, call->target);
+    return AR_OK;
 }
 
-enum ar_error irq_invoke(struct invocation *call)
+enum ar_error irq_bind(struct invocation *call)
 {
-    struct cap *slot;
     unsigned line = (unsigned)call->target->object;
-    enum ar_error error;
-    switch (call->label) {
-    case AR_IRQ_BIND:
-        error = tcb_lookup_type(call->caller, call->words[0], AR_NOTIFICATION, AR_SEND, &slot);
-        if (error)
-            return error;
-        irq_table[line].notification = (struct notification *)slot->object;
-        irq_table[line].bits = call->words[1];
-        arch_irq_enable(line, true);
-        return AR_OK;
-    case AR_IRQ_ACK:
-        arch_irq_enable(line, irq_table[line].notification != NULL);
-        return AR_OK;
-    default:
-        return AR_ERR_LABEL;
-    }
+    irq_table[line].notification = (struct notification *)call->caps[0]->object;
+    irq_table[line].bits = call->words[1];
+    arch_irq_enable(line, true);
+    return AR_OK;
 }
 
-static enum ar_error port_mint(struct invocation *call)
+enum ar_error irq_ack(struct invocation *call)
 {
-    struct cap *slot, cap = *call->target;
+    unsigned line = (unsigned)call->target->object;
+    arch_irq_enable(line, irq_table[line].notification != NULL);
+    return AR_OK;
+}
+
+enum ar_error port_mint(struct invocation *call)
+{
+    struct cap cap = *call->target;
     uint64_t first = call->words[1], last = call->words[2];
-    if (first > last || first < (cap.object & 0xffff) || last > cap.object >> 16)
-        return AR_ERR_ARGUMENT;
-    enum ar_error error = tcb_lookup_empty(call->caller, call->words[0], &slot);
-    if (error)
-        return error;
+    uint64_t range_first = cap.object & 0xffff, range_last = cap.object >> 16;
+    if (first < range_first || first > range_last)
+        return invocation_fail(call, AR_ERR_RANGE, 1,
+                               first < range_first ? range_first : range_last, first);
+    if (last < first || last > range_last)
+        return invocation_fail(call, AR_ERR_RANGE, 2, last < first ? first : range_last, last);
+
     cap.flags &= (uint8_t)~CAP_ORIGINAL;
     cap.object = first | last << 16;
-    cap_insert(slot, &cap, call->target);
+    cap_insert(call->caps[0], &cap, call->target);
     return AR_OK;
+}
+
+/* Word 0 must be a port in the target's range, and so must the `width` - 1 ports after it. */
+static enum ar_error check_port(struct invocation *call, unsigned width)
+{
+    uint64_t port = call->words[0], range = call->target->object;
+    uint64_t first = range & 0xffff, last = range >> 16;
+    if (port < first)
+        return invocation_fail(call, AR_ERR_RANGE, 0, first, port);
+    if (port + width - 1 > last)
+        return invocation_fail(call, AR_ERR_RANGE, 0, last, port + width - 1);
+    return AR_OK;
+}
+
+enum ar_error port_in8(struct invocation *call)
+{
+    enum ar_error error = check_port(call, 1);
+    if (error)
+        return error;
+
+    call->words[0] = arch_port_in((uint16_t)call->words[0]);
+    call->result_words = 1;
+    return AR_OK;
+}
+
+static enum ar_error port_out(struct invocation *call, unsigned width)
+{
+    enum ar_error error = check_port(call, width);
+    if (error)
+        return error;
+
+    arch_port_out((uint16_t)call->words[0], (uint32_t)call->words[1], width);
+    return AR_OK;
+}
+
+enum ar_error port_out8(struct invocation *call)
+{
+    return port_out(call, 1);
+}
+
+enum ar_error port_out32(struct invocation *call)
+{
+    return port_out(call, 4);
 }
 
 /* The bytes of a message from word 4 on. */
@@ -85,46 +125,35 @@ static const char *message_bytes(const struct invocation *call)
     return (const char *)&call->caller->buffer->words[4];
 }
 
-enum ar_error port_invoke(struct invocation *call)
+enum ar_error port_out8_many(struct invocation *call)
 {
-    uint64_t port = call->words[0], range = call->target->object;
-    unsigned width = call->label == AR_PORT_OUT32 ? 4 : 1;
-    if (call->label == AR_PORT_MINT)
-        return port_mint(call);
-    if (port < (range & 0xffff) || port > range >> 16 || port + width - 1 > range >> 16)
-        return AR_ERR_ARGUMENT;
-    switch (call->label) {
-    case AR_PORT_IN8:
-        call->words[0] = arch_port_in((uint16_t)port);
-        call->result_words = 1;
-        return AR_OK;
-    case AR_PORT_OUT8:
-    case AR_PORT_OUT32:
-        arch_port_out((uint16_t)port, (uint32_t)call->words[1], width);
-        return AR_OK;
-    case AR_PORT_OUT8_MANY:
-        if (call->words[1] > BYTES_MAX)
-            return AR_ERR_ARGUMENT;
-        for (uint64_t i = 0; i < call->words[1]; i++)
-            arch_port_out((uint16_t)port, (uint8_t)message_bytes(call)[i], 1);
-        return AR_OK;
-    default:
-        return AR_ERR_LABEL;
-    }
+    enum ar_error error = check_port(call, 1);
+    if (error)
+        return error;
+
+    for (uint64_t i = 0; i < call->words[1]; i++)
+        arch_port_out((uint16_t)call->words[0], (uint8_t)message_bytes(call)[i], 1);
+    return AR_OK;
 }
 
-enum ar_error log_invoke(struct invocation *call)
+enum ar_error log_message(struct invocation *call)
 {
-    switch (call->label) {
-    case AR_LOG_WRITE:
-        if (call->words[0] > BYTES_MAX)
-            return AR_ERR_ARGUMENT;
-        log_write(message_bytes(call), (unsigned)call->words[0]);
-        return AR_OK;
-    case AR_LOG_THREADS:
-        log_threads();
-        return AR_OK;
-    default:
-        return AR_ERR_LABEL;
-    }
+    log_write(message_bytes(call), (unsigned)call->words[0]);
+    return AR_OK;
+}
+
+enum ar_error log_all_threads(struct invocation *call)
+{
+    (void)call;
+    log_threads();
+    return AR_OK;
+}
+
+enum ar_error log_measures(struct invocation *call)
+{
+    if (!arch_measures(call->words))
+        return invocation_fail(call, AR_ERR_LABEL, AR_ARG_TARGET, AR_NULL, AR_LOG);
+
+    call->result_words = 3;
+    return AR_OK;
 }

@@ -9,8 +9,8 @@
  * Copying the original of a closed gate takes it off the queue again, so a closed message is
  * true when it is received.
  */
-#include "object/object.h"
 #include "ipc/ipc.h"
+#include "object/acts.h"
 #include "sched/work.h"
 
 static void closed_remove(struct gate *gate)
@@ -146,20 +146,16 @@ bool endpoint_dissolve(struct endpoint *endpoint)
     return false;
 }
 
-static enum ar_error gate_bind(struct invocation *call)
+/* ---- invocations ----------------------------------------------------------------------------- */
+
+enum ar_error gate_bind(struct invocation *call)
 {
     struct gate *gate = (struct gate *)call->target->object;
-    struct cap *slot;
-    if (!(call->target->flags & CAP_ORIGINAL))
-        return AR_ERR_RIGHTS;
+    struct endpoint *endpoint = (struct endpoint *)call->caps[0]->object;
     if (gate->copies || gate->senders)
-        return AR_ERR_BUSY;
-    enum ar_error error =
-        tcb_lookup_type(call->caller, call->words[0], AR_ENDPOINT, AR_MINT, &slot);
-    if (error)
-        return error;
+        return invocation_fail(call, AR_ERR_BUSY, AR_ARG_TARGET, 0, gate->copies);
+
     gate_unbind(gate);
-    struct endpoint *endpoint = (struct endpoint *)slot->object;
     gate->endpoint = endpoint;
     gate->badge = call->words[1];
     gate->next = endpoint->gates;
@@ -169,33 +165,21 @@ static enum ar_error gate_bind(struct invocation *call)
     return AR_OK;
 }
 
-enum ar_error gate_invoke(struct invocation *call)
+enum ar_error gate_info(struct invocation *call)
 {
-    struct gate *gate = (struct gate *)call->target->object;
-    switch (call->label) {
-    case AR_GATE_BIND:
-        return gate_bind(call);
-    case AR_GATE_INFO:
-        if (!(call->target->flags & CAP_ORIGINAL))
-            return AR_ERR_RIGHTS; /* a client learns nothing about the others */
-        call->words[0] = gate->badge;
-        call->words[1] = gate->copies;
-        call->result_words = 2;
-        return AR_OK;
-    default:
-        return AR_ERR_LABEL;
-    }
+    const struct gate *gate = (const struct gate *)call->target->object;
+    call->words[0] = gate->badge;
+    call->words[1] = gate->copies;
+    call->result_words = 2;
+    return AR_OK;
 }
 
-enum ar_error endpoint_invoke(struct invocation *call)
+enum ar_error endpoint_set_issuer(struct invocation *call)
 {
     struct endpoint *endpoint = (struct endpoint *)call->target->object;
-    if (call->label != AR_ENDPOINT_SET_ISSUER)
-        return AR_ERR_LABEL;
-    if (!(call->target->flags & CAP_ORIGINAL))
-        return AR_ERR_RIGHTS;
     if (endpoint->issuer)
-        return AR_ERR_EXISTS;
+        return invocation_fail(call, AR_ERR_EXISTS, AR_ARG_TARGET, 0, endpoint->issuer);
+
     endpoint->issuer = call->words[0];
     return AR_OK;
 }

@@ -287,14 +287,16 @@ void table_unmap(struct cap *cap);
 void frame_unmap(struct cap *cap);
 void irq_forget(struct notification *notification);
 
-/* ---- invocations: `struct invocation` is the decoded system call ----------------------------- */
+/* ---- invocations: decode.c ------------------------------------------------------------------- */
 
+/* An invocation whose words have been checked against the table. */
 struct invocation {
     struct tcb *caller;
-    struct cap *target;
+    struct cap *target; /* AR_CAP_SELF: the caller's cspace */
     uint32_t label;
     unsigned word_count;
     uint64_t words[4];   /* in; results out */
+    struct cap *caps[5]; /* what the words that name slots lead to, by the word's number */
     unsigned result_words;
 };
 
@@ -305,20 +307,16 @@ struct invocation {
  */
 #define KERNEL_AGAIN ((enum ar_error)(AR_ERR_COUNT + 1))
 
+/* AR_SYS_INVOKE. The outcome is left in the caller's registers. */
+void invocation_handle(struct tcb *caller);
+
+/* The outcome of an act function that found something wrong: returns `error`, and tells the caller
+ * the number of the word (AR_ARG_TARGET: the target), what was expected and what was found. */
+enum ar_error invocation_fail(struct invocation *call, enum ar_error error, unsigned word,
+                              uint64_t expected, uint64_t found);
+
 /* Word i of the message, wherever it travels. */
 uint64_t invocation_word(const struct invocation *call, unsigned index);
 void invocation_set_word(struct invocation *call, unsigned index, uint64_t value);
-
-enum ar_error untyped_invoke(struct invocation *call);
-enum ar_error cnode_invoke(struct invocation *call); /* target NULL: the caller's own space */
-enum ar_error endpoint_invoke(struct invocation *call);
-enum ar_error gate_invoke(struct invocation *call);
-enum ar_error tcb_invoke(struct invocation *call);
-enum ar_error vspace_invoke(struct invocation *call);
-enum ar_error frame_invoke(struct invocation *call);
-enum ar_error irq_control_invoke(struct invocation *call);
-enum ar_error irq_invoke(struct invocation *call);
-enum ar_error port_invoke(struct invocation *call);
-enum ar_error log_invoke(struct invocation *call);
 
 #endif

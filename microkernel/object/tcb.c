@@ -3,6 +3,7 @@
  */
 #include "arch/arch.h"
 #include "ipc/ipc.h"
+#include "object/acts.h"
 #include "sched/work.h"
 
 /* What a thread without an IPC buffer reads and writes: nobody's data. */
@@ -69,105 +70,114 @@ static void replace(struct cap *own, struct cap *source)
     cap_copy(own, source, AR_ALL);
 }
 
-static enum ar_error tcb_configure(struct invocation *call, struct tcb *tcb)
+/* ---- invocations ----------------------------------------------------------------------------- */
+
+static struct tcb *target_tcb(const struct invocation *call)
 {
-    struct cap *cspace, *vspace, *frame, *gate = NULL;
-    uint64_t buffer = call->words[3], gate_slot = invocation_word(call, 4);
+    return (struct tcb *)call->target->object;
+}
+
+enum ar_error tcb_configure(struct invocation *call)
+{
+    struct tcb *tcb = target_tcb(call);
+    struct cap *frame = call->caps[2], *gate = call->caps[4];
     if (tcb == call->caller || tcb->state == AR_THREAD_READY)
-        return AR_ERR_BUSY;
-    enum ar_error error = tcb_lookup_type(call->caller, call->words[0], AR_CNODE, 0, &cspace);
-    if (!error)
-        error = tcb_lookup_type(call->caller, call->words[1], AR_VSPACE, 0, &vspace);
-    if (!error)
-        error = tcb_lookup_type(call->caller, call->words[2], AR_FRAME, AR_READ | AR_WRITE, &frame);
-    if (!error && gate_slot)
-        error = tcb_lookup_type(call->caller, gate_slot, AR_GATE, AR_SEND, &gate);
-    if (error)
-        return error;
-    if ((buffer & 4095) || buffer >= ARCH_USER_END || frame->size_bits != 12 ||
-        (frame->flags & CAP_DEVICE))
-        return AR_ERR_ARGUMENT;
-    replace(&tcb->cspace, cspace);
-    replace(&tcb->vspace, vspace);
+        return invocation_fail(call, AR_ERR_BUSY, AR_ARG_TARGET, 0, 0);
+
+    replace(&tcb->cspace, call->caps[0]);
+    replace(&tcb->vspace, call->caps[1]);
     replace(&tcb->ipc_frame, frame);
     tcb->ipc_frame.flags |= CAP_BUFFER;
     cap_delete(&tcb->fault_gate);
     if (gate)
         cap_copy(&tcb->fault_gate, gate, AR_SEND);
     tcb->buffer = (struct ar_ipc_buffer *)frame->object;
-    tcb->buffer->self = buffer;
+    tcb->buffer->self = call->words[3];
     return AR_OK;
 }
 
-static enum ar_error tcb_set_foreign(struct invocation *call, struct tcb *tcb)
+enum ar_error tcb_set_priority(struct invocation *call)
 {
+    struct tcb *tcb = target_tcb(call);
+    if (call->words[0] > call->caller->priority)
+        return invocation_fail(call, AR_ERR_RIGHTS, 0, call->caller->priority, call->words[0]);
+
+    sched_unready(tcb);
+    tcb->priority = (uint8_t)call->words[0];
+    sched_ready(tcb);
+    return AR_OK;
+}
+
+enum ar_error tcb_set_principal(struct invocation *call)
+{
+    target_tcb(call)->principal = call->words[0];
+    return AR_OK;
+}
+
+enum ar_error tcb_set_foreign(struct invocation *call)
+{
+    struct tcb *tcb = target_tcb(call);
     uint64_t entry = call->words[0], low = call->words[1], high = call->words[2];
-    if (entry >= ARCH_USER_END || low > high || high > ARCH_USER_END)
-        return AR_ERR_ARGUMENT;
+    if (high < low)
+        return invocation_fail(call, AR_ERR_RANGE, 2, low, high);
+
     tcb->foreign_entry = entry;
     tcb->native_low = entry ? low : 0;
     tcb->native_length = entry ? high - low : UINT64_MAX;
     return AR_OK;
 }
 
-static enum ar_error tcb_bind(struct invocation *call, struct tcb *tcb)
+enum ar_error tcb_bind_notification(struct invocation *call)
 {
-    struct cap *slot = NULL;
-    if (call->words[0]) {
-        enum ar_error error =
-            tcb_lookup_type(call->caller, call->words[0], AR_NOTIFICATION, AR_RECV, &slot);
-        if (error)
-            return error;
-        if (((struct notification *)slot->object)->bound)
-            return AR_ERR_EXISTS;
-    }
+    struct tcb *tcb = target_tcb(call);
+    struct cap *slot = call->caps[0];
+    struct notification *notification = slot ? (struct notification *)slot->object : NULL;
+    if (notification && notification->bound)
+        return invocation_fail(call, AR_ERR_EXISTS, 0, 0, call->words[0]);
+
     if (tcb->bound)
         tcb->bound->bound = NULL;
-    tcb->bound = slot ? (struct notification *)slot->object : NULL;
-    if (tcb->bound)
-        tcb->bound->bound = tcb;
+    tcb->bound = notification;
+    if (notification)
+        notification->bound = tcb;
     return AR_OK;
 }
 
-static enum ar_error tcb_read_regs(struct invocation *call, struct tcb *tcb)
+enum ar_error tcb_read_regs(struct invocation *call)
 {
+    struct tcb *tcb = target_tcb(call);
     const uint64_t *regs = (const uint64_t *)&tcb->regs;
     if (tcb == call->caller)
-        return AR_ERR_ARGUMENT;
+        return invocation_fail(call, AR_ERR_BUSY, AR_ARG_TARGET, 0, 0);
+
     for (unsigned i = 0; i < AR_REGS_WORDS; i++)
         invocation_set_word(call, i, regs[i]);
     call->result_words = AR_REGS_WORDS;
     return AR_OK;
 }
 
-static enum ar_error tcb_write_regs(struct invocation *call, struct tcb *tcb)
+enum ar_error tcb_write_regs(struct invocation *call)
 {
-    struct ar_regs regs;
-    uint64_t *word = (uint64_t *)&regs;
+    struct tcb *tcb = target_tcb(call);
+    uint64_t *regs = (uint64_t *)&tcb->regs;
     if (tcb == call->caller)
-        return AR_ERR_ARGUMENT;
-    if (call->word_count < AR_REGS_WORDS)
-        return AR_ERR_ARGUMENT;
+        return invocation_fail(call, AR_ERR_BUSY, AR_ARG_TARGET, 0, 0);
+
     for (unsigned i = 0; i < AR_REGS_WORDS; i++)
-        word[i] = invocation_word(call, i);
-    if (regs.rip >= ARCH_USER_END || regs.fs_base >= ARCH_USER_END ||
-        regs.gs_base >= ARCH_USER_END || regs.rsp > ARCH_USER_END)
-        return AR_ERR_ARGUMENT;
-    regs.rflags = (regs.rflags & ARCH_USER_FLAGS_SETTABLE) | ARCH_USER_FLAGS;
-    tcb->regs = regs;
+        regs[i] = invocation_word(call, i);
+    tcb->regs.rflags = (tcb->regs.rflags & ARCH_USER_FLAGS_SETTABLE) | ARCH_USER_FLAGS;
     tcb->full_restore = 1;
     return AR_OK;
 }
 
-static enum ar_error tcb_set_run(struct invocation *call, struct tcb *tcb)
+enum ar_error tcb_resume(struct invocation *call)
 {
-    if (call->label == AR_TCB_SUSPEND) {
-        tcb->suspended = 1;
-        sched_unready(tcb);
-        return AR_OK;
-    }
-    if (tcb->vspace.type != AR_VSPACE || tcb->cspace.type != AR_CNODE)
-        return AR_ERR_ARGUMENT;
+    struct tcb *tcb = target_tcb(call);
+    if (tcb->cspace.type != AR_CNODE)
+        return invocation_fail(call, AR_ERR_INCOMPLETE, AR_ARG_TARGET, AR_CNODE, AR_NULL);
+    if (tcb->vspace.type != AR_VSPACE)
+        return invocation_fail(call, AR_ERR_INCOMPLETE, AR_ARG_TARGET, AR_VSPACE, AR_NULL);
+
     tcb->suspended = 0;
     if (tcb->state == AR_THREAD_INACTIVE)
         tcb->state = AR_THREAD_READY;
@@ -175,8 +185,25 @@ static enum ar_error tcb_set_run(struct invocation *call, struct tcb *tcb)
     return AR_OK;
 }
 
-static enum ar_error tcb_info(struct invocation *call, struct tcb *tcb)
+enum ar_error tcb_suspend(struct invocation *call)
 {
+    struct tcb *tcb = target_tcb(call);
+    tcb->suspended = 1;
+    sched_unready(tcb);
+    return AR_OK;
+}
+
+enum ar_error tcb_set_name(struct invocation *call)
+{
+    struct tcb *tcb = target_tcb(call);
+    memory_copy(tcb->name, call->words, sizeof(tcb->name));
+    tcb->name[sizeof(tcb->name) - 1] = 0;
+    return AR_OK;
+}
+
+enum ar_error tcb_info(struct invocation *call)
+{
+    const struct tcb *tcb = target_tcb(call);
     call->words[0] = tcb->state;
     call->words[1] = arch_cycles_to_ns(sched_cycles(tcb));
     call->words[2] = tcb->regs.rip;
@@ -185,51 +212,9 @@ static enum ar_error tcb_info(struct invocation *call, struct tcb *tcb)
     return AR_OK;
 }
 
-static enum ar_error tcb_set_priority(struct invocation *call, struct tcb *tcb)
+enum ar_error tcb_cancel(struct invocation *call)
 {
-    if (call->words[0] > AR_PRIORITY_MAX)
-        return AR_ERR_ARGUMENT;
-    if (call->words[0] > call->caller->priority)
-        return AR_ERR_RIGHTS;
-    sched_unready(tcb);
-    tcb->priority = (uint8_t)call->words[0];
-    sched_ready(tcb);
+    call->words[0] = ipc_interrupt(target_tcb(call));
+    call->result_words = 1;
     return AR_OK;
-}
-
-enum ar_error tcb_invoke(struct invocation *call)
-{
-    struct tcb *tcb = (struct tcb *)call->target->object;
-    switch (call->label) {
-    case AR_TCB_CONFIGURE:
-        return tcb_configure(call, tcb);
-    case AR_TCB_SET_PRIORITY:
-        return tcb_set_priority(call, tcb);
-    case AR_TCB_SET_PRINCIPAL:
-        tcb->principal = call->words[0];
-        return AR_OK;
-    case AR_TCB_SET_FOREIGN:
-        return tcb_set_foreign(call, tcb);
-    case AR_TCB_BIND_NOTIFICATION:
-        return tcb_bind(call, tcb);
-    case AR_TCB_READ_REGS:
-        return tcb_read_regs(call, tcb);
-    case AR_TCB_WRITE_REGS:
-        return tcb_write_regs(call, tcb);
-    case AR_TCB_RESUME:
-    case AR_TCB_SUSPEND:
-        return tcb_set_run(call, tcb);
-    case AR_TCB_SET_NAME:
-        memory_copy(tcb->name, call->words, sizeof(tcb->name));
-        tcb->name[sizeof(tcb->name) - 1] = 0;
-        return AR_OK;
-    case AR_TCB_INFO:
-        return tcb_info(call, tcb);
-    case AR_TCB_CANCEL:
-        call->words[0] = ipc_interrupt(tcb);
-        call->result_words = 1;
-        return AR_OK;
-    default:
-        return AR_ERR_LABEL;
-    }
 }

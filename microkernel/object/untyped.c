@@ -8,7 +8,7 @@
  * remembers how far, behind the bytes given, so that nothing is cleared twice. No capability leads
  * there, so it stays clear.
  */
-#include "object/object.h"
+#include "object/acts.h"
 #include "arch/arch.h"
 #include "sched/work.h"
 

@@ -202,7 +202,7 @@ _Noreturn void server_main(const struct server_info *info)
     enum ar_error error = (enum ar_error)ar_invoke4(SERVER_SLOT_IRQ, AR_IRQ_BIND,
                                                     SERVER_SLOT_NOTIFICATION, INTERRUPT_BIT, 0, 0);
     if (error != AR_OK)
-        server_panic("cannot bind the serial line's interrupt: kernel error %d", (int)error);
+        server_panic("cannot bind the serial line's interrupt: %s", ar_error_text(error));
     uart_init();
     ar_invoke4(SERVER_SLOT_IRQ, AR_IRQ_ACK, 0, 0, 0, 0);
     static const struct server server = {.handle = handle, .closed = closed, .notified = notified,

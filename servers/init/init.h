@@ -30,7 +30,6 @@ _Noreturn void init_fail(const char *format, ...) __attribute__((format(printf, 
 void init_check(enum ar_error error, const char *what);
 /* What init is doing, and for whom ("init" when nobody): said by init_fail. Borrowed strings. */
 void init_step(const char *server, const char *step);
-const char *error_name(enum ar_error error);
 const char *type_name(uint64_t type); /* of enum ar_type; "?" for none */
 
 /* Values for the isa-debug-exit port; QEMU's exit status is 2 * value + 1. */

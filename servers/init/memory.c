@@ -142,7 +142,7 @@ void frame_map(ar_cap vspace, ar_cap frame, uint64_t address, unsigned rights)
 {
     enum ar_error error = frame_try_map(vspace, frame, address, rights);
     if (error)
-        init_fail("cannot map a frame at %lx: %s (%u)", address, error_name(error), error);
+        init_fail("cannot map a frame at %lx: %s (%u)", address, ar_error_text(error), error);
 }
 
 void frame_map_shared(ar_cap vspace, ar_cap frame, uint64_t address, unsigned rights)

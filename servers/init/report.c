@@ -7,7 +7,7 @@
 #include <ipc/kernel.h>
 #include <string.h>
 
-#define LINE_MAX 448u /* what one AR_LOG_WRITE takes */
+#define LINE_MAX AR_DATA_BYTES /* what one AR_LOG_WRITE takes */
 #define DEBUG_EXIT_PORT 0xf4u
 #define COM1_DATA 0x3f8u
 #define COM1_LINE_STATUS 0x3fdu
@@ -17,30 +17,6 @@
 /* The last two lines of the log, the newer first: the words to end with. */
 static char last_lines[2][LINE_MAX];
 static const char *step_server = "init", *step_name = "starting";
-
-const char *error_name(enum ar_error error)
-{
-    static const char *const names[AR_ERR_COUNT] = {
-        [AR_OK] = "OK",
-        [AR_ERR_SYSCALL] = "no such system call",
-        [AR_ERR_SLOT] = "slot outside the capability space",
-        [AR_ERR_EMPTY] = "empty slot",
-        [AR_ERR_TYPE] = "capability of another type",
-        [AR_ERR_RIGHTS] = "missing right",
-        [AR_ERR_OCCUPIED] = "slot not empty",
-        [AR_ERR_ARGUMENT] = "argument out of range",
-        [AR_ERR_NO_MEMORY] = "out of memory",
-        [AR_ERR_NO_TABLE] = "page table missing",
-        [AR_ERR_EXISTS] = "something is there already",
-        [AR_ERR_NO_SLOT] = "too few receive slots",
-        [AR_ERR_FAULT] = "memory is not there",
-        [AR_ERR_TIMEOUT] = "deadline passed",
-        [AR_ERR_GONE] = "object gone",
-        [AR_ERR_LABEL] = "no such invocation",
-        [AR_ERR_BUSY] = "object in use",
-    };
-    return error < AR_ERR_COUNT && names[error] ? names[error] : "unknown error";
-}
 
 const char *type_name(uint64_t type)
 {
@@ -104,7 +80,7 @@ void init_fail(const char *format, ...)
 void init_check(enum ar_error error, const char *what)
 {
     if (error)
-        init_fail("cannot %s: %s (%u)", what, error_name(error), error);
+        init_fail("cannot %s: %s (%u)", what, ar_error_text(error), error);
 }
 
 static void terminal_put(char c)

@@ -27,7 +27,7 @@ static uint32_t frame_count, frame_capacity, frame_first_free;
 void kernel_must(enum ar_error error, const char *what)
 {
     if (error)
-        server_panic("%s: error %d", what, (int)error);
+        server_panic("%s: %s (%d)", what, ar_error_text(error), (int)error);
 }
 
 /* Room for one more is reserved when the item is first made, so that giving it back cannot fail. */

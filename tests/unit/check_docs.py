@@ -4,12 +4,13 @@
 
 What "defined" means depends on the file: a C function or type, an assembly label, an operation of a protocol, a Python
 function. A page that shows no anchor at all is not checked. And docs/protocols.md is what ipcgen.py makes of the
-protocol files today.
+protocol files today, and docs/kernel-api.md and two headers what apigen.py makes of the kernel's declaration.
 """
 import re
 import subprocess
 import sys
 import tempfile
+import tomllib
 from pathlib import Path
 
 ANCHOR = re.compile(r"`([\w./-]+\.(?:c|h|asm|toml|py)):(\w+)`")
@@ -42,9 +43,27 @@ def manual_is_fresh(root):
         return Path(made.name).read_text() == (root / "docs/protocols.md").read_text()
 
 
+def kernel_interface_problems(root):
+    """What microkernel/api/invocations.toml would make differently today, or does not know of."""
+    generator, declared = root / "microkernel/api/apigen.py", root / "microkernel/api/invocations.toml"
+    for kind, path in (("header", "microkernel/include/aramid/invocations.h"), ("manual", "docs/kernel-api.md"),
+                       ("errors", "microkernel/include/aramid/errors.h")):
+        with tempfile.NamedTemporaryFile() as made:
+            subprocess.run([sys.executable, generator, kind, declared, made.name], check=True)
+            if Path(made.name).read_text() != (root / path).read_text():
+                yield f"{path} is old: microkernel/api/apigen.py update"
+    api, abi = tomllib.loads(declared.read_text()), (root / "microkernel/include/aramid/abi.h").read_text()
+    calls = {name: int(number) for name, number in re.findall(r"^    (AR_SYS_\w+) = (\d+)", abi, re.M)}
+    if calls != {call["name"]: call["number"] for call in api["syscall"]}:
+        yield "abi.h has other system calls than microkernel/api/invocations.toml"
+    types = re.search(r"enum ar_type \{(.*?)\}", abi, re.S).group(1)
+    if re.findall(r"AR_\w+", types)[1:-1] != [item["type"] for item in api["object"]]:
+        yield "abi.h has other object types than microkernel/api/invocations.toml, or in another order"
+
+
 def main(root):
     pages = sorted((root / "docs").glob("*.md"))
-    print(f"1..{len(pages) + 1}")
+    print(f"1..{len(pages) + 2}")
     for number, page in enumerate(pages, 1):
         wrong, count = [], 0
         for line_number, line in enumerate(page.read_text().splitlines(), 1):
@@ -59,6 +78,10 @@ def main(root):
             print("# " + text)
     print(f"{'ok' if manual_is_fresh(root) else 'not ok'} {len(pages) + 1} - docs/protocols.md is up to date "
           "(else: libipc/generator/ipcgen.py manual docs/protocols.md libipc/protocols/*.toml)")
+    problems = list(kernel_interface_problems(root))
+    print(f"{'not ok' if problems else 'ok'} {len(pages) + 2} - the kernel's interface is what its declaration says")
+    for text in problems:
+        print("# " + text)
     if "connect.md" not in [page.name for page in pages]:
         print("Bail out! docs/connect.md is missing")
         return 1

@@ -32,6 +32,8 @@ struct cap *host_slot(ar_cap slot);
  * set, is called with the thread and how many there were: what others and interrupts do then. */
 extern unsigned host_pieces;
 extern void (*host_between)(struct tcb *caller, unsigned pieces);
+/* All memory of the machine: every object, slot and frame. */
+void *host_memory(uint64_t *bytes);
 extern uint64_t host_clock;
 /* What counts as user memory; all of the process unless a test says otherwise. */
 extern uint64_t host_user_low, host_user_high;

@@ -484,7 +484,7 @@ static void test_priority_needs_authority(void **state)
                      AR_ERR_RIGHTS);
     assert_int_equal(host_invoke(client, SERVER_TCB, AR_TCB_SET_PRIORITY, 16, 0, 0, 0), AR_OK);
     assert_int_equal(host_invoke(host_main, SERVER_TCB, AR_TCB_SET_PRIORITY, 64, 0, 0, 0),
-                     AR_ERR_ARGUMENT);
+                     AR_ERR_RANGE);
 }
 
 static void test_bulk_data_stays_in_the_declared_segments(void **state)

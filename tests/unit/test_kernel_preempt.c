@@ -526,9 +526,9 @@ static void test_frame_clear(void **state)
                                   0, 0),
                      AR_OK);
     assert_true(is_clear(memory, 1 << 21));
-    assert_int_equal(host_invoke(host_main, FREE, AR_FRAME_CLEAR, 4, 0, 0, 0), AR_ERR_ARGUMENT);
+    assert_int_equal(host_invoke(host_main, FREE, AR_FRAME_CLEAR, 4, 0, 0, 0), AR_ERR_ALIGNMENT);
     assert_int_equal(host_invoke(host_main, FREE, AR_FRAME_CLEAR, (1 << 21) + 8, 0, 0, 0),
-                     AR_ERR_ARGUMENT);
+                     AR_ERR_RANGE);
 }
 
 /* ---- bulk data --------------------------------------------------------------------------------- */

@@ -103,14 +103,15 @@ static inline uint64_t ar_clock_ns(void)
     return m.words[0];
 }
 
-/* Write up to 448 bytes to a log capability. */
+/* Write up to AR_DATA_BYTES to a log capability. */
 static inline void ar_log(struct ar_ipc_buffer *buffer, ar_cap log, const char *text,
                           unsigned length)
 {
-    if (length > 448)
-        length = 448;
+    struct ar_message m;
+    if (length > AR_DATA_BYTES)
+        length = AR_DATA_BYTES;
     __builtin_memcpy(&buffer->words[4], text, length);
-    ar_invoke4(log, AR_LOG_WRITE, length, 0, 0, 0);
+    ar_invoke(log, AR_LOG_WRITE, length, 0, 0, 0, 4 + (length + 7) / 8, &m);
 }
 
 #endif

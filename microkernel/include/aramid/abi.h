@@ -158,7 +158,8 @@ enum ar_rights {
     AR_READ = 1,
     AR_WRITE = 2,
     AR_EXEC = 4,
-    AR_ALL = 7
+    AR_ALL = 7,
+    AR_ORIGINAL = 8 /* in failures alone: the capability must not be a copy */
 };
 
 /* Object sizes, in bits (bytes = 1 << bits). CNode: size_bits of RETYPE counts slots (1..12).
@@ -177,83 +178,15 @@ enum ar_rights {
  * Programs do not notice, except who looks at the registers of such a thread from outside; and
  * words that are said to start at 0 must. */
 
-/* Invocations; "w0.." are words. All fail with an error and no effect, or succeed. Slots are in
- * the caller's own capability space, except where a CNode root is named. */
-enum ar_invocation {
-    /* on Untyped: w0 type, w1 size_bits (CNode, Frame, Untyped), w2 first slot, w3 count (1 to
-     * AR_RETYPE_MAX). The memory comes back for reuse when the last child capability is gone. */
-    AR_UNTYPED_RETYPE = 0x10,
-    /* back: w0 physical address, w1 size_bits, w2 bytes used, w3 device (1: never cleared) */
-    AR_UNTYPED_INFO,
-    /* on a root CNode or AR_CAP_SELF as destination: w0 destination slot, w1 slot of the source
-     * root CNode (AR_CAP_SELF: own), w2 source slot, w3 rights mask */
-    AR_CNODE_COPY = 0x20,
-    AR_CNODE_MOVE,            /* as COPY, without w3 */
-    /* w0 slot, w1 0 (then 1: the slot is empty, what died with it not yet gone); an empty slot is
-     * no error. Returns when whatever the capability was the last to is gone. */
-    AR_CNODE_DELETE,
-    AR_CNODE_REVOKE,          /* w0 slot: delete everything derived from it */
-    /* w0 slot; back: w0 type, w1 rights, w2 object word (badge, address, size), w3 issuer */
-    AR_CNODE_INSPECT,
-    /* w0 first destination slot, w1 source root, w2 first source slot, w3 count (<= 256; the upper
-     * half 0, then: copied so far); empty source slots are passed over; back: w0 number copied */
-    AR_CNODE_COPY_RANGE,
-    /* on a root CNode (not SELF): w0 leaf number, w1 own slot of a 256-slot CNode, which moves
-     * in */
-    AR_CNODE_SET_LEAF,
-    AR_ENDPOINT_SET_ISSUER = 0x30, /* on Endpoint with ALL rights, once: w0 issuer word */
-    /* on a Gate nobody has a copy of: w0 endpoint slot (MINT), w1 badge */
-    AR_GATE_BIND = 0x38,
-    AR_GATE_INFO,             /* back: w0 badge, w1 copies */
-    /* w0 root CNode slot, w1 VSpace slot, w2 IPC buffer frame slot, w3 its user address, w4
-     * fault gate slot or 0 (copied; word 4 in the IPC buffer) */
-    AR_TCB_CONFIGURE = 0x40,
-    AR_TCB_SET_PRIORITY,      /* w0 priority 0..AR_PRIORITY_MAX, not above the caller's own */
-    AR_TCB_SET_PRINCIPAL,     /* w0 principal word */
-    /* w0 handler rip, w1 native range start, w2 end (w0 = 0: none, all calls native) */
-    AR_TCB_SET_FOREIGN,
-    AR_TCB_BIND_NOTIFICATION, /* w0 notification slot (0 unbinds) */
-    AR_TCB_READ_REGS,         /* back: words 0..19 = struct ar_regs */
-    /* words 0..19 = struct ar_regs. Meant for a thread that is not blocked in the kernel */
-    AR_TCB_WRITE_REGS,
-    AR_TCB_RESUME,            /* start, or undo SUSPEND */
-    /* the thread runs no user instruction until RESUME; an IPC it is in goes on */
-    AR_TCB_SUSPEND,
-    AR_TCB_SET_NAME,          /* words 0..1: up to 16 bytes, for logs */
-    /* back: w0 state (enum ar_thread_state), w1 cpu time ns, w2 rip, w3 blocked-on object */
-    AR_TCB_INFO,
-    /* end the Call, receive or wait that the thread is blocked in with AR_ERR_CANCELLED; back: w0
-     * 1. A call that a server has received goes on, and so does a thread that is not blocked: w0 0 */
-    AR_TCB_CANCEL,
-    /* on VSpace: w0 table slot, w1 address; maps at the highest missing level; back: w0 level
-     * filled (3, 2, 1). AR_ERR_EXISTS when none is missing */
-    AR_VSPACE_MAP_TABLE = 0x50,
-    /* on Frame: w0 VSpace slot, w1 address, w2 rights. AR_ERR_NO_TABLE when a table misses (map
-     * one and repeat). A capability maps once: copy it to map the frame again. Mapping again at
-     * the same place changes the rights. */
-    AR_FRAME_MAP = 0x60,
-    AR_FRAME_UNMAP,
-    AR_FRAME_COPY,            /* w0 slot of the source frame: 4 KiB copied into this one */
-    AR_FRAME_CLEAR,           /* w0 first byte, a multiple of 8; from there to the end */
-    /* w0 offset (multiple of 8), w1 number of words (<= 56); back: in words 4.. */
-    AR_FRAME_READ,
-    /* w0 offset (multiple of 8), w1 number of words (<= 56), words 4.. = data */
-    AR_FRAME_WRITE,
-    AR_FRAME_INFO,            /* back: w0 physical address, w1 size_bits */
-    AR_IRQ_CONTROL_GET = 0x70, /* w0 irq line 0..15, w1 destination slot */
-    AR_IRQ_BIND,              /* w0 notification slot, w1 bits to signal */
-    AR_IRQ_ACK,
-    /* w0 destination slot, w1 first port, w2 last port (inside this range) */
-    AR_PORT_MINT = 0x78,
-    AR_PORT_IN8, AR_PORT_OUT8, AR_PORT_OUT32, /* w0 port, w1 value (out); back: w0 value (in) */
-    AR_PORT_OUT8_MANY,        /* w0 port, w1 number of bytes (<= 448), words 4.. = bytes */
-    /* w0 number of bytes (<= 448), words 4.. = bytes: a line for the system log (COM2) */
-    AR_LOG_WRITE = 0x80,
-    AR_LOG_THREADS,           /* print every thread, its state and what it waits for */
-    /* only in a kernel built to measure itself: back: w0 longest stretch of TSC ticks with
-     * interrupts off since the last time, w1 CR3 writes, w2 entries since boot */
-    AR_LOG_MEASURES,
-};
+/* Invocations (enum ar_invocation) are the words of an AR_SYS_INVOKE. All fail with an error and no
+ * effect, or succeed. On failure words 0..2 say which word is wrong (AR_ARG_TARGET: the target), what
+ * was expected and what was found. Slots are in the caller's own capability space, except where a
+ * CNode root is named. */
+#include <aramid/invocations.h>
+#define AR_ARG_TARGET 255u
+#define AR_DATA_WORDS 56u  /* words in one AR_FRAME_READ or AR_FRAME_WRITE */
+#define AR_DATA_BYTES 448u /* bytes in one AR_PORT_OUT8_MANY or AR_LOG_WRITE */
+#define AR_USER_END 0x7ffffffff000ull /* first address that user space cannot have */
 
 struct ar_regs {
     uint64_t rip, rsp, rflags, rax, rbx, rcx, rdx, rsi, rdi, rbp;
@@ -271,28 +204,7 @@ enum ar_thread_state {
 
 /* ---- errors ---------------------------------------------------------------------------------- */
 
-enum ar_error {
-    AR_OK = 0,
-    AR_ERR_SYSCALL,   /* no such system call */
-    AR_ERR_SLOT,      /* the slot number is outside the capability space */
-    AR_ERR_EMPTY,     /* the slot holds nothing */
-    AR_ERR_TYPE,      /* the capability is of another type */
-    AR_ERR_RIGHTS,    /* the capability lacks a right that the operation needs */
-    AR_ERR_OCCUPIED,  /* the destination slot is not empty */
-    AR_ERR_ARGUMENT,  /* a word is out of range */
-    AR_ERR_NO_MEMORY, /* the Untyped has not enough room left */
-    AR_ERR_NO_TABLE,  /* a page table is missing at this address */
-    AR_ERR_EXISTS,    /* something is mapped or bound there already */
-    AR_ERR_NO_SLOT,   /* the receiver offers too few slots for the capabilities sent */
-    AR_ERR_FAULT,     /* memory that should be there is not */
-    AR_ERR_TIMEOUT,   /* the deadline passed */
-    AR_ERR_GONE,      /* the object waited on was destroyed, or the server dropped the reply */
-    /* no such invocation on this object, or a label that only the kernel may send */
-    AR_ERR_LABEL,
-    AR_ERR_BUSY,      /* the object is in use */
-    AR_ERR_CANCELLED, /* AR_TCB_CANCEL ended the blocking operation; nothing was sent or received */
-    AR_ERR_COUNT
-};
+#include <aramid/errors.h>
 
 /* ---- what init finds at start ---------------------------------------------------------------- */
 
