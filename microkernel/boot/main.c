@@ -3,6 +3,7 @@
  */
 #include "arch/arch.h"
 #include "arch/x86_64/cpu.h"
+#include "arch/x86_64/cpu_features.h"
 #include "arch/x86_64/paging.h"
 #include "boot/boot.h"
 #include "sched/sched.h"
@@ -27,6 +28,7 @@ static void read_facts(uint64_t loader, uint64_t information)
 void kernel_main(uint64_t loader, uint64_t information)
 {
     log_init();
+    features_check();
     cpu_init();
     interrupts_init();
     read_facts(loader, information);

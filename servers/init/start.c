@@ -43,23 +43,6 @@ static unsigned exit_status(uint64_t status)
     return (status & 0x7f) == 0 ? (unsigned)(status >> 8 & 0xff) : 128 + (unsigned)(status & 0x7f);
 }
 
-/* The kernel runs without FSGSBASE; programs do not, because libposix finds its thread record by
- * gs and sets fs for their C library. Better said here than by the first program's SIGILL. */
-static void processor_check(void)
-{
-    uint32_t eax = 0, ebx, ecx = 0, edx;
-    init_step("init", "looking at the processor");
-    __asm__ volatile("cpuid" : "+a"(eax), "=b"(ebx), "+c"(ecx), "=d"(edx));
-    uint32_t highest = eax;
-    eax = 7;
-    ebx = ecx = 0;
-    if (highest >= 7)
-        __asm__ volatile("cpuid" : "+a"(eax), "=b"(ebx), "+c"(ecx), "=d"(edx));
-    if (highest < 7 || !(ebx & 1))
-        init_fail("programs need a processor with FSGSBASE, and this one has none (QEMU: --cpu "
-                  "qemu64,+fsgsbase)");
-}
-
 void init_main(const struct ar_boot_info *boot)
 {
     static struct command command;
@@ -70,7 +53,6 @@ void init_main(const struct ar_boot_info *boot)
     memory_init(boot);
     bundle_init(boot);
     command_read(&command, boot);
-    processor_check();
     ar_cap fault_endpoint = monitor_start();
     servers_start(boot, rtc_read(AR_INIT_PORT), fault_endpoint);
     uint64_t status = program_run(&command);

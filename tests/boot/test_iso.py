@@ -97,6 +97,17 @@ def check_shell(image, work):
         process.wait()
 
 
+def check_stop(image, work):
+    """QEMU's own default processor lacks what is needed, and nobody is there to read COM2: the terminal has the reason."""
+    process = subprocess.Popen(qemu(image, os.path.join(work, "log"), "SeaBIOS", "cd", cpu="qemu64", more=["-m", "512M"]),
+                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, bufsize=0)
+    try:
+        wait_for(process, bytearray(), b"kernel: stop: this processor has no FSGSBASE", "a kernel that stops says why on COM1")
+    finally:
+        process.kill()
+        process.wait()
+
+
 def check_bad_input(work):
     def refused(what, words, *arguments, environment=None, file="x.iso"):
         target = os.path.join(work, file) if not os.path.isabs(file) else file
@@ -134,5 +145,6 @@ with tempfile.TemporaryDirectory(prefix="aramid-iso-", dir="/var/tmp") as folder
     plain = Path(folder, "plain.iso")
     lib.require_equal("the image of a shell is made", 0, make(plain)[0])
     check_shell(plain, folder)
+    check_stop(plain, folder)
     check_bad_input(folder)
 lib.finish()

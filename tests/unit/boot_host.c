@@ -16,6 +16,11 @@ void *arch_pointer(uint64_t physical)
     return (void *)physical;
 }
 
+void log_printf(const char *format, ...)
+{
+    (void)format;
+}
+
 void kernel_stop(const char *format, ...)
 {
     va_list arguments;
