@@ -53,6 +53,9 @@ uint32_t arch_port_in(uint16_t port);
 void log_write(const char *text, unsigned length);
 void log_printf(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void log_threads(void);
+/* The instrumented kernel's: longest stretch with interrupts off since the last call (ticks),
+ * writes of CR3, entries. False: this kernel has none. */
+bool arch_measures(uint64_t words[3]);
 _Noreturn void kernel_stop(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 #endif

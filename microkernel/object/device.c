@@ -121,6 +121,9 @@ enum ar_error log_invoke(struct invocation *call)
             return AR_ERR_ARGUMENT;
         log_write(message_bytes(call), (unsigned)call->words[0]);
         return AR_OK;
+    case AR_LOG_MEASURES:
+        call->result_words = 3;
+        return arch_measures(call->words) ? AR_OK : AR_ERR_LABEL;
     case AR_LOG_THREADS:
         log_threads();
         return AR_OK;
