@@ -49,7 +49,8 @@ void arch_irq_enable(unsigned line, bool enable);
 void arch_port_out(uint16_t port, uint32_t value, unsigned bytes);
 uint32_t arch_port_in(uint16_t port);
 
-/* What AR_LOG_MEASURES answers. False: this kernel is not built to measure itself. */
+/* What AR_LOG_MEASURES answers: longest stretch with interrupts off since the last call (ticks),
+ * writes of CR3, entries. False: this kernel is not built to measure itself. */
 bool arch_measures(uint64_t words[3]);
 
 /* The system log: COM2. */

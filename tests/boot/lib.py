@@ -2,6 +2,7 @@
 """A driver runs a program on Aramid and on Linux, from the same prepared tree, and compares.
 
 Environment, set by meson:  ARAMID_SOURCE the repository, ARAMID_BUILD the build directory.
+ARAMID_MEASURE=1 boots the kernel that measures itself, under -icount: no stretch with interrupts off may be too long.
 To try a test itself: ARAMID_TEST_ON=host runs everything in a chroot of this machine, ARAMID_TEST_ON=linux on the
 reference Linux.
 """
@@ -22,6 +23,7 @@ BUILD = Path(os.environ.get("ARAMID_BUILD", SOURCE / "build"))
 PROGRAMS = Path(os.environ.get("ARAMID_PROGRAMS", BUILD / "tests/boot"))
 ON_HOST = os.environ.get("ARAMID_TEST_ON") == "host"
 NO_LOG = os.environ.get("ARAMID_TEST_ON") in ("host", "linux")  # there is no Aramid, so none of its log
+MEASURE = os.environ.get("ARAMID_MEASURE") == "1"  # tools/run then boots the kernel that counts
 BUSYBOX = Path("/bin/busybox")
 EPOCH = 1_000_000_000  # 2001-09-09: the time of everything in a prepared tree
 # QEMU 7.2 leaves garbage in EFLAGS after cmpxchg16b when an interrupt follows; Linux's slab allocator uses it when CPUID
@@ -103,6 +105,19 @@ def _require_no_leaks(argv, run):
                 "14 or more counts, before = after", wrong or counts, run)
 
 
+MEASURE_LINE = re.compile(r"kernel: measure: interrupts off for (\d+) instructions: (.*)")
+STRETCH_MAX = 5000 # instructions with interrupts off, whatever user space does
+
+
+def _require_short_stretches(argv, run):
+    """What the instrumented kernel logs: each stretch that is longer than all before it."""
+    stretches = [(int(m[1]), m[2]) for m in map(MEASURE_LINE.search, run.log.splitlines()) if m]
+    require(bool(stretches), f"{argv[0]}: the kernel measured itself", "lines 'kernel: measure: …'", run.log[-2000:])
+    longest = max(stretches, default=(0, ""))
+    if longest[0] > STRETCH_MAX:
+        require(False, f"{argv[0]}: interrupts are off for at most {STRETCH_MAX} instructions", STRETCH_MAX, longest)
+
+
 def aramid(argv, rootfs=None, timeout=60, stdin=b"", options=(), leaves_processes=False):
     """Run argv on Aramid. `options`: further arguments of tools/run, before `--`. Unless it `leaves_processes` running,
     every count of the servers must be afterwards what it was before."""
@@ -116,6 +131,8 @@ def aramid(argv, rootfs=None, timeout=60, stdin=b"", options=(), leaves_processe
         run = _finish("aramid", command, stdin, timeout + SLACK, log)
     if not leaves_processes:
         _require_no_leaks(argv, run)
+    if MEASURE:
+        _require_short_stretches(argv, run)
     return run
 
 

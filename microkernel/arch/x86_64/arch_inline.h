@@ -7,6 +7,7 @@
 #ifndef X86_64_ARCH_INLINE_H
 #define X86_64_ARCH_INLINE_H
 
+#include "arch/x86_64/measure.h"
 #include "arch/x86_64/paging.h"
 #include "sched/sched.h"
 
@@ -19,6 +20,7 @@ static inline uint64_t arch_cycles(void)
 
 static inline void cpu_load_space(uint64_t physical)
 {
+    measure_space();
     __asm__ volatile("mov %0, %%cr3" : : "r"(physical) : "memory");
 }
 

@@ -7,6 +7,7 @@ bits 64
 default rel
 
 %include "offsets.inc"
+%include "measure.inc"
 
 extern core
 extern kernel_stack_top
@@ -46,6 +47,7 @@ entry_syscall:
     sub r11, [rsp + TCB_NATIVE_LOW]
     cmp r11, [rsp + TCB_NATIVE_LENGTH]
     jae .foreign
+    MEASURE_SYSCALL
 
     mov [rsp + TCB_RIP], rcx
     mov rcx, [core + CORE_USER_STACK]
@@ -100,6 +102,7 @@ entry_syscall:
 ; From the fast path: rcx is the TCB of the thread that goes on; rdi, rsi, rdx, rbx and words 1 to 3 are in place.
 global leave_fast
 leave_fast:
+    MEASURE_STOP_FAST
     mov rsp, rcx
     xor eax, eax                            ; AR_OK
     mov rbp, [rsp + TCB_RBP]
@@ -114,6 +117,7 @@ leave_fast:
 
 global leave
 leave:
+    MEASURE_STOP
     mov rsp, [core + CORE_CURRENT]
     mov rbx, [rsp + TCB_RBX]
     mov rdx, [rsp + TCB_RDX]
@@ -173,6 +177,7 @@ entry_vectors:
 trap:
     test qword [rsp + 24], 3
     jz .kernel
+    MEASURE_TRAP
     push rax
     mov rax, [core + CORE_CURRENT]
     mov [rax + TCB_RBX], rbx
@@ -209,6 +214,7 @@ trap:
 
     ; From the kernel: an interrupt in the idle loop, a user page missing in a copy, or a bug. struct kernel_trap.
 .kernel:
+    MEASURE_TRAP_IN_KERNEL
     push rax
     push rbx
     push rcx

@@ -4,6 +4,7 @@
 #include "arch/arch.h"
 #include "arch/x86_64/cpu.h"
 #include "arch/x86_64/interrupts.h"
+#include "arch/x86_64/measure.h"
 #include "ipc/ipc.h"
 #include "object/device.h"
 #include "sched/sched.h"
@@ -153,5 +154,6 @@ bool arch_copy_from_user(void *to, uint64_t user, uint64_t length)
 
 void arch_halt(void)
 {
+    measure_stop();
     __asm__ volatile("sti\n\thlt\n\tcli" : : : "memory");
 }

@@ -11,6 +11,7 @@ from aramid_tools.common import ROOT, ToolError, note
 
 SERVERS = ("procd", "filed", "sockd", "consoled")
 KERNEL = "microkernel/aramid.elf"
+MEASURED = "microkernel/aramid-measure.elf" # logs how long interrupts are off
 # name in the bundle -> build output; the big one, rootfs, is added last
 BLOBS = {"init": "servers/init/init", "manifest": "system/manifest.bin", "libposix": "libposix/libposix.elf",
          **{name: f"servers/{name}/{name}" for name in SERVERS}}
@@ -49,12 +50,12 @@ def reconfigure():
     _run("meson setup --reconfigure", ["meson", "setup", "--reconfigure", str(common.BUILD)])
 
 
-def build_system():
+def build_system(kernel=KERNEL):
     """Only what boots."""
-    build([KERNEL, *BLOBS.values()])
+    build([kernel, *BLOBS.values()])
 
 
-def check_built():
-    for path in (KERNEL, *BLOBS.values()):
+def check_built(kernel=KERNEL):
+    for path in (kernel, *BLOBS.values()):
         if not (common.BUILD / path).exists():
             raise ToolError(f"{common.BUILD / path} is missing: expected it from an earlier build (run without --no-build)")

@@ -20,6 +20,7 @@ from aramid_tools.common import EXIT_SYSTEM, EXIT_TIMEOUT, ToolError, note
 
 DEFAULT_CPU = "qemu64,+smep,+smap,+umip,+fsgsbase,+rdtscp,+pdpe1gb,+xsave,+xsaveopt,+rdrand,+arat,+erms"
 DEFAULT_MEMORY = "512M"
+ICOUNT_SLEEP = "sleep"   # count instructions, but an idle guest waits as long as its clock says
 # What the guest writes to isa-debug-exit's port n ends QEMU with status n << 1 | 1.
 EXIT_CODES = {0x10 << 1 | 1: "clean", 0x20 << 1 | 1: "init failed", 0x30 << 1 | 1: "kernel panic"}
 CLEAN = 0x10 << 1 | 1
@@ -42,7 +43,7 @@ START_LINE = re.compile(rb"cannot start ([^\r\n]*)") # libposix/start.c
 
 
 def qemu_command(kernel, initrd, append, cpu=DEFAULT_CPU, memory=DEFAULT_MEMORY, icount=False, gdb=False):
-    """The command without its serial lines."""
+    """`icount`: False, True or ICOUNT_SLEEP. The command without its serial lines."""
     qemu = shutil.which("qemu-system-x86_64")
     if not qemu:
         raise ToolError("qemu-system-x86_64 is not on this machine (Debian package qemu-system-x86)")
@@ -50,7 +51,7 @@ def qemu_command(kernel, initrd, append, cpu=DEFAULT_CPU, memory=DEFAULT_MEMORY,
                "-display", "none", "-monitor", "none", "-no-reboot", "-device", "isa-debug-exit,iobase=0xf4,iosize=4",
                "-kernel", str(kernel), "-initrd", str(initrd), "-append", append]
     if icount:
-        command += ["-icount", "shift=0,sleep=off"]
+        command += ["-icount", f"shift=0,sleep={'on' if icount == ICOUNT_SLEEP else 'off'}"]
     if gdb:
         command += ["-s", "-S"]
     return command

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from aramid_tools import build, common, guest, iso, packages
 from aramid_tools.common import EXIT_SYSTEM, ToolError, note, say
-from aramid_tools.machine import Machine, qemu_command, verdict
+from aramid_tools.machine import ICOUNT_SLEEP, Machine, qemu_command, verdict
 
 USAGE = "tools/run [options] [-- PROGRAM [ARG…]]"
 STATUSES = """\
@@ -25,6 +25,8 @@ To leave: type exit, or Ctrl-A x (press Ctrl and A, let go, press x).
 def parse(argv):
     parser = guest.Parser(prog="tools/run", usage=USAGE, description="Boot Aramid in QEMU.", epilog=STATUSES)
     guest.add_options(parser)
+    parser.add_argument("--measure", action="store_true", default=os.environ.get("ARAMID_MEASURE") == "1",
+                        help="the kernel that logs how many instructions interrupts are off (also: ARAMID_MEASURE=1)")
     parser.add_argument("--tty", action="store_true", help="give PROGRAM a terminal, not a pair of pipes")
     parser.add_argument("--gdb", action="store_true", help="wait for gdb on port 1234 before the first instruction")
     parser.add_argument("--trace", metavar="FILE", help="not yet")
@@ -51,16 +53,21 @@ def parse(argv):
     return parser, arguments, program
 
 
+def kernel_of(arguments):
+    return build.MEASURED if arguments.measure else build.KERNEL
+
+
 def boot(arguments, text, merged, terminal, log, on_first_byte=None, stdout=1, stdin=0):
     """Run one machine to its end; (status, complaint)."""
     with guest.work_directory(arguments.keep) as work:
         bundle, append = guest.write_bundle(work, merged, text)
-        command = qemu_command(common.BUILD / build.KERNEL, bundle, append, arguments.cpu, arguments.mem, arguments.icount,
-                               arguments.gdb)
+        kernel = common.BUILD / kernel_of(arguments)
+        icount = arguments.icount or (ICOUNT_SLEEP if arguments.measure else False)
+        command = qemu_command(kernel, bundle, append, arguments.cpu, arguments.mem, icount, arguments.gdb)
         if arguments.qmp:
             command += ["-qmp", f"unix:{arguments.qmp},server=on,wait=off"]
         if arguments.gdb:
-            note(f"waiting for gdb: gdb {os.path.relpath(common.BUILD / build.KERNEL)} -ex 'set architecture i386:x86-64' "
+            note(f"waiting for gdb: gdb {os.path.relpath(kernel)} -ex 'set architecture i386:x86-64' "
                 "-ex 'target remote :1234'")
         with guest.raw_terminal(terminal):
             machine = Machine(command, log, terminal, None if arguments.gdb else arguments.timeout, stdin, stdout,
@@ -72,9 +79,9 @@ def boot(arguments, text, merged, terminal, log, on_first_byte=None, stdout=1, s
 def prepare(arguments):
     packages.ensure(not arguments.no_install, packages.ISO if arguments.iso else {})
     if arguments.no_build:
-        build.check_built()
+        build.check_built(kernel_of(arguments))
     else:
-        build.build_system()
+        build.build_system(kernel_of(arguments))
 
 
 def main(argv):
