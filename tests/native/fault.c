@@ -17,8 +17,9 @@ struct native_subject native_subject_make(ar_cap space)
 {
     struct native_subject subject = {.endpoint = native_retype(AR_ENDPOINT, 0),
                                      .reply = native_retype(AR_REPLY, 0)};
-    ar_cap gate = native_gate(subject.endpoint, BADGE);
-    subject.thread = native_thread_make(&(struct native_thread_plan){.space = space, .fault_gate = gate});
+    struct native_thread_plan plan = {.space = space,
+                                      .fault_gate = native_gate(subject.endpoint, BADGE)};
+    subject.thread = native_thread_make(&plan);
     native_ok("set a priority", ar_invoke4(subject.thread.tcb, AR_TCB_SET_PRIORITY, 10, 0, 0, 0));
     return subject;
 }

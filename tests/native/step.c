@@ -97,24 +97,22 @@ void native_main(const struct ar_boot_info *boot)
     (void)boot;
     subject = native_subject_make(0);
     ar_cap gate = native_gate(subject.endpoint, 0xca11), bits = native_retype(AR_NOTIFICATION, 0);
-    struct ar_regs regs = step_all("clock", (struct ar_regs){.rax = AR_SYS_CLOCK}, false, STEPS);
+    struct ar_regs regs = {.rax = AR_SYS_CLOCK};
+    regs = step_all("clock", regs, false, STEPS);
     native_check(regs.rax == AR_OK && regs.rdx, "the clock says %lu", regs.rdx);
 
-    regs = step_all("signal", (struct ar_regs){.rax = AR_SYS_SIGNAL, .rdi = bits, .rdx = 4}, false, STEPS);
-    native_equal("signal", regs.rax, AR_OK);
+    regs = (struct ar_regs){.rax = AR_SYS_SIGNAL, .rdi = bits, .rdx = 4};
+    native_equal("signal", step_all("signal", regs, false, STEPS).rax, AR_OK);
 
-    regs = step_all("wait", (struct ar_regs){.rax = AR_SYS_WAIT, .rdi = bits, .r13 = AR_NO_DEADLINE},
-                    false, STEPS);
-    native_equal("bits", regs.rdx, 4);
+    regs = (struct ar_regs){.rax = AR_SYS_WAIT, .rdi = bits, .r13 = AR_NO_DEADLINE};
+    native_equal("bits", step_all("wait", regs, false, STEPS).rdx, 4);
 
-    regs = step_all("wait until a time",
-                    (struct ar_regs){.rax = AR_SYS_WAIT, .rdi = bits, .r13 = ar_clock_ns() + 30000000},
-                    false, STEPS);
+    regs.r13 = ar_clock_ns() + 30000000;
+    regs = step_all("wait until a time", regs, false, STEPS);
     native_equal("wait until a time", regs.rax, AR_ERR_TIMEOUT);
 
-    regs = step_all("call",
-                    (struct ar_regs){.rax = AR_SYS_CALL, .rdi = gate, .rsi = AR_INFO(LABEL, 1, 0, 0, 0)},
-                    true, STEPS);
+    regs = (struct ar_regs){.rax = AR_SYS_CALL, .rdi = gate, .rsi = AR_INFO(LABEL, 1, 0, 0, 0)};
+    regs = step_all("call", regs, true, STEPS);
     native_equal("call", regs.rax, AR_OK);
     native_equal("the answer", regs.rdx, ANSWER);
 
@@ -122,7 +120,8 @@ void native_main(const struct ar_boot_info *boot)
               ar_invoke4(subject.thread.tcb, AR_TCB_SET_FOREIGN, (uint64_t)step_handler, 0x1000,
                          0x2000, 0));
     foreign = true;
-    regs = step_all("foreign", (struct ar_regs){.rax = 12345, .rdi = 6}, false, STEPS + 6);
+    regs = (struct ar_regs){.rax = 12345, .rdi = 6};
+    regs = step_all("foreign", regs, false, STEPS + 6);
     native_equal("rax of a foreign call", regs.rax, 12345);
     native_equal("rdi of a foreign call", regs.rdi, 6);
 }
