@@ -14,6 +14,7 @@ enum {
 #define EFER_NX (1ull << 11)
 #define CR0_TS 8ull
 #define CR0_WP (1ull << 16)
+#define CR4_MCE (1ull << 6)
 #define CR4_PGE (1ull << 7)
 #define CR4_OSFXSR (1ull << 9)
 #define CR4_OSXMMEXCPT (1ull << 10)
@@ -133,6 +134,8 @@ void cpu_init(void)
     cpu_features.smap = extended[1] & 1u << 20;
     if (extended[1] & 1)
         cr4 |= CR4_FSGSBASE;
+    if (basic[3] & 1u << 7)
+        cr4 |= CR4_MCE; /* a machine check stops the kernel with a message, not the machine */
     if (extended[1] & 1u << 7)
         cr4 |= CR4_SMEP;
     if (cpu_features.smap)
