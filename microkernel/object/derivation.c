@@ -31,23 +31,24 @@ struct cap *cap_next(const struct cap *slot)
 
 void cap_insert(struct cap *slot, const struct cap *value, struct cap *after)
 {
-    uint32_t next = after ? after->next : 0;
+    uint32_t next = after ? after->next : 0, link = link_of(slot);
     *slot = *value;
     slot->prev = link_of(after);
     slot->next = next;
     if (next)
-        link_slot(next)->prev = link_of(slot);
+        link_slot(next)->prev = link;
     if (after)
-        after->next = link_of(slot);
+        after->next = link;
 }
 
 void cap_move(struct cap *to, struct cap *from)
 {
+    uint32_t link = link_of(to);
     *to = *from;
     if (to->prev)
-        link_slot(to->prev)->next = link_of(to);
+        link_slot(to->prev)->next = link;
     if (to->next)
-        link_slot(to->next)->prev = link_of(to);
+        link_slot(to->next)->prev = link;
     *from = (struct cap){0};
 }
 

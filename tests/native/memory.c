@@ -59,8 +59,8 @@ ar_cap native_slots(unsigned count)
 ar_cap native_retype_many(enum ar_type type, unsigned bits, unsigned count)
 {
     ar_cap first = native_slots(count);
-    for (unsigned done = 0; done < count; done += 256)
-        make(type, bits, first + done, count - done < 256 ? count - done : 256);
+    for (unsigned done = 0; done < count; done += AR_RETYPE_MAX)
+        make(type, bits, first + done, count - done < AR_RETYPE_MAX ? count - done : AR_RETYPE_MAX);
     return first;
 }
 

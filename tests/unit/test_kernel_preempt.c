@@ -267,7 +267,7 @@ static void test_an_empty_cnode_takes_pieces_too(void **state)
     (void)state;
     make(AR_CNODE, 12, OTHER);
     assert_int_equal(delete_slot(OTHER), AR_OK);
-    assert_true(host_pieces >= 4096 / 32 / WORK_LIMIT);
+    assert_true(host_pieces >= 4096 / 16 / WORK_LIMIT);
 }
 
 static void test_deleting_spares_what_comes_into_the_slot(void **state)
@@ -398,14 +398,14 @@ static void test_retype_clears_in_pieces(void **state)
     uint64_t memory = host_slot(OTHER)->object;
     memset((void *)memory, 0xa5, 1 << 21);
     between(watches_the_untyped);
-    assert_int_equal(host_invoke(host_main, OTHER, AR_UNTYPED_RETYPE, AR_FRAME, 12, FREE, 32),
+    assert_int_equal(host_invoke(host_main, OTHER, AR_UNTYPED_RETYPE, AR_FRAME, 12, FREE, 24),
                      AR_OK);
-    assert_true(host_pieces > 32 * 4096 / WORK_PIECE);
+    assert_true(host_pieces > 24 * 4096 / WORK_PIECE);
     assert_int_equal(other_ran, host_pieces - 1);
     host_between = NULL;
-    assert_true(is_clear(memory, 32 * 4096));
-    assert_int_equal(*(uint8_t *)(memory + 32 * 4096), 0xa5);
-    assert_int_equal(used_of(OTHER), 32 * 4096);
+    assert_true(is_clear(memory, 24 * 4096));
+    assert_int_equal(*(uint8_t *)(memory + 24 * 4096), 0xa5);
+    assert_int_equal(used_of(OTHER), 24 * 4096);
 }
 
 static void makes_a_node(struct tcb *caller, unsigned pieces)
@@ -441,7 +441,7 @@ static void fills_the_last_slot(struct tcb *caller, unsigned pieces)
     (void)caller;
     struct cap cap = {.type = AR_LOG, .rights = AR_ALL};
     if (pieces == 2)
-        cap_insert(host_slot(FREE + 31), &cap, NULL);
+        cap_insert(host_slot(FREE + 23), &cap, NULL);
 }
 
 static void test_retype_is_all_or_none_to_the_end(void **state)
@@ -449,13 +449,13 @@ static void test_retype_is_all_or_none_to_the_end(void **state)
     (void)state;
     make(AR_UNTYPED, 21, OTHER);
     between(fills_the_last_slot);
-    assert_int_equal(host_invoke(host_main, OTHER, AR_UNTYPED_RETYPE, AR_FRAME, 12, FREE, 32),
+    assert_int_equal(host_invoke(host_main, OTHER, AR_UNTYPED_RETYPE, AR_FRAME, 12, FREE, 24),
                      AR_ERR_OCCUPIED);
     assert_int_equal(used_of(OTHER), 0);
-    for (unsigned i = 0; i < 31; i++)
+    for (unsigned i = 0; i < 23; i++)
         assert_int_equal(host_slot(FREE + i)->type, AR_NULL);
     host_between = NULL;
-    assert_int_equal(host_invoke(host_main, OTHER, AR_UNTYPED_RETYPE, AR_FRAME, 12, FREE, 31),
+    assert_int_equal(host_invoke(host_main, OTHER, AR_UNTYPED_RETYPE, AR_FRAME, 12, FREE, 23),
                      AR_OK);
 }
 

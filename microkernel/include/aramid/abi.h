@@ -171,7 +171,7 @@ enum ar_rights {
 #define AR_TCB_BITS 12
 #define AR_TABLE_BITS 12
 
-#define AR_RETYPE_MAX 32u /* objects made by one invocation */
+#define AR_RETYPE_MAX 24u /* objects made by one invocation */
 
 /* A system call that takes long is done in pieces, so that interrupts come between: the kernel
  * notes in its argument registers how far it is and has the thread execute the instruction again.
