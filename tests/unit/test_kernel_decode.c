@@ -134,12 +134,13 @@ static const struct good_call good_calls[] = {
     {AR_PORT_OUT8_MANY, PORT, {100, 9}, AR_OK},
     {AR_LOG_WRITE, LOG, {1}, AR_OK},
     {AR_LOG_THREADS, LOG, {0}, AR_OK},
+    {AR_LOG_MEASURES, LOG, {0}, AR_ERR_LABEL},
 };
 
 struct call {
     const struct listed_invocation *invocation;
     ar_cap target;
-    unsigned count;
+    unsigned count, least; /* words; how many there must be */
     uint64_t words[AR_MSG_WORDS];
 };
 
@@ -152,10 +153,14 @@ static bool good_call(const struct listed_invocation *invocation, struct call *c
         *call = (struct call){.invocation = invocation, .target = good_calls[i].target};
         memcpy(call->words, good_calls[i].words, sizeof(good_calls[i].words));
         call->words[5] = '\n';
-        call->count = invocation->needed;
+        call->count = call->least = invocation->needed;
         for (const struct decode_word *word = invocation->words; word < invocation->words + 8; word++)
             if (word->kind == DECODE_DATA && word->high)
-                call->count = 4 + (unsigned)(((call->words[word->word] << word->bits) + 7) / 8);
+                call->least = 4 + (unsigned)(((call->words[word->word] << word->bits) + 7) / 8);
+            else if (word->word >= call->count)
+                call->count = word->word + 1u; /* a word that may be left out */
+        if (call->count < call->least)
+            call->count = call->least;
         if (outcome)
             *outcome = good_calls[i].outcome;
         return true;
@@ -373,10 +378,10 @@ static void wrong_target(struct call call)
 
 static void wrong_length(struct call call)
 {
-    unsigned right = call.count;
-    for (call.count = 0; call.count < right; call.count++)
+    for (call.count = 0; call.count < call.least; call.count++)
         refused(&call, AR_ERR_LENGTH, call.count,
-                call.count < call.invocation->needed ? call.invocation->needed : right, call.count);
+                call.count < call.invocation->needed ? call.invocation->needed : call.least,
+                call.count);
     for (call.count = AR_MSG_WORDS + 1; call.count < 256; call.count += 19)
         refused(&call, AR_ERR_LENGTH, AR_MSG_WORDS, AR_MSG_WORDS, call.count);
 }
