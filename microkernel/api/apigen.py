@@ -126,9 +126,6 @@ def errors(api):
 
 # ---- the kernel's side -----------------------------------------------------------------------------------------------
 
-UNCHECKED = ("cnode_invoke", "untyped_invoke")  # these still check their words themselves
-
-
 def act_name(invocation):
     return invocation.get("act", invocation["name"].removeprefix("AR_").lower())
 
@@ -181,8 +178,6 @@ def table(api):
         entries = []
         for invocation in item["invocations"]:
             checked = [word for word in invocation.get("words", []) if word["kind"] != "any"]
-            if act_name(invocation) in UNCHECKED:
-                checked, invocation["needed"] = [], 0
             words = invocation["name"].lower() + "_words" if checked else None
             if words:
                 out.append(f"static const struct decode_word {words}[] = {{")

@@ -93,70 +93,39 @@ bool cnode_dissolve(struct cnode *cnode)
     return false;
 }
 
-/* The root CNode capability that an argument names: a slot, or AR_CAP_SELF for the caller's own. */
-static enum ar_error root_argument(struct tcb *caller, uint64_t slot, const struct cap **root)
-{
-    struct cap *found;
-    if (slot == AR_CAP_SELF) {
-        *root = &caller->cspace;
-        return AR_OK;
-    }
-    enum ar_error error = tcb_lookup_type(caller, slot, AR_CNODE, 0, &found);
-    if (!error)
-        *root = found;
-    return error;
-}
+/* ---- invocations ----------------------------------------------------------------------------- */
 
-static enum ar_error empty_slot(const struct cap *root, uint64_t slot, struct cap **out)
+enum ar_error cnode_copy(struct invocation *call)
 {
-    if (slot == 0)
-        return AR_ERR_SLOT;
-    enum ar_error error = cnode_lookup(root, slot, out);
-    if (error)
-        return error;
-    return (*out)->type == AR_NULL ? AR_OK : AR_ERR_OCCUPIED;
-}
-
-static enum ar_error copy_or_move(struct invocation *call, const struct cap *root)
-{
-    struct cap *to, *from;
-    const struct cap *source_root;
-    enum ar_error error = root_argument(call->caller, call->words[1], &source_root);
-    if (!error)
-        error = cnode_lookup(source_root, call->words[2], &from);
-    if (!error)
-        error = empty_slot(root, call->words[0], &to);
-    if (error)
-        return error;
-    if (from->type == AR_NULL)
-        return AR_ERR_EMPTY;
-    if (call->label == AR_CNODE_MOVE) {
-        cap_move(to, from);
-        return AR_OK;
-    }
+    struct cap *to = call->caps[0], *from = call->caps[2];
     if (!cap_copyable(from))
-        return AR_ERR_TYPE;
-    cap_copy(to, from, (unsigned)call->words[3] & AR_ALL);
+        return invocation_fail(call, AR_ERR_TYPE, 2, AR_NULL, from->type);
+
+    cap_copy(to, from, (unsigned)call->words[3]);
+    return AR_OK;
+}
+
+enum ar_error cnode_move(struct invocation *call)
+{
+    cap_move(call->caps[0], call->caps[2]);
     return AR_OK;
 }
 
 /* Progress is in the words: both firsts go up, the count goes down, and what is copied counts in
  * the upper half of word 3. */
-static enum ar_error copy_range(struct invocation *call, const struct cap *root)
+enum ar_error cnode_copy_range(struct invocation *call)
 {
-    const struct cap *source_root;
-    enum ar_error error = root_argument(call->caller, call->words[1], &source_root);
-    if (error)
-        return error;
     uint32_t count = (uint32_t)call->words[3], copied = (uint32_t)(call->words[3] >> 32);
-    if (count > AR_LEAF_SLOTS)
-        return AR_ERR_ARGUMENT;
+    if (count > AR_LEAF_SLOTS || copied > AR_LEAF_SLOTS)
+        return invocation_fail(call, AR_ERR_RANGE, 3, AR_LEAF_SLOTS, call->words[3]);
+
     for (; count && work_left(); count--) {
         struct cap *to, *from;
         uint64_t to_number = call->words[0]++, from_number = call->words[2]++;
         work_spend(WORK_LOOK);
-        if (cnode_lookup(source_root, from_number, &from) || !cap_copyable(from) ||
-            empty_slot(root, to_number, &to))
+        if (cnode_lookup(call->caps[1], from_number, &from) || !cap_copyable(from) ||
+            to_number == AR_CAP_SELF || cnode_lookup(call->target, to_number, &to) ||
+            to->type != AR_NULL)
             continue;
         work_spend(WORK_COPY);
         cap_copy(to, from, AR_ALL);
@@ -170,20 +139,17 @@ static enum ar_error copy_range(struct invocation *call, const struct cap *root)
     return AR_OK;
 }
 
-static enum ar_error inspect(struct invocation *call, const struct cap *root)
+enum ar_error cnode_inspect(struct invocation *call)
 {
-    struct cap *slot;
-    enum ar_error error = cnode_lookup(root, call->words[0], &slot);
-    if (error)
-        return error;
+    const struct cap *slot = call->caps[0];
     uint64_t word = slot->object, issuer = 0;
     if (slot->type == AR_GATE) {
-        struct gate *gate = (struct gate *)slot->object;
+        const struct gate *gate = (const struct gate *)slot->object;
         word = gate->badge;
         issuer = gate->endpoint ? gate->endpoint->issuer : 0;
     } else if (slot->type == AR_ENDPOINT) {
         word = 0;
-        issuer = ((struct endpoint *)slot->object)->issuer;
+        issuer = ((const struct endpoint *)slot->object)->issuer;
     } else if (slot->type != AR_IRQ && slot->type != AR_PORT) {
         word = slot->size_bits; /* kernel addresses stay in the kernel */
     }
@@ -195,32 +161,29 @@ static enum ar_error inspect(struct invocation *call, const struct cap *root)
     return AR_OK;
 }
 
-static enum ar_error set_leaf(struct invocation *call, struct cap *target)
+enum ar_error cnode_set_leaf(struct invocation *call)
 {
-    struct cap *leaf;
-    if (!target)
-        return AR_ERR_ARGUMENT;
-    if (call->words[0] >> target->size_bits)
-        return AR_ERR_SLOT;
-    enum ar_error error = tcb_lookup_type(call->caller, call->words[1], AR_CNODE, 0, &leaf);
-    if (error)
-        return error;
-    if (leaf->size_bits != AR_LEAF_BITS || leaf == target || leaf->object == target->object)
-        return AR_ERR_ARGUMENT;
-    struct cap *entry = &((struct cnode *)target->object)->slots[call->words[0]];
+    struct cap *root = call->target, *leaf = call->caps[1];
+    uint64_t number = call->words[0];
+    if (number >= root->extra)
+        return invocation_fail(call, AR_ERR_RANGE, 0, root->extra - 1, number);
+    if (leaf->object == root->object)
+        return invocation_fail(call, AR_ERR_BUSY, 1, 0, 0);
+    struct cap *entry = &((struct cnode *)root->object)->slots[number];
     if (entry->type != AR_NULL)
-        return AR_ERR_OCCUPIED;
+        return invocation_fail(call, AR_ERR_OCCUPIED, 0, AR_NULL, entry->type);
+
     cap_move(entry, leaf);
     return AR_OK;
 }
 
 /* Word 1 remembers that the slot is empty by now: when the rest takes several pieces, somebody may
- * have put a new capability there. */
-static enum ar_error delete(struct invocation *call, const struct cap *root)
+ * have put a new capability there, or the slot itself may be gone. */
+enum ar_error cnode_delete(struct invocation *call)
 {
     if (!call->words[1]) {
         struct cap *slot;
-        enum ar_error error = cnode_lookup(root, call->words[0], &slot);
+        enum ar_error error = invocation_slot(call, call->target, 0, call->words[0], &slot);
         if (error)
             return error;
         cap_delete(slot);
@@ -229,29 +192,7 @@ static enum ar_error delete(struct invocation *call, const struct cap *root)
     return dying_work() ? AR_OK : KERNEL_AGAIN;
 }
 
-enum ar_error cnode_invoke(struct invocation *call)
+enum ar_error cnode_revoke(struct invocation *call)
 {
-    const struct cap *root = call->target ? call->target : &call->caller->cspace;
-    struct cap *slot;
-    enum ar_error error;
-    switch (call->label) {
-    case AR_CNODE_COPY:
-    case AR_CNODE_MOVE:
-        return copy_or_move(call, root);
-    case AR_CNODE_COPY_RANGE:
-        return copy_range(call, root);
-    case AR_CNODE_INSPECT:
-        return inspect(call, root);
-    case AR_CNODE_SET_LEAF:
-        return set_leaf(call, call->target);
-    case AR_CNODE_DELETE:
-        return delete(call, root);
-    case AR_CNODE_REVOKE:
-        error = cnode_lookup(root, call->words[0], &slot);
-        if (error)
-            return error;
-        return cap_revoke(slot) ? AR_OK : KERNEL_AGAIN;
-    default:
-        return AR_ERR_LABEL;
-    }
+    return cap_revoke(call->caps[0]) ? AR_OK : KERNEL_AGAIN;
 }

@@ -44,8 +44,8 @@ static enum ar_error no_slot(struct invocation *call, const struct cap *root, un
     return invocation_fail(call, AR_ERR_SLOT, word, slots, number);
 }
 
-static enum ar_error find_slot(struct invocation *call, const struct cap *root, unsigned word,
-                               uint64_t number, struct cap **slot)
+enum ar_error invocation_slot(struct invocation *call, const struct cap *root, unsigned word,
+                              uint64_t number, struct cap **slot)
 {
     if (cnode_lookup(root, number, slot) == AR_OK)
         return AR_OK;
@@ -60,7 +60,7 @@ static enum ar_error check_cap(struct invocation *call, const struct decode_word
         call->caps[spec->word] = NULL;
         return AR_OK;
     }
-    enum ar_error error = find_slot(call, &call->caller->cspace, spec->word, value, &slot);
+    enum ar_error error = invocation_slot(call, &call->caller->cspace, spec->word, value, &slot);
     if (error)
         return error;
     if (slot->type != spec->type)
@@ -83,7 +83,7 @@ static enum ar_error check_slot(struct invocation *call, const struct decode_wor
                              : spec->space == DECODE_TARGET ? call->target
                                                             : call->caps[1];
     struct cap *slot;
-    enum ar_error error = find_slot(call, root, spec->word, value, &slot);
+    enum ar_error error = invocation_slot(call, root, spec->word, value, &slot);
     if (error)
         return error;
     if (spec->kind == DECODE_EMPTY) {
@@ -183,7 +183,7 @@ static enum ar_error find_entry(struct invocation *call, uint64_t target,
     call->target = &call->caller->cspace;
     if (target != AR_CAP_SELF) {
         enum ar_error error =
-            find_slot(call, &call->caller->cspace, AR_ARG_TARGET, target, &call->target);
+            invocation_slot(call, &call->caller->cspace, AR_ARG_TARGET, target, &call->target);
         if (error)
             return error;
     }

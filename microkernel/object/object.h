@@ -314,6 +314,9 @@ void invocation_handle(struct tcb *caller);
  * the number of the word (AR_ARG_TARGET: the target), what was expected and what was found. */
 enum ar_error invocation_fail(struct invocation *call, enum ar_error error, unsigned word,
                               uint64_t expected, uint64_t found);
+/* The slot of that number in `root`'s space, or the failure that says that `word` is wrong. */
+enum ar_error invocation_slot(struct invocation *call, const struct cap *root, unsigned word,
+                              uint64_t number, struct cap **slot);
 
 /* Word i of the message, wherever it travels. */
 uint64_t invocation_word(const struct invocation *call, unsigned index);

@@ -12,16 +12,26 @@
 #include "arch/arch.h"
 #include "sched/work.h"
 
-/* log2 of the object's size in bytes, or 0 when type or size_bits is no good. */
-static unsigned object_size_bits(uint64_t type, uint64_t size_bits)
+static uint64_t between(uint64_t least, uint64_t number, uint64_t most)
 {
+    return number < least ? least : number > most ? most : number;
+}
+
+/* log2 of the object's size in bytes; 0: no object of this type is made of an Untyped. Where the
+ * caller may choose the size and `size_bits` is no good, it is set to the nearest that is. */
+static unsigned object_size_bits(uint64_t type, uint64_t *size_bits)
+{
+    uint64_t given = *size_bits;
     switch (type) {
     case AR_UNTYPED:
-        return size_bits >= 12 && size_bits < 48 ? (unsigned)size_bits : 0;
+        *size_bits = between(12, given, 47);
+        return (unsigned)*size_bits;
     case AR_CNODE:
-        return size_bits >= 1 && size_bits <= 12 ? (unsigned)size_bits + 5 : 0;
+        *size_bits = between(1, given, 12);
+        return (unsigned)*size_bits + 5;
     case AR_FRAME:
-        return size_bits == 12 || size_bits == 21 ? (unsigned)size_bits : 0;
+        *size_bits = given <= 12 ? 12 : 21;
+        return (unsigned)*size_bits;
     case AR_ENDPOINT:
         return AR_ENDPOINT_BITS;
     case AR_GATE:
@@ -97,37 +107,67 @@ static void objects_make(struct invocation *call, const struct slot_run *run, un
     untyped->extra = start + (call->words[3] << bits);
 }
 
-static enum ar_error untyped_retype(struct invocation *call)
+/* What type, size and count ask for, and where in the Untyped it would lie. */
+static enum ar_error retype_plan(struct invocation *call, unsigned *bits, uint64_t *used,
+                                 uint64_t *start)
+{
+    const struct cap *untyped = call->target;
+    uint64_t type = call->words[0], size_bits = call->words[1], count = call->words[3];
+    *bits = object_size_bits(type, &size_bits);
+    if (!*bits)
+        return invocation_fail(call, AR_ERR_TYPE, 0, AR_NULL, type);
+    if (size_bits != call->words[1])
+        return invocation_fail(call, AR_ERR_SIZE, 1, size_bits, call->words[1]);
+    if ((untyped->flags & CAP_DEVICE) && type != AR_FRAME && type != AR_UNTYPED)
+        return invocation_fail(call, AR_ERR_DEVICE, 0, 0, 1);
+    if (type == AR_VSPACE && !arch_space_available(count))
+        return invocation_fail(call, AR_ERR_NO_MEMORY, 3, count, 0);
+    *used = has_children(untyped) ? untyped->extra : 0;
+    *start = (*used + (1ull << *bits) - 1) & ~((1ull << *bits) - 1);
+    uint64_t bytes = 1ull << untyped->size_bits, room = *start < bytes ? bytes - *start : 0;
+    if (count > room >> *bits)
+        return invocation_fail(call, AR_ERR_NO_MEMORY, 3, count << *bits, room);
+    return AR_OK;
+}
+
+/* Which of the slots it was that tcb_lookup_run found not to be there or not to be empty. */
+static enum ar_error slots_fail(struct invocation *call)
+{
+    const struct cap *space = &call->caller->cspace;
+    for (uint64_t i = 0;; i++) {
+        struct cap *slot;
+        uint64_t number = call->words[2] + i;
+        if (number == AR_CAP_SELF || cnode_lookup(space, number, &slot))
+            return invocation_fail(call, AR_ERR_SLOT, 2, 1ull << (space->size_bits + AR_LEAF_BITS),
+                                   number);
+        if (slot->type != AR_NULL)
+            return invocation_fail(call, AR_ERR_OCCUPIED, 2, AR_NULL, slot->type);
+    }
+}
+
+enum ar_error untyped_retype(struct invocation *call)
 {
     struct cap *untyped = call->target;
-    uint64_t type = call->words[0], count = call->words[3];
-    unsigned bits = object_size_bits(type, call->words[1]);
-    bool device = untyped->flags & CAP_DEVICE;
+    uint64_t type = call->words[0], count = call->words[3], used = 0, start = 0;
+    unsigned bits = 0;
+    struct slot_run run;
     if (core.dying) {
         dying_work(); /* this memory may be a dying object's; and now look everything up again */
         return KERNEL_AGAIN;
     }
-    if (!bits || count == 0 || count > AR_RETYPE_MAX ||
-        (device && type != AR_FRAME && type != AR_UNTYPED))
-        return AR_ERR_ARGUMENT;
-    if (type == AR_VSPACE && !arch_space_available(count))
-        return AR_ERR_NO_MEMORY;
-    uint64_t used = has_children(untyped) ? untyped->extra : 0;
-    uint64_t start = (used + (1ull << bits) - 1) & ~((1ull << bits) - 1);
-    uint64_t room = 1ull << untyped->size_bits;
-    if (start > room || count > (room - start) >> bits)
-        return AR_ERR_NO_MEMORY;
-    struct slot_run run;
-    enum ar_error error = tcb_lookup_run(call->caller, call->words[2], (unsigned)count, &run);
+    enum ar_error error = retype_plan(call, &bits, &used, &start);
     if (error)
         return error;
+    if (tcb_lookup_run(call->caller, call->words[2], (unsigned)count, &run))
+        return slots_fail(call);
 
     /* From here on nothing fails; what is cleared can be seen by nobody. */
     if (untyped->extra != used) {
         untyped->extra = used;
         untyped->clear_pages = 0;
     }
-    if (!device && type != AR_UNTYPED && !clear_to(untyped, start + (count << bits)))
+    if (!(untyped->flags & CAP_DEVICE) && type != AR_UNTYPED &&
+        !clear_to(untyped, start + (count << bits)))
         return KERNEL_AGAIN;
     if (!work_fits((unsigned)count * WORK_COPY))
         return KERNEL_AGAIN;
@@ -135,20 +175,13 @@ static enum ar_error untyped_retype(struct invocation *call)
     return AR_OK;
 }
 
-enum ar_error untyped_invoke(struct invocation *call)
+enum ar_error untyped_info(struct invocation *call)
 {
-    struct cap *untyped = call->target;
-    switch (call->label) {
-    case AR_UNTYPED_RETYPE:
-        return untyped_retype(call);
-    case AR_UNTYPED_INFO:
-        call->words[0] = arch_physical((void *)untyped->object);
-        call->words[1] = untyped->size_bits;
-        call->words[2] = has_children(untyped) ? untyped->extra : 0;
-        call->words[3] = !!(untyped->flags & CAP_DEVICE);
-        call->result_words = 4;
-        return AR_OK;
-    default:
-        return AR_ERR_LABEL;
-    }
+    const struct cap *untyped = call->target;
+    call->words[0] = arch_physical((void *)untyped->object);
+    call->words[1] = untyped->size_bits;
+    call->words[2] = has_children(untyped) ? untyped->extra : 0;
+    call->words[3] = !!(untyped->flags & CAP_DEVICE);
+    call->result_words = 4;
+    return AR_OK;
 }

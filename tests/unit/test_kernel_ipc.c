@@ -433,13 +433,13 @@ static void test_retype_changes_nothing_on_error(void **state)
         host_invoke(host_main, UNTYPED, AR_UNTYPED_RETYPE, AR_FRAME, 12, NOTIFICATION - 1, 3),
         AR_ERR_OCCUPIED);
     assert_int_equal(host_invoke(host_main, UNTYPED, AR_UNTYPED_RETYPE, AR_FRAME, 13, FREE, 1),
-                     AR_ERR_ARGUMENT);
+                     AR_ERR_SIZE);
     assert_int_equal(host_invoke(host_main, UNTYPED, AR_UNTYPED_RETYPE, AR_FRAME, 12, FREE, 5000),
-                     AR_ERR_ARGUMENT);
+                     AR_ERR_RANGE);
     assert_int_equal(host_invoke(host_main, UNTYPED, AR_UNTYPED_RETYPE, AR_FRAME, 12, 1023, 2),
                      AR_ERR_SLOT);
     assert_int_equal(host_invoke(host_main, UNTYPED, AR_UNTYPED_RETYPE, AR_PORT, 0, FREE, 1),
-                     AR_ERR_ARGUMENT);
+                     AR_ERR_TYPE);
     assert_int_equal(host_invoke(host_main, UNTYPED, AR_UNTYPED_INFO, 0, 0, 0, 0), AR_OK);
     assert_int_equal(host_main->regs.r8, used);
 }

@@ -18,7 +18,7 @@ enum ar_invocation {
     AR_CNODE_COPY = 0x20,
     /* move a capability: w0 slot, w1 source_root, w2 source */
     AR_CNODE_MOVE = 0x21,
-    /* empty a slot; an empty slot is no error: w0 slot */
+    /* empty a slot; an empty slot is no error: w0 slot, w1 emptied */
     AR_CNODE_DELETE = 0x22,
     /* delete everything derived from what a slot holds: w0 slot */
     AR_CNODE_REVOKE = 0x23,
