@@ -166,7 +166,7 @@ def word_fields(word):
 
 def entry_fields(invocation, words):
     target = invocation.get("target", {})
-    fields = {"words": words, "count": f"sizeof({words}) / sizeof({words}[0])" if words else 0,
+    fields = {"words": words, "end": f"{words} + sizeof({words}) / sizeof({words}[0])" if words else None,
               "needed": invocation["needed"], "rights": target.get("rights"), "bits": target.get("size"),
               "original": int(target.get("original", 0)), "not_self": int(not target.get("self", True))}
     return ", ".join(f".{name} = {value}" for name, value in fields.items() if value not in (None, 0))

@@ -43,7 +43,7 @@ KINDS = {
     "mask": lambda word: "bits of " + code(word["allowed"]),
     "data": lambda word: f"0 to {number(word['max'])}",
 }
-VALUES = {"AR_PRIORITY_MAX": 63, "AR_DATA_WORDS": 56, "AR_DATA_BYTES": 448}
+VALUES = {"AR_PRIORITY_MAX": 63, "AR_DATA_WORDS": 56, "AR_DATA_BYTES": 448, "AR_RETYPE_MAX": 32}
 
 
 def code(text):
@@ -58,7 +58,8 @@ def number(value):
 
 
 def short(ar_type):
-    special = {"AR_CNODE": "CNode", "AR_TCB": "TCB", "AR_VSPACE": "VSpace", "AR_IRQ": "IRQ"}
+    special = {"AR_CNODE": "CNode", "AR_TCB": "TCB", "AR_VSPACE": "VSpace", "AR_IRQ": "IRQ",
+               "AR_IRQ_CONTROL": "IRQ control"}
     return special.get(ar_type, ar_type.removeprefix("AR_").capitalize().replace("_", " "))
 
 

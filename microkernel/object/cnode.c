@@ -8,14 +8,8 @@
 
 enum ar_error cnode_lookup(const struct cap *root, uint64_t slot, struct cap **out)
 {
-    uint64_t leaf = slot >> AR_LEAF_BITS;
-    if (root->type != AR_CNODE || leaf >= root->extra)
-        return AR_ERR_SLOT;
-    const struct cap *leaf_cap = &((struct cnode *)root->object)->slots[leaf];
-    if (leaf_cap->type != AR_CNODE || leaf_cap->size_bits != AR_LEAF_BITS)
-        return AR_ERR_SLOT;
-    *out = &((struct cnode *)leaf_cap->object)->slots[slot & (AR_LEAF_SLOTS - 1)];
-    return AR_OK;
+    *out = cnode_slot(root, slot);
+    return *out ? AR_OK : AR_ERR_SLOT;
 }
 
 enum ar_error tcb_lookup(struct tcb *tcb, uint64_t slot, struct cap **out)

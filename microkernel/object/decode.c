@@ -22,25 +22,12 @@ enum ar_error invocation_fail(struct invocation *call, enum ar_error error, unsi
     return error;
 }
 
-uint64_t invocation_word(const struct invocation *call, unsigned index)
-{
-    return index < 4 ? call->words[index] : call->caller->buffer->words[index];
-}
-
-void invocation_set_word(struct invocation *call, unsigned index, uint64_t value)
-{
-    if (index < 4)
-        call->words[index] = value;
-    else
-        call->caller->buffer->words[index] = value;
-}
-
-/* ---- one word -------------------------------------------------------------------------------- */
+/* ---- what is wrong: the way of a failure, out of the way of what is right ---------------------- */
 
 static enum ar_error no_slot(struct invocation *call, const struct cap *root, unsigned word,
                              uint64_t number)
 {
-    uint64_t slots = root->type == AR_CNODE ? 1ull << (root->size_bits + AR_LEAF_BITS) : 0;
+    uint64_t slots = root->type == AR_CNODE ? root->extra << AR_LEAF_BITS : 0;
     return invocation_fail(call, AR_ERR_SLOT, word, slots, number);
 }
 
@@ -52,14 +39,10 @@ enum ar_error invocation_slot(struct invocation *call, const struct cap *root, u
     return no_slot(call, root, word, number);
 }
 
-static enum ar_error check_cap(struct invocation *call, const struct decode_word *spec,
-                               uint64_t value)
+static enum ar_error cap_fail(struct invocation *call, const struct decode_word *spec,
+                              uint64_t value)
 {
     struct cap *slot;
-    if (value == 0 && spec->optional) {
-        call->caps[spec->word] = NULL;
-        return AR_OK;
-    }
     enum ar_error error = invocation_slot(call, &call->caller->cspace, spec->word, value, &slot);
     if (error)
         return error;
@@ -70,99 +53,113 @@ static enum ar_error check_cap(struct invocation *call, const struct decode_word
         return invocation_fail(call, AR_ERR_RIGHTS, spec->word, spec->rights, slot->rights);
     if (spec->bits && slot->size_bits != spec->bits)
         return invocation_fail(call, AR_ERR_SIZE, spec->word, spec->bits, slot->size_bits);
-    if (spec->memory && (slot->flags & CAP_DEVICE))
-        return invocation_fail(call, AR_ERR_DEVICE, spec->word, 0, 1);
-    call->caps[spec->word] = slot;
-    return AR_OK;
+    return invocation_fail(call, AR_ERR_DEVICE, spec->word, 0, 1);
 }
 
-static enum ar_error check_slot(struct invocation *call, const struct decode_word *spec,
-                                uint64_t value)
+static enum ar_error slot_fail(struct invocation *call, const struct decode_word *spec,
+                               const struct cap *root, uint64_t value)
 {
-    const struct cap *root = spec->space == DECODE_OWN      ? &call->caller->cspace
-                             : spec->space == DECODE_TARGET ? call->target
-                                                            : call->caps[1];
     struct cap *slot;
     enum ar_error error = invocation_slot(call, root, spec->word, value, &slot);
     if (error)
         return error;
-    if (spec->kind == DECODE_EMPTY) {
-        if (value == AR_CAP_SELF)
-            return no_slot(call, root, spec->word, value);
-        if (slot->type != AR_NULL)
-            return invocation_fail(call, AR_ERR_OCCUPIED, spec->word, AR_NULL, slot->type);
-    } else if (spec->kind == DECODE_HELD && slot->type == AR_NULL) {
+    if (spec->kind == DECODE_HELD)
         return invocation_fail(call, AR_ERR_EMPTY, spec->word, AR_NULL, AR_NULL);
-    }
-    call->caps[spec->word] = slot;
-    return AR_OK;
+    if (value == AR_CAP_SELF)
+        return no_slot(call, root, spec->word, value);
+    return invocation_fail(call, AR_ERR_OCCUPIED, spec->word, AR_NULL, slot->type);
 }
 
-static enum ar_error check_root(struct invocation *call, const struct decode_word *spec,
-                                uint64_t value)
-{
-    if (value != AR_CAP_SELF)
-        return check_cap(call, spec, value);
-    call->caps[spec->word] = &call->caller->cspace;
-    return AR_OK;
-}
-
-static enum ar_error check_number(struct invocation *call, const struct decode_word *spec,
-                                  uint64_t value)
+static enum ar_error number_fail(struct invocation *call, const struct decode_word *spec,
+                                 uint64_t value)
 {
     enum ar_error error = spec->kind == DECODE_ADDRESS ? AR_ERR_ADDRESS : AR_ERR_RANGE;
     if (value > spec->high)
         return invocation_fail(call, error, spec->word, spec->high, value);
     if (value < spec->low)
         return invocation_fail(call, error, spec->word, spec->low, value);
-    if (value & ((1ull << spec->bits) - 1))
-        return invocation_fail(call, AR_ERR_ALIGNMENT, spec->word, 1ull << spec->bits, value);
-    return AR_OK;
+    return invocation_fail(call, AR_ERR_ALIGNMENT, spec->word, 1ull << spec->bits, value);
 }
 
-static enum ar_error check_mask(struct invocation *call, const struct decode_word *spec,
-                                uint64_t value)
+static enum ar_error mask_fail(struct invocation *call, const struct decode_word *spec,
+                               uint64_t value)
 {
     if (value & ~spec->high)
         return invocation_fail(call, AR_ERR_MASK, spec->word, spec->high, value);
-    if (spec->low & ~value)
-        return invocation_fail(call, AR_ERR_RIGHTS, spec->word, spec->low, value);
-    return AR_OK;
+    return invocation_fail(call, AR_ERR_RIGHTS, spec->word, spec->low, value);
 }
 
-static enum ar_error check_length(struct invocation *call, unsigned needed)
+static enum ar_error length_fail(struct invocation *call, unsigned needed)
 {
-    if (call->word_count >= needed)
-        return AR_OK;
     return invocation_fail(call, AR_ERR_LENGTH, call->word_count, needed, call->word_count);
 }
 
-static enum ar_error check_data(struct invocation *call, const struct decode_word *spec,
-                                uint64_t value)
+/* ---- one word -------------------------------------------------------------------------------- */
+
+static inline bool cap_right(struct invocation *call, const struct decode_word *spec,
+                             uint64_t value)
 {
-    if (value > spec->high)
-        return invocation_fail(call, AR_ERR_RANGE, spec->word, spec->high, value);
-    return check_length(call, value ? 4 + (unsigned)(((value << spec->bits) + 7) / 8) : 0);
+    struct cap *slot = NULL;
+    if (value || !spec->optional) {
+        slot = cnode_slot(&call->caller->cspace, value);
+        if (!slot || slot->type != spec->type || (spec->rights & ~slot->rights) ||
+            (spec->bits && slot->size_bits != spec->bits) ||
+            (spec->memory && (slot->flags & CAP_DEVICE)))
+            return false;
+    }
+    call->caps[spec->word] = slot;
+    return true;
+}
+
+static inline bool slot_right(struct invocation *call, const struct decode_word *spec,
+                              const struct cap *root, uint64_t value)
+{
+    struct cap *slot = cnode_slot(root, value);
+    call->caps[spec->word] = slot;
+    if (!slot)
+        return false;
+    if (spec->kind == DECODE_EMPTY)
+        return slot->type == AR_NULL && value != AR_CAP_SELF;
+    return spec->kind == DECODE_SLOT || slot->type != AR_NULL;
+}
+
+static inline unsigned data_words(const struct decode_word *spec, uint64_t value)
+{
+    return value ? 4 + (unsigned)(((value << spec->bits) + 7) / 8) : 0;
 }
 
 static enum ar_error check_word(struct invocation *call, const struct decode_word *spec)
 {
     uint64_t value = invocation_word(call, spec->word);
+    const struct cap *root;
     switch (spec->kind) {
+    case DECODE_ROOT:
+        if (value == AR_CAP_SELF) {
+            call->caps[spec->word] = &call->caller->cspace;
+            return AR_OK;
+        }
+        /* fall through */
     case DECODE_CAP:
-        return check_cap(call, spec, value);
+        return cap_right(call, spec, value) ? AR_OK : cap_fail(call, spec, value);
     case DECODE_EMPTY:
     case DECODE_SLOT:
     case DECODE_HELD:
-        return check_slot(call, spec, value);
-    case DECODE_ROOT:
-        return check_root(call, spec, value);
+        root = spec->space == DECODE_OWN      ? &call->caller->cspace
+               : spec->space == DECODE_TARGET ? call->target
+                                              : call->caps[1];
+        return slot_right(call, spec, root, value) ? AR_OK : slot_fail(call, spec, root, value);
     case DECODE_MASK:
-        return check_mask(call, spec, value);
+        return (value & ~spec->high) || (spec->low & ~value) ? mask_fail(call, spec, value) : AR_OK;
     case DECODE_DATA:
-        return check_data(call, spec, value);
+        if (value > spec->high)
+            return number_fail(call, spec, value);
+        return call->word_count < data_words(spec, value)
+                   ? length_fail(call, data_words(spec, value))
+                   : AR_OK;
     default:
-        return check_number(call, spec, value);
+        return value > spec->high || value < spec->low || (value & ((1ull << spec->bits) - 1))
+                   ? number_fail(call, spec, value)
+                   : AR_OK;
     }
 }
 
@@ -182,10 +179,9 @@ static enum ar_error find_entry(struct invocation *call, uint64_t target,
 {
     call->target = &call->caller->cspace;
     if (target != AR_CAP_SELF) {
-        enum ar_error error =
-            invocation_slot(call, &call->caller->cspace, AR_ARG_TARGET, target, &call->target);
-        if (error)
-            return error;
+        call->target = cnode_slot(&call->caller->cspace, target);
+        if (!call->target)
+            return no_slot(call, &call->caller->cspace, AR_ARG_TARGET, target);
     }
     unsigned type = call->target->type;
     const struct decode_object *object = &decode_objects[type];
@@ -217,13 +213,19 @@ static enum ar_error run(struct invocation *call, uint64_t target)
     if (call->word_count > AR_MSG_WORDS)
         return invocation_fail(call, AR_ERR_LENGTH, AR_MSG_WORDS, AR_MSG_WORDS, call->word_count);
     enum ar_error error = find_entry(call, target, &entry);
-    if (!error)
-        error = check_length(call, entry->needed);
-    if (!error)
-        error = check_target(call, entry);
-    for (unsigned i = 0; !error && i < entry->count; i++)
-        error = check_word(call, &entry->words[i]);
-    return error ? error : entry->act(call);
+    if (error)
+        return error;
+    if (call->word_count < entry->needed)
+        return length_fail(call, entry->needed);
+    error = check_target(call, entry);
+    if (error)
+        return error;
+    for (const struct decode_word *word = entry->words; word != entry->end; word++) {
+        error = check_word(call, word);
+        if (error)
+            return error;
+    }
+    return entry->act(call);
 }
 
 static void words_return(struct ar_regs *regs, const struct invocation *call)

@@ -33,10 +33,10 @@ struct decode_word {
 
 struct decode_entry {
     enum ar_error (*act)(struct invocation *call);
-    const struct decode_word *words; /* those with something to check */
-    uint8_t count, needed;           /* members of `words`; words that the message must have */
-    uint8_t rights, bits;            /* of the target: enum ar_rights; size_bits, 0: any */
-    uint8_t original, not_self;      /* the target is no copy; is in a slot */
+    const struct decode_word *words, *end; /* those with something to check */
+    uint8_t needed;             /* words that the message must have */
+    uint8_t rights, bits;       /* of the target: enum ar_rights; size_bits, 0: any */
+    uint8_t original, not_self; /* the target is no copy; is in a slot */
 };
 
 /* The invocations on one type of object, numbered in a row. */

@@ -234,6 +234,17 @@ bool dying_work(void);
 
 /* ---- slot lookup: cnode.c -------------------------------------------------------------------- */
 
+/* The slot of that number, or NULL. A thread without a capability space has one of 0 slots. */
+static inline struct cap *cnode_slot(const struct cap *root, uint64_t slot)
+{
+    uint64_t leaf = slot >> AR_LEAF_BITS;
+    if (root->type != AR_CNODE || leaf >= root->extra)
+        return NULL;
+    const struct cap *leaf_cap = &((struct cnode *)root->object)->slots[leaf];
+    if (leaf_cap->type != AR_CNODE || leaf_cap->size_bits != AR_LEAF_BITS)
+        return NULL;
+    return &((struct cnode *)leaf_cap->object)->slots[slot & (AR_LEAF_SLOTS - 1)];
+}
 enum ar_error cnode_lookup(const struct cap *root, uint64_t slot, struct cap **out);
 /* Slot of a thread's own space, holding a capability of `type` with `rights`. */
 enum ar_error tcb_lookup(struct tcb *tcb, uint64_t slot, struct cap **out);
@@ -319,7 +330,17 @@ enum ar_error invocation_slot(struct invocation *call, const struct cap *root, u
                               uint64_t number, struct cap **slot);
 
 /* Word i of the message, wherever it travels. */
-uint64_t invocation_word(const struct invocation *call, unsigned index);
-void invocation_set_word(struct invocation *call, unsigned index, uint64_t value);
+static inline uint64_t invocation_word(const struct invocation *call, unsigned index)
+{
+    return index < 4 ? call->words[index] : call->caller->buffer->words[index];
+}
+
+static inline void invocation_set_word(struct invocation *call, unsigned index, uint64_t value)
+{
+    if (index < 4)
+        call->words[index] = value;
+    else
+        call->caller->buffer->words[index] = value;
+}
 
 #endif
