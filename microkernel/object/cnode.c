@@ -74,7 +74,7 @@ void cnode_destroy(struct cnode *cnode, unsigned size_bits)
 
 bool cnode_dissolve(struct cnode *cnode)
 {
-    enum { LOOK_AT = 16 }; /* empty slots that are passed over in a unit of work */
+    enum { LOOK_AT = 8 }; /* empty slots: what WORK_DISSOLVE pays for */
     struct cnode_dying *dying = &cnode->dying;
     uint32_t at = dying->done, end = 1u << dying->size_bits;
     uint32_t stop = end - at > LOOK_AT ? at + LOOK_AT : end;
