@@ -83,6 +83,8 @@ enum ar_error ipc_transfer(struct tcb *from, struct tcb *to, uint64_t badge,
     unsigned words = AR_INFO_WORDS(info), caps = AR_INFO_CAPS(info);
     if (words > AR_MSG_WORDS || caps > AR_MSG_CAPS)
         return AR_ERR_ARGUMENT;
+    if (endpoint && AR_INFO_LABEL(info) < AR_LABEL_USER)
+        return AR_ERR_LABEL; /* the registers were written while the sender waited */
     if (caps) {
         enum ar_error error = plan_caps(from, to, caps, endpoint, plan);
         if (error)

@@ -6,8 +6,8 @@
  *
  * A call that waits in the queue counts, so nothing with a closed gate's badge can arrive after
  * the closed message, though the caller's capability may be deleted while it waits.
- * Copying the original of a closed gate takes it off the queue again, so a closed message is
- * true when it is received.
+ * Copying the original of a closed gate, or a call through it that must wait, takes it off the
+ * queue again, so a closed message is true when it is received.
  */
 #include "ipc/ipc.h"
 #include "object/acts.h"
@@ -70,6 +70,8 @@ void gate_copy_removed(struct gate *gate)
 
 void gate_sender_added(struct gate *gate, struct tcb *sender)
 {
+    if (gate->closed) /* the holder of the original calls */
+        closed_remove(gate);
     sender->gate = gate;
     sender->gate_prev = NULL;
     sender->gate_next = gate->senders;

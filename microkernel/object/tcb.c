@@ -138,8 +138,10 @@ enum ar_error tcb_bind_notification(struct invocation *call)
     if (tcb->bound)
         tcb->bound->bound = NULL;
     tcb->bound = notification;
-    if (notification)
+    if (notification) {
         notification->bound = tcb;
+        notification_signal(notification, 0); /* bits that are there already end its receive */
+    }
     return AR_OK;
 }
 

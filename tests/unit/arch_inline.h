@@ -6,6 +6,7 @@
 
 extern uint64_t host_clock;
 extern struct ar_regs host_live; /* the processor's registers when the system call began */
+void host_space_use(const struct cap *vspace); /* kernel_host_pages.c */
 
 static inline uint64_t arch_cycles(void) { return host_clock; }
 
@@ -15,6 +16,7 @@ static inline void arch_switch(struct tcb *last, struct tcb *next)
         last->cycles += arch_cycles();
     next->cycles -= arch_cycles();
     core.current = next;
+    host_space_use(&next->vspace);
 }
 
 static inline bool arch_leave(void) { return true; }

@@ -1,80 +1,154 @@
-/* SPDX-License-Identifier: MIT */
+/*
+ * The host machine: memory, arch.h, threads and their system calls. SPDX-License-Identifier: MIT
+ */
 #include "kernel_host.h"
 #include "arch/arch.h"
-#include "arch/x86_64/paging.h"
+#include "kernel_check.h"
 #include "ipc/fastpath.h"
 #include "ipc/syscall.h"
+#include <sanitizer/asan_interface.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { ARENA_BYTES = 16 << 20, UNTYPED_BITS = 23, ROOT_BITS = 3, LEAVES = 4 };
+enum { ARENA_BYTES = 12 << 20, UNTYPED_BITS = 23, ROOT_BITS = 3, LEAVES = 4, LARGE = 2 << 20 };
 
-static uint8_t *arena;
-static uint64_t arena_used;
-static struct cap *root_slots;
-static struct cap *root_cap;
+struct host_arena host_arena;
+struct host_boot host_boot;
+static struct cap *root_slots, *root_cap;
 struct tcb *host_main;
 uint64_t host_clock, host_user_low, host_user_high = UINT64_MAX;
+void (*host_on_halt)(void);
 unsigned host_pieces;
 void (*host_between)(struct tcb *caller, unsigned pieces);
-uint64_t pte_no_execute;
 struct ar_regs host_live;
+static bool all_readable;
+FILE *host_log;
+
+/* ---- memory ------------------------------------------------------------------------------------ */
+
+void host_memory_start(uint64_t bytes)
+{
+    if (bytes != host_arena.bytes) {
+        host_memory_stop();
+        host_arena.base = aligned_alloc(LARGE, bytes);
+        host_arena.bytes = bytes;
+    }
+    ASAN_POISON_MEMORY_REGION(host_arena.base, bytes);
+    host_arena.boot_used = 0;
+    host_boot = (struct host_boot){0};
+    host_clock = 1000;
+    host_between = NULL;
+    all_readable = false;
+    memset(&core, 0, sizeof(core));
+    core.timer_ns = AR_NO_DEADLINE;
+    core.space = HOST_NO_SPACE;
+    host_pages_start();
+    host_check_start();
+}
+
+void host_memory_stop(void)
+{
+    if (host_arena.base)
+        ASAN_UNPOISON_MEMORY_REGION(host_arena.base, host_arena.bytes);
+    free(host_arena.base);
+    host_arena = (struct host_arena){0};
+}
 
 static void *take(uint64_t bytes, uint64_t alignment)
 {
-    arena_used = (arena_used + alignment - 1) & ~(alignment - 1);
-    void *memory = arena + arena_used;
-    arena_used += bytes;
-    if (arena_used > ARENA_BYTES)
+    uint64_t start = (host_arena.boot_used + alignment - 1) & ~(alignment - 1);
+    host_arena.boot_used = start + bytes;
+    if (host_arena.boot_used > host_arena.bytes)
         abort();
+    return host_arena.base + start;
+}
+
+void *host_take(uint64_t bytes, uint64_t alignment)
+{
+    void *memory = take(bytes, alignment);
+    memory_clear(memory, bytes);
     return memory;
 }
 
-/* ---- arch.h ---------------------------------------------------------------------------------- */
+struct cap *host_take_slots(unsigned count)
+{
+    struct cap *slots = host_take((uint64_t)count * AR_SLOT_SIZE, 4096);
+    if (host_boot.holder_count == HOST_HOLDERS)
+        abort();
+    host_boot.holders[host_boot.holder_count].slots = slots;
+    host_boot.holders[host_boot.holder_count++].count = count;
+    return slots;
+}
 
+uint64_t host_take_untyped(unsigned size_bits)
+{
+    uint64_t start = (uint64_t)take(1ull << size_bits, 1ull << size_bits);
+    if (host_boot.pool_count == HOST_POOLS)
+        abort();
+    host_boot.pools[host_boot.pool_count].start = start;
+    host_boot.pools[host_boot.pool_count++].size_bits = size_bits;
+    return start;
+}
+
+/* ---- arch.h ------------------------------------------------------------------------------------ */
+
+/* Large frames must lie on 2 MiB in physical memory too, and no slot at physical address 0. */
 uint64_t arch_physical(const void *pointer)
 {
-    return (uint64_t)((const uint8_t *)pointer - arena) + 4096;
+    return (uint64_t)pointer - (uint64_t)host_arena.base + LARGE;
 }
-void *arch_pointer(uint64_t physical) { return arena + (physical - 4096); }
+
+void *arch_pointer(uint64_t physical)
+{
+    return (void *)((uint64_t)host_arena.base + physical - LARGE);
+}
+
 uint64_t arch_clock_ns(void) { return host_clock; }
 uint64_t arch_tsc_per_us(void) { return 1; }
-void arch_timer_arm(uint64_t ns) { core.timer_ns = ns; }
-void arch_halt(void) { abort(); }
 uint64_t arch_cycles_to_ns(uint64_t cycles) { return cycles; }
+void arch_timer_arm(uint64_t ns) { core.timer_ns = ns; }
+
+void arch_halt(void)
+{
+    if (!host_on_halt)
+        abort();
+    host_on_halt();
+}
+
 void arch_vector_init(struct tcb *tcb) { (void)tcb; }
-bool arch_space_available(uint64_t count) { return count < 8; }
-uint32_t arch_space_init(void *table) { (void)table; return 1; }
-static bool is_user(uint64_t address, uint64_t length)
+
+/* What is cleared is about to be used. Until then ASan catches every access. */
+void memory_clear(void *memory, uint64_t bytes)
 {
-    return address >= host_user_low && address <= host_user_high &&
-           length <= host_user_high - address;
+    ASAN_UNPOISON_MEMORY_REGION(memory, bytes);
+    memset(memory, 0, bytes);
 }
-void *arch_user_page(const struct cap *vspace, uint64_t address, bool write)
+
+void *host_memory(uint64_t *bytes)
 {
-    (void)vspace;
-    (void)write;
-    uint64_t rest = 4096 - (address & 4095); /* one address space: the host's */
-    return is_user(address, host_user_high == UINT64_MAX ? 1 : rest) ? (void *)address : NULL;
+    *bytes = host_arena.bytes;
+    all_readable = true;
+    ASAN_UNPOISON_MEMORY_REGION(host_arena.base, host_arena.bytes);
+    return host_arena.base;
 }
-bool arch_copy_to_user(uint64_t user, const void *from, uint64_t length)
+
+void host_poison(uint64_t address, uint64_t bytes, bool poison)
 {
-    if (!is_user(user, length))
-        return false;
-    memmove((void *)user, from, length);
-    return true;
+    if (poison && !all_readable)
+        ASAN_POISON_MEMORY_REGION((void *)address, bytes);
+    else if (!poison)
+        ASAN_UNPOISON_MEMORY_REGION((void *)address, bytes);
 }
-bool arch_copy_from_user(void *to, uint64_t user, uint64_t length)
+
+void host_scribble(void *memory, int value, uint64_t bytes)
 {
-    if (!is_user(user, length))
-        return false;
-    memmove(to, (void *)user, length);
-    return true;
+    ASAN_UNPOISON_MEMORY_REGION(memory, bytes);
+    memset(memory, value, bytes);
 }
-void memory_clear(void *memory, uint64_t bytes) { memset(memory, 0, bytes); }
-void memory_copy(void *to, const void *from, uint64_t bytes) { memcpy(to, from, bytes); }
+
+void memory_copy(void *to, const void *from, uint64_t bytes) { memmove(to, from, bytes); }
 void arch_irq_enable(unsigned line, bool enable) { (void)line; (void)enable; }
 void arch_port_out(uint16_t port, uint32_t value, unsigned bytes)
 {
@@ -83,7 +157,11 @@ void arch_port_out(uint16_t port, uint32_t value, unsigned bytes)
     (void)bytes;
 }
 uint32_t arch_port_in(uint16_t port) { return port; }
-void log_write(const char *text, unsigned length) { fwrite(text, 1, length, stderr); }
+void log_write(const char *text, unsigned length)
+{
+    if (host_log)
+        fwrite(text, 1, length, host_log);
+}
 void log_threads(void) {}
 bool arch_measures(uint64_t words[3]) { (void)words; return false; }
 void log_printf(const char *format, ...) { (void)format; }
@@ -93,28 +171,28 @@ void kernel_stop(const char *format, ...)
     abort();
 }
 
-/* paging.h: no page tables on the host */
-void *space_of_asid(uint32_t asid) { (void)asid; return NULL; }
-void space_release(uint32_t asid, void *top) { (void)asid; (void)top; }
-uint64_t *space_entry(void *top, uint64_t address, unsigned level)
-{
-    (void)top;
-    (void)address;
-    (void)level;
-    return NULL;
-}
-void space_flush(void *top) { (void)top; }
-void space_flush_page(void *top, uint64_t address) { (void)top; (void)address; }
+/* ---- threads ----------------------------------------------------------------------------------- */
 
-/* ---- the machine ----------------------------------------------------------------------------- */
-
-static struct tcb *make_thread(unsigned priority)
+static struct tcb *take_thread(unsigned priority)
 {
-    struct tcb *tcb = take(1 << AR_TCB_BITS, 4096);
+    struct tcb *tcb = host_take(1 << AR_TCB_BITS, 4096);
     tcb_init(tcb);
-    tcb->buffer = take(4096, 4096);
-    cap_copy(&tcb->cspace, root_cap, AR_ALL);
+    tcb->regs.rip = 0x1000;
+    tcb->buffer = host_take(4096, 4096);
     tcb->priority = (uint8_t)priority;
+    return tcb;
+}
+
+struct tcb *host_take_thread(unsigned priority)
+{
+    if (host_boot.thread_count == HOST_HOLDERS)
+        abort();
+    return host_boot.threads[host_boot.thread_count++] = take_thread(priority);
+}
+
+static struct tcb *start_thread(struct tcb *tcb)
+{
+    cap_copy(&tcb->cspace, root_cap, AR_ALL);
     tcb->suspended = 0;
     tcb->state = AR_THREAD_READY;
     sched_ready(tcb);
@@ -123,56 +201,48 @@ static struct tcb *make_thread(unsigned priority)
 
 struct tcb *host_thread(ar_cap slot, unsigned priority)
 {
-    struct tcb *tcb = make_thread(priority);
+    struct tcb *tcb = start_thread(take_thread(priority));
     struct cap cap = {
         .type = AR_TCB, .rights = AR_ALL, .flags = CAP_ORIGINAL, .object = (uint64_t)tcb};
     cap_insert(host_slot(slot), &cap, NULL);
     return tcb;
 }
 
+/* ---- the machine of the unit tests ------------------------------------------------------------- */
+
 void host_machine_start(void)
 {
-    arena = aligned_alloc(4096, ARENA_BYTES);
-    memset(arena, 0, ARENA_BYTES);
-    arena_used = 0;
-    host_clock = 1000;
-    host_between = NULL;
-    memset(&core, 0, sizeof(core));
-    core.timer_ns = AR_NO_DEADLINE;
-    root_slots = take(AR_SLOT_SIZE << ROOT_BITS, 4096);
-    for (unsigned i = 0; i < LEAVES; i++)
-        root_slots[i] = (struct cap){.type = AR_CNODE, .rights = AR_ALL, .size_bits = AR_LEAF_BITS,
-                                     .extra = AR_LEAF_SLOTS,
-                                     .object = (uint64_t)take(AR_LEAF_SLOTS * AR_SLOT_SIZE, 4096)};
+    host_memory_start(ARENA_BYTES);
+    uint64_t pool = host_take_untyped(UNTYPED_BITS);
+    root_cap = host_take_slots(1);
+    root_slots = host_take_slots(1 << ROOT_BITS);
+    for (unsigned i = 0; i < LEAVES; i++) {
+        struct cap leaf = {.type = AR_CNODE, .rights = AR_ALL, .size_bits = AR_LEAF_BITS,
+                           .extra = AR_LEAF_SLOTS,
+                           .object = (uint64_t)host_take_slots(AR_LEAF_SLOTS)};
+        cap_insert(&root_slots[i], &leaf, NULL);
+    }
     struct cap root = {.type = AR_CNODE,
                        .rights = AR_ALL,
                        .flags = CAP_ORIGINAL,
                        .size_bits = ROOT_BITS,
                        .extra = 1 << ROOT_BITS,
                        .object = (uint64_t)root_slots};
-    root_cap = take(AR_SLOT_SIZE, AR_SLOT_SIZE);
     cap_insert(root_cap, &root, NULL);
+    start_thread(host_take_thread(0));
+    host_main = start_thread(host_take_thread(32));
     struct cap untyped = {.type = AR_UNTYPED,
                           .rights = AR_ALL,
                           .flags = CAP_ORIGINAL,
                           .size_bits = UNTYPED_BITS,
-                          .object = (uint64_t)take(1 << UNTYPED_BITS, 1 << 12)};
-    make_thread(0);
-    host_main = make_thread(32);
+                          .object = pool};
     cap_insert(host_slot(1), &untyped, NULL);
     sched_pick();
 }
 
 void host_machine_stop(void)
 {
-    free(arena);
-    arena = NULL;
-}
-
-void *host_memory(uint64_t *bytes)
-{
-    *bytes = ARENA_BYTES;
-    return arena;
+    host_memory_stop();
 }
 
 struct cap *host_slot(ar_cap slot)
@@ -183,13 +253,24 @@ struct cap *host_slot(ar_cap slot)
     return found;
 }
 
+void host_device(ar_cap slot, unsigned size_bits)
+{
+    struct cap cap = {.type = AR_UNTYPED,
+                      .rights = AR_ALL,
+                      .flags = CAP_ORIGINAL | CAP_DEVICE,
+                      .size_bits = (uint8_t)size_bits,
+                      .object = host_take_untyped(size_bits)};
+    cap_insert(host_slot(slot), &cap, NULL);
+}
+
+/* Threads of the unit tests run when a test says so, not when they are picked. */
 static void make_current(struct tcb *tcb)
 {
     struct tcb *last = core.current;
     if (last == tcb)
         return;
     sched_unready(tcb);
-    core.current = tcb;
+    arch_switch(last, tcb);
     if (last)
         sched_ready(last);
 }
@@ -211,10 +292,41 @@ static bool fast_path(struct tcb *tcb)
     }
 }
 
+void host_enter(void)
+{
+    core.current->full_restore = 0;
+    if (!fast_path(core.current))
+        syscall_handle();
+}
+
+/* After each step of a small machine; a test that makes thousands of objects checks them less
+ * often, so that the time a test takes does not grow with their square. */
+static void check_now_and_then(void)
+{
+    static unsigned pause;
+    if (pause) {
+        pause--;
+        return;
+    }
+    host_check_invariants();
+    pause = host_check_size() / 512;
+}
+
+/* A thread that deleted itself is only memory, and nobody's. */
+static bool can_run(const struct tcb *wanted)
+{
+    for (const struct tcb *tcb = core.all_threads; tcb; tcb = tcb->all_next)
+        if (tcb == wanted)
+            return tcb->state == AR_THREAD_READY;
+    return false;
+}
+
 int host_syscall(struct tcb *tcb, enum ar_syscall number, uint64_t target, uint64_t info,
                  const uint64_t words[4], ar_cap reply, uint64_t deadline)
 {
     make_current(tcb);
+    if (tcb->regs.rip < 2)
+        tcb->regs.rip = 0x1000; /* behind an instruction */
     tcb->regs.rax = number;
     tcb->regs.rdi = target;
     tcb->regs.rsi = info;
@@ -226,18 +338,17 @@ int host_syscall(struct tcb *tcb, enum ar_syscall number, uint64_t target, uint6
     tcb->regs.r13 = deadline;
     for (unsigned pieces = 1;; pieces++) {
         uint64_t rip = tcb->regs.rip;
-        if (!fast_path(tcb))
-            syscall_handle();
+        host_enter();
         host_pieces = pieces;
-        host_check_invariants();
-        if (tcb->state != AR_THREAD_READY)
+        check_now_and_then();
+        if (!can_run(tcb))
             return -1;
         if (tcb->regs.rip == rip)
             return (int)tcb->regs.rax;
         tcb->regs.rip = rip;
         if (host_between)
             host_between(tcb, pieces);
-        if (tcb->state != AR_THREAD_READY || tcb->suspended)
+        if (!can_run(tcb) || tcb->suspended)
             return -1;
         make_current(tcb);
     }
@@ -248,108 +359,4 @@ int host_invoke(struct tcb *tcb, ar_cap target, enum ar_invocation label, uint64
 {
     return host_syscall(tcb, AR_SYS_INVOKE, target, AR_INFO(label, 4, 0, 0, 0),
                         (uint64_t[]){w0, w1, w2, w3}, 0, 0);
-}
-
-/* ---- invariants ------------------------------------------------------------------------------ */
-
-static void broken(const char *what)
-{
-    fprintf(stderr, "kernel invariant broken: %s\n", what);
-    abort();
-}
-
-static void check_slots(void)
-{
-    for (unsigned i = 1; i < LEAVES * AR_LEAF_SLOTS; i++) {
-        struct cap *slot = host_slot(i), *next;
-        if (slot->type == AR_NULL)
-            continue;
-        next = cap_next(slot);
-        if (next &&
-            (next->type == AR_NULL || arch_pointer((uint64_t)next->prev * AR_SLOT_SIZE) != slot))
-            broken("the derivation list is not linked both ways");
-        if (slot->type != AR_GATE || !(slot->flags & CAP_ORIGINAL))
-            continue;
-        struct gate *gate = (struct gate *)slot->object;
-        unsigned copies = 0;
-        for (struct cap *at = next; at && at->type == AR_GATE && at->object == slot->object;
-             at = cap_next(at))
-            copies++;
-        if (copies != gate->copies)
-            broken("a gate's count is not the number of its copies");
-        if (gate->closed && gate->copies)
-            broken("a gate with copies is queued as closed");
-    }
-}
-
-static bool on_queue(const struct tcb_queue *queue, const struct tcb *wanted)
-{
-    for (const struct tcb *tcb = queue->head; tcb; tcb = tcb->link_next)
-        if (tcb == wanted)
-            return true;
-    return false;
-}
-
-static void check_waiting(const struct tcb *tcb)
-{
-    switch (tcb->state) {
-    case AR_THREAD_BLOCKED_CALL:
-        if (!tcb->waiting_on || !on_queue(&tcb->waiting_on->senders, tcb))
-            broken("a caller is not on its endpoint's queue");
-        break;
-    case AR_THREAD_BLOCKED_FAULT:
-        if (tcb->waiting_on ? !on_queue(&tcb->waiting_on->senders, tcb)
-                            : !tcb->reply || tcb->reply->caller != tcb)
-            broken("a thread in a fault is neither queued nor held by a reply object");
-        break;
-    case AR_THREAD_BLOCKED_RECV:
-        if (!tcb->waiting_on || !on_queue(&tcb->waiting_on->receivers, tcb) || !tcb->reply ||
-            tcb->reply->receiver != tcb)
-            broken("a receiver is not on its endpoint's queue");
-        if (tcb->waiting_on->senders.head || tcb->waiting_on->closed_head)
-            broken("a receiver waits, and so does something for it");
-        break;
-    case AR_THREAD_BLOCKED_WAIT:
-        if (!tcb->waiting_for || !on_queue(&tcb->waiting_for->waiters, tcb))
-            broken("a waiter is not on its notification's queue");
-        break;
-    case AR_THREAD_BLOCKED_REPLY: /* see check_threads */
-        break;
-    default:
-        if (tcb->reply || tcb->waiting_on || tcb->waiting_for)
-            broken("a thread that does not wait remembers what for");
-    }
-}
-
-static void check_threads(void)
-{
-    for (unsigned priority = 0; priority <= AR_PRIORITY_MAX; priority++) {
-        struct tcb *head = core.ready[priority].head;
-        if (!!head != !!(core.ready_bits >> priority & 1))
-            broken("ready_bits does not say which queues are empty");
-        for (struct tcb *tcb = head; tcb; tcb = tcb->link_next)
-            if (tcb->state != AR_THREAD_READY || tcb->suspended || !tcb->queued ||
-                tcb == core.current)
-                broken("a thread on a ready queue is not ready");
-    }
-    for (struct tcb *tcb = core.all_threads; tcb; tcb = tcb->all_next) {
-        if (tcb->state == AR_THREAD_READY && !tcb->suspended && !tcb->queued && tcb != core.current)
-            broken("a ready thread is on no queue");
-        if (tcb->state == AR_THREAD_BLOCKED_REPLY && (!tcb->reply || tcb->reply->caller != tcb))
-            broken("a thread waits for a reply that no reply object owes");
-        if (tcb->state == AR_THREAD_READY && tcb->deadline != AR_NO_DEADLINE)
-            broken("a ready thread has a deadline");
-        if (tcb->state != AR_THREAD_READY && tcb->queued)
-            broken("a thread that is not ready is on a ready queue");
-        if (!tcb->buffer ||
-            (tcb->ipc_frame.type == AR_FRAME && (uint64_t)tcb->buffer != tcb->ipc_frame.object))
-            broken("a thread's IPC buffer is not its frame");
-        check_waiting(tcb);
-    }
-}
-
-void host_check_invariants(void)
-{
-    check_slots();
-    check_threads();
 }

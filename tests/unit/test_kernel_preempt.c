@@ -396,7 +396,7 @@ static void test_retype_clears_in_pieces(void **state)
     (void)state;
     make(AR_UNTYPED, 21, OTHER);
     uint64_t memory = host_slot(OTHER)->object;
-    memset((void *)memory, 0xa5, 1 << 21);
+    host_scribble((void *)memory, 0xa5, 1 << 21);
     between(watches_the_untyped);
     assert_int_equal(host_invoke(host_main, OTHER, AR_UNTYPED_RETYPE, AR_FRAME, 12, FREE, 24),
                      AR_OK);
@@ -425,7 +425,7 @@ static void test_two_retypes_of_one_untyped(void **state)
 {
     (void)state;
     make(AR_UNTYPED, 21, OTHER);
-    memset((void *)host_slot(OTHER)->object, 0xa5, 1 << 21);
+    host_scribble((void *)host_slot(OTHER)->object, 0xa5, 1 << 21);
     other = host_thread(THREAD, 40);
     assert_int_equal(host_invoke(host_main, OTHER, AR_UNTYPED_RETYPE, AR_GATE, 0, GATE, 1), AR_OK);
     between(makes_a_node);
@@ -483,7 +483,7 @@ static void test_small_objects_are_clear(void **state)
 {
     (void)state;
     make(AR_UNTYPED, 14, OTHER);
-    memset((void *)host_slot(OTHER)->object, 0xa5, 1 << 14);
+    host_scribble((void *)host_slot(OTHER)->object, 0xa5, 1 << 14);
     for (unsigned i = 0; i < 100; i++) {
         assert_int_equal(host_invoke(host_main, OTHER, AR_UNTYPED_RETYPE, AR_NOTIFICATION, 0,
                                      FREE + i, 1),

@@ -1,5 +1,5 @@
 /*
- * Page tables and ASIDs. SPDX-License-Identifier: MIT
+ * The kernel's own page tables, and ASIDs. SPDX-License-Identifier: MIT
  */
 #include "arch/x86_64/paging.h"
 #include "arch/arch.h"
@@ -78,20 +78,6 @@ void space_release(uint32_t asid, void *top)
     }
 }
 
-uint64_t *space_entry(void *top, uint64_t address, unsigned level)
-{
-    uint64_t *table = top;
-    if (!table)
-        return NULL;
-    for (unsigned at = 3; at > level; at--) {
-        uint64_t entry = table[address >> (12 + 9 * at) & (ENTRIES - 1)];
-        if (!(entry & PTE_PRESENT) || (at < 3 && (entry & PTE_LARGE)))
-            return NULL;
-        table = arch_pointer(entry & PTE_ADDRESS);
-    }
-    return &table[address >> (12 + 9 * level) & (ENTRIES - 1)];
-}
-
 void space_flush(void *top)
 {
     if (top && core.space == arch_physical(top))
@@ -106,16 +92,9 @@ void space_flush_page(void *top, uint64_t address)
 
 void *arch_user_page(const struct cap *vspace, uint64_t address, bool write)
 {
-    uint64_t need = PTE_PRESENT | PTE_USER | (write ? PTE_WRITE : 0);
-    if (vspace->type != AR_VSPACE || address >= ARCH_USER_END)
+    if (vspace->type != AR_VSPACE)
         return NULL;
-    uint64_t *entry = space_entry((void *)vspace->object, address, 0);
-    if (entry && (*entry & need) == need)
-        return arch_pointer((*entry & PTE_ADDRESS) + (address & 0xfff));
-    entry = space_entry((void *)vspace->object, address, 1);
-    if (entry && (*entry & PTE_LARGE) && (*entry & need) == need)
-        return arch_pointer((*entry & PTE_ADDRESS & ~0x1fffffull) + (address & 0x1fffff));
-    return NULL;
+    return space_user_page((void *)vspace->object, address, write);
 }
 
 static uint64_t image_flags(uint64_t address)

@@ -28,6 +28,9 @@ void space_release(uint32_t asid, void *top);
 /* The entry for `address` at `level` (0: page, 1: 2 MiB, 2, 3), or NULL when a table above it is
  * missing or a large page is in the way. `top` NULL gives NULL. */
 uint64_t *space_entry(void *top, uint64_t address, unsigned level);
+/* Where the kernel sees the user's `address`; NULL when it is not mapped for user access (for
+ * writing when `write`). */
+void *space_user_page(void *top, uint64_t address, bool write);
 /* The top table with the kernel's part alone, for a thread whose space is gone: its first
  * instruction faults. */
 extern uint64_t kernel_top[];

@@ -1,0 +1,107 @@
+/*
+ * The fuzzer without libFuzzer: replay files, then steps from a seed. SPDX-License-Identifier: MIT
+ *
+ *   drive [--steps N] [--seed N] [FILE...]
+ *   drive --write FILE --seed N   the input that comes from one seed, to be made smaller
+ */
+#include "world.h"
+#include <sanitizer/common_interface_defs.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { INPUT_STEPS = 1000, FILE_BYTES = 1 << 20 };
+
+static uint64_t seed = 1, input_seed;
+static const char *file;
+
+static uint64_t next(void)
+{
+    seed ^= seed << 13;
+    seed ^= seed >> 7;
+    seed ^= seed << 17;
+    return seed;
+}
+
+static void report(void)
+{
+    world_report();
+    if (file)
+        fprintf(stderr, "again by: drive %s\n", file);
+    else
+        fprintf(stderr, "again by: drive --steps 1 --seed %lu\n", (unsigned long)input_seed);
+}
+
+static void aborted(int number)
+{
+    (void)number;
+    report();
+    signal(SIGABRT, SIG_DFL);
+}
+
+static void replay(const char *name)
+{
+    static uint8_t bytes[FILE_BYTES];
+    FILE *stream = fopen(name, "rb");
+    if (!stream) {
+        fprintf(stderr, "drive: cannot open '%s'\n", name);
+        exit(2);
+    }
+    file = name;
+    fuzz_input(bytes, fread(bytes, 1, sizeof(bytes), stream));
+    fclose(stream);
+    file = NULL;
+}
+
+/* One input's bytes follow from its seed alone, so that a failure is found again at once. */
+static void random_bytes(uint64_t number, uint8_t bytes[INPUT_STEPS * STEP_BYTES])
+{
+    seed = input_seed = number;
+    seed = seed * 0x9e3779b97f4a7c15ull | 1;
+    for (unsigned i = 0; i < INPUT_STEPS; i++) {
+        uint64_t word = next();
+        memcpy(bytes + i * STEP_BYTES, &word, sizeof(word));
+    }
+}
+
+static int write_input(const char *name, uint64_t number)
+{
+    uint8_t bytes[INPUT_STEPS * STEP_BYTES];
+    FILE *stream = fopen(name, "wb");
+    random_bytes(number, bytes);
+    bool written = stream && fwrite(bytes, 1, sizeof(bytes), stream) == sizeof(bytes);
+    if (!written || fclose(stream)) {
+        fprintf(stderr, "drive: cannot write '%s'\n", name);
+        return 2;
+    }
+    return 0;
+}
+
+int main(int count, char **arguments)
+{
+    uint8_t bytes[INPUT_STEPS * STEP_BYTES];
+    uint64_t steps = 0, first = 1;
+    const char *write_to = NULL;
+    signal(SIGABRT, aborted);
+    __sanitizer_set_death_callback(report);
+    for (int i = 1; i < count; i++) {
+        if (!strcmp(arguments[i], "--steps") && i + 1 < count)
+            steps = strtoull(arguments[++i], NULL, 0);
+        else if (!strcmp(arguments[i], "--seed") && i + 1 < count)
+            first = strtoull(arguments[++i], NULL, 0);
+        else if (!strcmp(arguments[i], "--write") && i + 1 < count)
+            write_to = arguments[++i];
+        else
+            replay(arguments[i]);
+    }
+    if (write_to)
+        return write_input(write_to, first);
+    printf("%lu steps replayed, each checked\n", (unsigned long)world_steps);
+    for (; world_steps < steps; first++) {
+        random_bytes(first, bytes);
+        fuzz_input(bytes, sizeof(bytes));
+    }
+    printf("%lu steps, each checked\n", (unsigned long)world_steps);
+    return 0;
+}
