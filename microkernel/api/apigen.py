@@ -20,7 +20,7 @@ HERE = Path(__file__).resolve().parent
 MICROKERNEL = HERE.parent
 SOURCE = "microkernel/api/invocations.toml"
 MADE = f"Made by microkernel/api/apigen.py from {SOURCE}; do not edit."
-BANNER = f"/* {MADE} SPDX-License-Identifier: MIT */\n"
+BANNER = f"/* {MADE}\n * SPDX-License-Identifier: MIT */\n"
 FIELDS = {  # of a word, by kind: (needed, allowed besides)
     "any": (set(), set()),
     "cap": ({"type"}, {"rights", "size", "memory", "optional"}),

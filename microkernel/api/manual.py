@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """docs/kernel-api.md: manual.md with the tables that apigen.py's declaration makes."""
+import re
 import textwrap
 from pathlib import Path
 
@@ -43,7 +44,8 @@ KINDS = {
     "mask": lambda word: "bits of " + code(word["allowed"]),
     "data": lambda word: f"0 to {number(word['max'])}",
 }
-VALUES = {"AR_PRIORITY_MAX": 63, "AR_DATA_WORDS": 56, "AR_DATA_BYTES": 448, "AR_RETYPE_MAX": 32}
+ABI = Path(__file__).resolve().parents[1] / "include/aramid/abi.h"
+VALUES = {name: int(value) for name, value in re.findall(r"^#define (AR_\w+) (\d+)u?\b", ABI.read_text(), re.M)}
 
 
 def code(text):

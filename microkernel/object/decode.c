@@ -22,7 +22,7 @@ enum ar_error invocation_fail(struct invocation *call, enum ar_error error, unsi
     return error;
 }
 
-/* ---- what is wrong: the way of a failure, out of the way of what is right ---------------------- */
+/* ---- what is wrong, out of the way of what is right ------------------------------------------ */
 
 static enum ar_error no_slot(struct invocation *call, const struct cap *root, unsigned word,
                              uint64_t number)

@@ -12,7 +12,7 @@ enum decode_kind {
     DECODE_EMPTY,   /* an empty slot: into call->caps[word] */
     DECODE_SLOT,    /* a slot, empty or not: into call->caps[word] */
     DECODE_HELD,    /* a slot that holds something: into call->caps[word] */
-    DECODE_ROOT,    /* a CNode's slot or AR_CAP_SELF: the CNode's capability into call->caps[word] */
+    DECODE_ROOT,    /* a CNode's slot or AR_CAP_SELF: its capability into call->caps[word] */
     DECODE_NUMBER,  /* low..high, a multiple of 1 << bits */
     DECODE_ADDRESS, /* the same, with errors that speak of addresses */
     DECODE_MASK,    /* no bits but high, and all those of low */

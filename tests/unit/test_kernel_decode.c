@@ -9,31 +9,13 @@
 #include <cmocka.h>
 
 #include "invocation_list.h"
+#include "kernel_decode_cases.h"
 #include "kernel_host.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define MAPPED 0x20000ull     /* here MAPPED_FRAME is */
-#define UNMAPPED 0x40000000ull /* here a table is missing */
 enum { LIST_SIZE = sizeof(invocation_list) / sizeof(invocation_list[0]), WORDS = AR_REGS_WORDS };
-
-/* Slots: one capability of each type, and those that are wrong somehow. */
-enum {
-    UNTYPED = 1, CNODE, ENDPOINT, GATE, NOTIFICATION, REPLY, TCB, VSPACE, TABLE, FRAME, IRQ_CONTROL,
-    IRQ, PORT, LOG,
-    ROOT = 20, LARGE_FRAME, DEVICE_FRAME, SOURCE_FRAME, FREE_GATE, ISSUED, READY_TCB, NEW_TCB,
-    OTHER_NOTIFICATION, SELF_TCB, WEAK, DEVICE_UNTYPED, FULL_ROOT, LEAF,
-    TABLES /* three, mapped */, MAPPED_FRAME = TABLES + 3,
-    EMPTY = 300, MISSING = 1024 + 5, /* its leaf is not there */
-    SPACE_SLOTS = 2048
-};
-static const ar_cap slot_of_type[AR_TYPE_COUNT] = {
-    [AR_UNTYPED] = UNTYPED, [AR_CNODE] = CNODE, [AR_ENDPOINT] = ENDPOINT, [AR_GATE] = GATE,
-    [AR_NOTIFICATION] = NOTIFICATION, [AR_REPLY] = REPLY, [AR_TCB] = TCB, [AR_VSPACE] = VSPACE,
-    [AR_TABLE] = TABLE, [AR_FRAME] = FRAME, [AR_IRQ_CONTROL] = IRQ_CONTROL, [AR_IRQ] = IRQ,
-    [AR_PORT] = PORT, [AR_LOG] = LOG,
-};
 
 /* ---- the machine ----------------------------------------------------------------------------- */
 
@@ -92,7 +74,8 @@ static int setup(void **state)
     insert(SELF_TCB, &(struct cap){.type = AR_TCB, .object = (uint64_t)host_main});
     host_thread(READY_TCB, 5);
     host_main->buffer->words[4] = 0;
-    assert_int_equal(host_syscall(host_main, AR_SYS_INVOKE, TCB, AR_INFO(AR_TCB_CONFIGURE, 5, 0, 0, 0),
+    assert_int_equal(host_syscall(host_main, AR_SYS_INVOKE, TCB,
+                                  AR_INFO(AR_TCB_CONFIGURE, 5, 0, 0, 0),
                                   (uint64_t[]){ROOT, VSPACE, FRAME, 0x10000}, 0, 0),
                      AR_OK);
     return 0;
@@ -107,60 +90,6 @@ static int teardown(void **state)
 }
 
 /* ---- calls that are right -------------------------------------------------------------------- */
-
-/* One call of each invocation that gets past the decoder. `outcome`: what the state of the objects
- * then answers. */
-struct good_call {
-    uint32_t label;
-    ar_cap target;
-    uint64_t words[5];
-    enum ar_error outcome;
-};
-static const struct good_call good_calls[] = {
-    {AR_UNTYPED_RETYPE, UNTYPED, {AR_FRAME, 12, EMPTY, 2}, AR_OK},
-    {AR_UNTYPED_INFO, UNTYPED, {0}, AR_OK},
-    {AR_CNODE_COPY, AR_CAP_SELF, {EMPTY, AR_CAP_SELF, FRAME, AR_READ}, AR_OK},
-    {AR_CNODE_MOVE, AR_CAP_SELF, {EMPTY, AR_CAP_SELF, FRAME}, AR_OK},
-    {AR_CNODE_DELETE, AR_CAP_SELF, {FRAME}, AR_OK},
-    {AR_CNODE_REVOKE, AR_CAP_SELF, {FRAME}, AR_OK},
-    {AR_CNODE_INSPECT, AR_CAP_SELF, {FRAME}, AR_OK},
-    {AR_CNODE_COPY_RANGE, AR_CAP_SELF, {EMPTY, AR_CAP_SELF, FRAME, 3}, AR_OK},
-    {AR_CNODE_SET_LEAF, ROOT, {0, CNODE}, AR_OK},
-    {AR_ENDPOINT_SET_ISSUER, ENDPOINT, {7}, AR_OK},
-    {AR_GATE_BIND, GATE, {ENDPOINT, 1}, AR_OK},
-    {AR_GATE_INFO, GATE, {0}, AR_OK},
-    {AR_TCB_CONFIGURE, TCB, {ROOT, VSPACE, SOURCE_FRAME, 0x10000, GATE}, AR_OK},
-    {AR_TCB_SET_PRIORITY, TCB, {3}, AR_OK},
-    {AR_TCB_SET_PRINCIPAL, TCB, {3}, AR_OK},
-    {AR_TCB_SET_FOREIGN, TCB, {0x1000, 0x2000, 0x3000}, AR_OK},
-    {AR_TCB_BIND_NOTIFICATION, TCB, {NOTIFICATION}, AR_OK},
-    {AR_TCB_READ_REGS, TCB, {0}, AR_OK},
-    {AR_TCB_WRITE_REGS, TCB, {0x1000, 0x2000}, AR_OK},
-    {AR_TCB_RESUME, TCB, {0}, AR_OK},
-    {AR_TCB_SUSPEND, TCB, {0}, AR_OK},
-    {AR_TCB_SET_NAME, TCB, {0x41, 0}, AR_OK},
-    {AR_TCB_INFO, TCB, {0}, AR_OK},
-    {AR_TCB_CANCEL, TCB, {0}, AR_OK},
-    {AR_VSPACE_MAP_TABLE, VSPACE, {TABLE, UNMAPPED}, AR_OK},
-    {AR_FRAME_MAP, FRAME, {VSPACE, 0x10000, AR_READ | AR_WRITE}, AR_OK},
-    {AR_FRAME_UNMAP, FRAME, {0}, AR_OK},
-    {AR_FRAME_COPY, FRAME, {SOURCE_FRAME}, AR_OK},
-    {AR_FRAME_CLEAR, FRAME, {0}, AR_OK},
-    {AR_FRAME_READ, FRAME, {8, 3}, AR_OK},
-    {AR_FRAME_WRITE, FRAME, {8, 3}, AR_OK},
-    {AR_FRAME_INFO, FRAME, {0}, AR_OK},
-    {AR_IRQ_CONTROL_GET, IRQ_CONTROL, {7, EMPTY}, AR_OK},
-    {AR_IRQ_BIND, IRQ, {NOTIFICATION, 1}, AR_OK},
-    {AR_IRQ_ACK, IRQ, {0}, AR_OK},
-    {AR_PORT_MINT, PORT, {EMPTY, 110, 120}, AR_OK},
-    {AR_PORT_IN8, PORT, {100}, AR_OK},
-    {AR_PORT_OUT8, PORT, {199, 1}, AR_OK},
-    {AR_PORT_OUT32, PORT, {196, 1}, AR_OK},
-    {AR_PORT_OUT8_MANY, PORT, {100, 9}, AR_OK},
-    {AR_LOG_WRITE, LOG, {1}, AR_OK},
-    {AR_LOG_THREADS, LOG, {0}, AR_OK},
-    {AR_LOG_MEASURES, LOG, {0}, AR_ERR_LABEL},
-};
 
 struct call {
     const struct listed_invocation *invocation;
@@ -179,7 +108,8 @@ static bool good_call(const struct listed_invocation *invocation, struct call *c
         memcpy(call->words, good_calls[i].words, sizeof(good_calls[i].words));
         call->words[5] = '\n';
         call->count = call->least = invocation->needed;
-        for (const struct decode_word *word = invocation->words; word < invocation->words + 8; word++)
+        for (const struct decode_word *word = invocation->words; word < invocation->words + 8;
+             word++)
             if (word->kind == DECODE_DATA && word->high)
                 call->least = 4 + (unsigned)(((call->words[word->word] << word->bits) + 7) / 8);
             else if (word->word >= call->count)
@@ -438,78 +368,6 @@ static void test_every_word_wrong_in_every_way(void **state)
 
 /* ---- right words, but the objects are not in the state for it -------------------------------- */
 
-static const struct state_case {
-    uint32_t label;
-    ar_cap target;
-    uint64_t words[4];
-    uint8_t error, word;
-    uint64_t expected, found;
-} state_cases[] = {
-    {AR_UNTYPED_RETYPE, UNTYPED, {AR_NULL, 12, EMPTY, 1}, AR_ERR_TYPE, 0, 0, AR_NULL},
-    {AR_UNTYPED_RETYPE, UNTYPED, {AR_PORT, 12, EMPTY, 1}, AR_ERR_TYPE, 0, 0, AR_PORT},
-    {AR_UNTYPED_RETYPE, UNTYPED, {~0ull, 12, EMPTY, 1}, AR_ERR_TYPE, 0, 0, ~0ull},
-    {AR_UNTYPED_RETYPE, UNTYPED, {AR_FRAME, 13, EMPTY, 1}, AR_ERR_SIZE, 1, 21, 13},
-    {AR_UNTYPED_RETYPE, UNTYPED, {AR_UNTYPED, 11, EMPTY, 1}, AR_ERR_SIZE, 1, 12, 11},
-    {AR_UNTYPED_RETYPE, UNTYPED, {AR_UNTYPED, 1ull << 40, EMPTY, 1}, AR_ERR_SIZE, 1, 47, 1ull << 40},
-    {AR_UNTYPED_RETYPE, UNTYPED, {AR_CNODE, 0, EMPTY, 1}, AR_ERR_SIZE, 1, 1, 0},
-    {AR_UNTYPED_RETYPE, UNTYPED, {AR_CNODE, 13, EMPTY, 1}, AR_ERR_SIZE, 1, 12, 13},
-    {AR_UNTYPED_RETYPE, DEVICE_UNTYPED, {AR_TCB, 0, EMPTY, 1}, AR_ERR_DEVICE, 0, 0, 1},
-    {AR_UNTYPED_RETYPE, UNTYPED, {AR_GATE, 0, EMPTY + SPACE_SLOTS, 1}, AR_ERR_SLOT, 2, SPACE_SLOTS,
-     EMPTY + SPACE_SLOTS},
-    {AR_UNTYPED_RETYPE, UNTYPED, {AR_GATE, 0, 1022, 3}, AR_ERR_SLOT, 2, SPACE_SLOTS, 1024},
-    {AR_UNTYPED_RETYPE, UNTYPED, {AR_GATE, 0, 0, 1}, AR_ERR_SLOT, 2, SPACE_SLOTS, 0},
-    {AR_UNTYPED_RETYPE, UNTYPED, {AR_GATE, 0, ~0ull, 2}, AR_ERR_SLOT, 2, SPACE_SLOTS, ~0ull},
-    {AR_UNTYPED_RETYPE, UNTYPED, {AR_GATE, 0, ROOT - 2, 3}, AR_ERR_OCCUPIED, 2, AR_NULL, AR_CNODE},
-    {AR_UNTYPED_RETYPE, DEVICE_UNTYPED, {AR_FRAME, 12, EMPTY, 5}, AR_ERR_NO_MEMORY, 3, 5 << 12,
-     3 << 12},
-    {AR_UNTYPED_RETYPE, UNTYPED, {AR_VSPACE, 0, EMPTY, 9}, AR_ERR_NO_MEMORY, 3, 9, 0},
-    {AR_CNODE_COPY, AR_CAP_SELF, {EMPTY, AR_CAP_SELF, UNTYPED, AR_ALL}, AR_ERR_TYPE, 2, 0, AR_UNTYPED},
-    {AR_CNODE_COPY, AR_CAP_SELF, {EMPTY, AR_CAP_SELF, REPLY, AR_ALL}, AR_ERR_TYPE, 2, 0, AR_REPLY},
-    {AR_CNODE_COPY, AR_CAP_SELF, {EMPTY, AR_CAP_SELF, TABLE, AR_ALL}, AR_ERR_TYPE, 2, 0, AR_TABLE},
-    {AR_CNODE_COPY_RANGE, AR_CAP_SELF, {EMPTY, AR_CAP_SELF, 1, 257}, AR_ERR_RANGE, 3, 256, 257},
-    {AR_CNODE_COPY_RANGE, AR_CAP_SELF, {EMPTY, AR_CAP_SELF, 1, ~0ull}, AR_ERR_RANGE, 3, 256, ~0ull},
-    {AR_CNODE_DELETE, AR_CAP_SELF, {MISSING}, AR_ERR_SLOT, 0, SPACE_SLOTS, MISSING},
-    {AR_CNODE_DELETE, ROOT, {FRAME}, AR_ERR_SLOT, 0, 16 << 8, FRAME},
-    {AR_CNODE_SET_LEAF, ROOT, {16, CNODE}, AR_ERR_RANGE, 0, 15, 16},
-    {AR_CNODE_SET_LEAF, CNODE, {0, CNODE}, AR_ERR_BUSY, 1, 0, 0},
-    {AR_CNODE_SET_LEAF, FULL_ROOT, {1, CNODE}, AR_ERR_OCCUPIED, 0, AR_NULL, AR_CNODE},
-    {AR_ENDPOINT_SET_ISSUER, ISSUED, {5}, AR_ERR_EXISTS, AR_ARG_TARGET, 0, 77},
-    {AR_GATE_BIND, FREE_GATE, {ENDPOINT, 1}, AR_ERR_BUSY, AR_ARG_TARGET, 0, 1},
-    {AR_TCB_CONFIGURE, SELF_TCB, {ROOT, VSPACE, FRAME, 0}, AR_ERR_BUSY, AR_ARG_TARGET, 0, 0},
-    {AR_TCB_CONFIGURE, READY_TCB, {ROOT, VSPACE, FRAME, 0}, AR_ERR_BUSY, AR_ARG_TARGET, 0, 0},
-    {AR_TCB_SET_PRIORITY, TCB, {33}, AR_ERR_RIGHTS, 0, 32, 33},
-    {AR_TCB_SET_FOREIGN, TCB, {0x1000, 0x3000, 0x2fff}, AR_ERR_RANGE, 2, 0x3000, 0x2fff},
-    {AR_TCB_BIND_NOTIFICATION, TCB, {OTHER_NOTIFICATION}, AR_ERR_EXISTS, 0, 0, OTHER_NOTIFICATION},
-    {AR_TCB_READ_REGS, SELF_TCB, {0}, AR_ERR_BUSY, AR_ARG_TARGET, 0, 0},
-    {AR_TCB_WRITE_REGS, SELF_TCB, {0}, AR_ERR_BUSY, AR_ARG_TARGET, 0, 0},
-    {AR_TCB_RESUME, NEW_TCB, {0}, AR_ERR_INCOMPLETE, AR_ARG_TARGET, AR_CNODE, AR_NULL},
-    {AR_VSPACE_MAP_TABLE, VSPACE, {TABLE, 0x10000}, AR_ERR_EXISTS, 1, 0, 0x10000},
-    {AR_VSPACE_MAP_TABLE, VSPACE, {TABLES, UNMAPPED}, AR_ERR_EXISTS, 0, 0, 0},
-    {AR_FRAME_MAP, FRAME, {VSPACE, 0x10800, AR_READ}, AR_ERR_ALIGNMENT, 1, 4096, 0x10800},
-    {AR_FRAME_MAP, LARGE_FRAME, {VSPACE, 0x10000, AR_READ}, AR_ERR_ALIGNMENT, 1, 1 << 21, 0x10000},
-    {AR_FRAME_MAP, LARGE_FRAME, {VSPACE, 0x7fffffe00000, AR_READ}, AR_ERR_ADDRESS, 1, 0x7fffffc00000,
-     0x7fffffe00000},
-    {AR_FRAME_MAP, FRAME, {VSPACE, UNMAPPED, AR_READ}, AR_ERR_NO_TABLE, 1, 0, UNMAPPED},
-    {AR_FRAME_MAP, MAPPED_FRAME, {VSPACE, 0x21000, AR_READ}, AR_ERR_EXISTS, AR_ARG_TARGET, 0, MAPPED},
-    {AR_FRAME_MAP, FRAME, {VSPACE, MAPPED, AR_READ}, AR_ERR_EXISTS, 1, 0, MAPPED},
-    {AR_FRAME_CLEAR, FRAME, {4104}, AR_ERR_RANGE, 0, 4096, 4104},
-    {AR_FRAME_READ, FRAME, {4096, 0}, AR_ERR_RANGE, 0, 4088, 4096},
-    {AR_FRAME_READ, FRAME, {4080, 3}, AR_ERR_RANGE, 1, 2, 3},
-    {AR_FRAME_WRITE, FRAME, {4096, 1}, AR_ERR_RANGE, 0, 4088, 4096},
-    {AR_FRAME_WRITE, FRAME, {4088, 2}, AR_ERR_RANGE, 1, 1, 2},
-    {AR_IRQ_CONTROL_GET, IRQ_CONTROL, {2, EMPTY}, AR_ERR_BUSY, 0, 0, 2},
-    {AR_IRQ_CONTROL_GET, IRQ_CONTROL, {3, EMPTY}, AR_ERR_BUSY, 0, 0, 3},
-    {AR_PORT_MINT, PORT, {EMPTY, 99, 120}, AR_ERR_RANGE, 1, 100, 99},
-    {AR_PORT_MINT, PORT, {EMPTY, 200, 300}, AR_ERR_RANGE, 1, 199, 200},
-    {AR_PORT_MINT, PORT, {EMPTY, 110, 109}, AR_ERR_RANGE, 2, 110, 109},
-    {AR_PORT_MINT, PORT, {EMPTY, 110, 200}, AR_ERR_RANGE, 2, 199, 200},
-    {AR_PORT_IN8, PORT, {99}, AR_ERR_RANGE, 0, 100, 99},
-    {AR_PORT_IN8, PORT, {200}, AR_ERR_RANGE, 0, 199, 200},
-    {AR_PORT_OUT8, PORT, {200, 0}, AR_ERR_RANGE, 0, 199, 200},
-    {AR_PORT_OUT32, PORT, {197, 0}, AR_ERR_RANGE, 0, 199, 200},
-    {AR_PORT_OUT8_MANY, PORT, {99, 0}, AR_ERR_RANGE, 0, 100, 99},
-};
-
 static const struct listed_invocation *listed(uint32_t label)
 {
     for (unsigned i = 0; i < LIST_SIZE; i++)
@@ -558,12 +416,14 @@ static void test_examples(void **state)
         {{AR_FRAME_WRITE, FRAME, {9, 1}, AR_ERR_ALIGNMENT, 0, 8, 9}, 64},
         {{AR_LOG_WRITE, LOG, {9}, AR_ERR_LENGTH, 5, 6, 5}, 5},
         {{AR_LOG_WRITE, LOG, {449}, AR_ERR_RANGE, 0, 448, 449}, 64},
-        {{AR_FRAME_MAP, FRAME, {VSPACE, 0x7ffffffff000, AR_READ}, AR_ERR_ADDRESS, 1, 0x7fffffffefff,
-          0x7ffffffff000}, 3},
-        {{AR_FRAME_MAP, FRAME, {VSPACE, 0x10000, AR_WRITE}, AR_ERR_RIGHTS, 2, AR_READ, AR_WRITE}, 3},
+        {{AR_FRAME_MAP, FRAME, {VSPACE, 0x7ffffffff000, AR_READ}, AR_ERR_ADDRESS, 1,
+          0x7fffffffefff, 0x7ffffffff000}, 3},
+        {{AR_FRAME_MAP, FRAME, {VSPACE, 0x10000, AR_WRITE}, AR_ERR_RIGHTS, 2, AR_READ, AR_WRITE},
+         3},
         {{AR_FRAME_MAP, FRAME, {VSPACE, 0x10000, 15}, AR_ERR_MASK, 2, 7, 15}, 3},
         {{AR_FRAME_MAP, FRAME, {TCB, 0x10000, 1}, AR_ERR_TYPE, 0, AR_VSPACE, AR_TCB}, 3},
-        {{AR_TCB_CONFIGURE, TCB, {ROOT, VSPACE, FRAME, 0x10001}, AR_ERR_ALIGNMENT, 3, 4096, 0x10001}, 5},
+        {{AR_TCB_CONFIGURE, TCB, {ROOT, VSPACE, FRAME, 0x10001}, AR_ERR_ALIGNMENT, 3, 4096,
+          0x10001}, 5},
         {{AR_TCB_SET_PRIORITY, TCB, {64}, AR_ERR_RANGE, 0, 63, 64}, 1},
         {{AR_TCB_WRITE_REGS, TCB, {0}, AR_ERR_LENGTH, 19, 20, 19}, 19},
         {{AR_IRQ_CONTROL_GET, IRQ_CONTROL, {5, LOG}, AR_ERR_OCCUPIED, 1, AR_NULL, AR_LOG}, 2},

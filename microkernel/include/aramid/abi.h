@@ -178,10 +178,10 @@ enum ar_rights {
  * Programs do not notice, except who looks at the registers of such a thread from outside; and
  * words that are said to start at 0 must. */
 
-/* Invocations (enum ar_invocation) are the words of an AR_SYS_INVOKE. All fail with an error and no
- * effect, or succeed. On failure words 0..2 say which word is wrong (AR_ARG_TARGET: the target), what
- * was expected and what was found. Slots are in the caller's own capability space, except where a
- * CNode root is named. */
+/* Invocations (enum ar_invocation) are the words of an AR_SYS_INVOKE. All fail with an error and
+ * no effect, or succeed. On failure words 0..2 say which word is wrong (AR_ARG_TARGET: the
+ * target), what was expected and what was found. Slots are in the caller's own capability space,
+ * except where a CNode root is named. */
 #include <aramid/invocations.h>
 #define AR_ARG_TARGET 255u
 #define AR_DATA_WORDS 56u  /* words in one AR_FRAME_READ or AR_FRAME_WRITE */

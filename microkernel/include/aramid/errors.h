@@ -1,4 +1,5 @@
-/* Made by microkernel/api/apigen.py from microkernel/api/invocations.toml; do not edit. SPDX-License-Identifier: MIT */
+/* Made by microkernel/api/apigen.py from microkernel/api/invocations.toml; do not edit.
+ * SPDX-License-Identifier: MIT */
 #ifndef ARAMID_ERRORS_H
 #define ARAMID_ERRORS_H
 
