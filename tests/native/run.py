@@ -7,6 +7,7 @@ log is in BUILD/tests/native/NAME.log.
 """
 import argparse
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -33,10 +34,19 @@ def parse(argv):
     parser.add_argument("--kernel", metavar="FILE", help="another kernel")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=N", help="a parameter of the program")
     parser.add_argument("--expect-failure", action="store_true", help="a failed check is the pass, anything else a failure")
+    parser.add_argument("--expect-stop", metavar="REGEX", help="the kernel stopping with this message is the pass")
     parser.add_argument("--no-build", action="store_true", help="run what is in the build directory")
     parser.add_argument("--build-dir", default=str(common.BUILD), metavar="DIR")
     parser.add_argument("--verbose", action="store_true", help="the kernel's log on stderr while it runs")
     return parser.parse_args(argv)
+
+
+def stop_reason(machine, code, expected):
+    """Why a run in which the kernel should have stopped failed, or None when it did not."""
+    if EXIT_CODES.get(code) != "kernel panic":
+        return f"the kernel did not stop, expected: {expected}"
+    words = machine.log.last_words()
+    return None if re.search(expected, words) else f"the kernel stopped otherwise: {words}; expected: {expected}"
 
 
 def reason(machine, code, expect_failure):
@@ -72,7 +82,11 @@ def run(arguments):
                                arguments.icount)
         log = Log(arguments.verbose, file)
         machine = Machine(command, log, timeout=arguments.timeout, stdin=nothing.fileno())
-        failure = reason(machine, machine.run(), arguments.expect_failure)
+        code = machine.run()
+        if arguments.expect_stop and not machine.timed_out:
+            failure = stop_reason(machine, code, arguments.expect_stop)
+        else:
+            failure = reason(machine, code, arguments.expect_failure)
     if failure and not arguments.verbose:
         for line in log.text.decode("utf-8", "replace").splitlines()[-LOG_LINES:]:
             print(f"    {line}", file=sys.stderr)
