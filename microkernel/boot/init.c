@@ -201,6 +201,7 @@ static void make_thread(uint64_t entry, uint64_t buffer)
     cap_copy(&tcb->cspace, init_slot(AR_INIT_CNODE), AR_ALL);
     cap_copy(&tcb->vspace, space_slot, AR_ALL);
     cap_copy(&tcb->ipc_frame, init_slot(AR_INIT_IPC_FRAME), AR_ALL);
+    tcb->ipc_frame.flags |= CAP_BUFFER;
     tcb->buffer = arch_pointer(buffer);
     tcb->buffer->self = AR_BOOT_INFO + 0x1000;
     tcb->priority = INIT_PRIORITY;

@@ -50,6 +50,9 @@ static void object_destroy(struct cap *cap)
     case AR_VSPACE:
         vspace_destroy(cap);
         break;
+    case AR_IRQ:
+        irq_destroy((unsigned)cap->object);
+        break;
     default:
         break;
     }

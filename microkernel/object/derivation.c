@@ -8,7 +8,8 @@
  *     to it;
  *   - an original (made by retype) is the ancestor of every copy of it; copies are each other's
  *     siblings;
- *   - a port range is the ancestor of every range inside it.
+ *   - a port range is the ancestor of every range inside it; the original IRQ control, of its
+ *     copies and of all lines.
  * All capabilities to one object are neighbours, so "is this the last one?" looks at two slots.
  */
 #include "object/object.h"
@@ -108,7 +109,8 @@ bool cap_is_descendant(const struct cap *ancestor, const struct cap *slot)
         return (ancestor->flags & CAP_ORIGINAL) && slot->type == AR_PORT &&
                port_inside(ancestor, slot);
     case AR_IRQ_CONTROL:
-        return slot->type == AR_IRQ;
+        return (ancestor->flags & CAP_ORIGINAL) &&
+               (slot->type == AR_IRQ_CONTROL || slot->type == AR_IRQ);
     default:
         return (ancestor->flags & CAP_ORIGINAL) && slot->type == ancestor->type &&
                slot->object == ancestor->object;

@@ -1,63 +1,10 @@
 /*
- * Interrupt lines, I/O ports and the system log. SPDX-License-Identifier: MIT
+ * I/O ports and the system log. SPDX-License-Identifier: MIT
  */
 #include "arch/arch.h"
-#include "ipc/ipc.h"
 #include "object/acts.h"
-#include "object/device.h"
-
-enum { IRQ_LINES = 16, IRQ_CASCADE = 2, IRQ_LOG = 3 };
-
-static struct {
-    struct notification *notification;
-    uint64_t bits;
-} irq_table[IRQ_LINES];
-
-void irq_forget(struct notification *notification)
-{
-    for (unsigned line = 0; line < IRQ_LINES; line++) {
-        if (irq_table[line].notification == notification) {
-            irq_table[line].notification = NULL;
-            arch_irq_enable(line, false);
-        }
-    }
-}
-
-void irq_arrived(unsigned line)
-{
-    arch_irq_enable(line, false);
-    if (irq_table[line].notification)
-        notification_signal(irq_table[line].notification, irq_table[line].bits);
-}
 
 /* ---- invocations ----------------------------------------------------------------------------- */
-
-enum ar_error irq_control_get(struct invocation *call)
-{
-    uint64_t line = call->words[0];
-    struct cap cap = {.type = AR_IRQ, .rights = AR_ALL, .object = line};
-    if (line == IRQ_CASCADE || line == IRQ_LOG)
-        return invocation_fail(call, AR_ERR_BUSY, 0, 0, line);
-
-    cap_insert(call->caps[1], &cap, call->target);
-    return AR_OK;
-}
-
-enum ar_error irq_bind(struct invocation *call)
-{
-    unsigned line = (unsigned)call->target->object;
-    irq_table[line].notification = (struct notification *)call->caps[0]->object;
-    irq_table[line].bits = call->words[1];
-    arch_irq_enable(line, true);
-    return AR_OK;
-}
-
-enum ar_error irq_ack(struct invocation *call)
-{
-    unsigned line = (unsigned)call->target->object;
-    arch_irq_enable(line, irq_table[line].notification != NULL);
-    return AR_OK;
-}
 
 enum ar_error port_mint(struct invocation *call)
 {

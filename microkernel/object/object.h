@@ -297,6 +297,7 @@ void vspace_destroy(const struct cap *cap);
 void table_unmap(struct cap *cap);
 void frame_unmap(struct cap *cap);
 void irq_forget(struct notification *notification);
+void irq_destroy(unsigned line);
 
 /* ---- invocations: decode.c ------------------------------------------------------------------- */
 

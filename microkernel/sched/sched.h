@@ -6,6 +6,14 @@
 
 #include "object/object.h"
 
+/* An interrupt line: whom it signals, with which bits; has anybody a capability to it? */
+struct irq_line {
+    struct notification *notification; /* NULL: masked */
+    uint64_t bits;
+    bool given;
+};
+enum { IRQ_LINES = 16 };
+
 /* Everything that is one per processor. entry.asm uses the first two fields, arch_switch the last
  * few. */
 struct core {
@@ -22,6 +30,7 @@ struct core {
     uint64_t dying;           /* dying.c: the objects to take apart */
     unsigned work;            /* work.h: done in this entry into the kernel */
     uint64_t space;           /* physical address of the top page table in use */
+    struct irq_line irq[IRQ_LINES];
     uint64_t vector_off;      /* the next vector instruction traps */
 };
 extern struct core core;

@@ -8,7 +8,7 @@
  */
 #include "arch/arch.h"
 #include "ipc/ipc.h"
-#include "object/device.h"
+#include "object/irq.h"
 #include "world.h"
 #include <string.h>
 

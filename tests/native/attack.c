@@ -117,7 +117,7 @@ static void give_own(unsigned i)
     give_away(i, SLOT_TABLE, make(AR_TABLE, 0));
     native_ok("mint", ar_invoke4(AR_INIT_PORT, AR_PORT_MINT, port, PORT, PORT + 3, 0));
     give_away(i, SLOT_PORT, port);
-    native_ok("get", ar_invoke4(AR_INIT_IRQ_CONTROL, AR_IRQ_CONTROL_GET, IRQ_LINE, irq, 0, 0));
+    native_ok("get", ar_invoke4(AR_INIT_IRQ_CONTROL, AR_IRQ_CONTROL_GET, IRQ_LINE + i, irq, 0, 0));
     give_away(i, SLOT_IRQ, irq);
 }
 

@@ -79,6 +79,20 @@ static void interrupts(void)
     native_ok("bind again", ar_invoke4(irq, AR_IRQ_BIND, notification, BITS, 0, 0));
     interrupt_comes("the first interrupt after the new bind");
 
+    /* A line has one first capability. When the last is gone, nobody hears of it any more. */
+    native_equal("the line again", get(PIT_LINE, irq + 1), AR_ERR_EXISTS);
+    native_ok("copy", ar_cap_copy(AR_CAP_SELF, irq + 1, AR_CAP_SELF, irq, AR_ALL));
+    native_ok("delete", ar_cap_delete(irq));
+    native_ok("acknowledge", ar_invoke4(irq + 1, AR_IRQ_ACK, 0, 0, 0, 0));
+    interrupt_comes("an interrupt for who has a copy");
+    native_ok("acknowledge", ar_invoke4(irq + 1, AR_IRQ_ACK, 0, 0, 0, 0));
+    native_ok("delete the last", ar_cap_delete(irq + 1));
+    native_sleep(QUIET_NS);
+    uint64_t bits;
+    ar_wait(notification, 0, &bits); /* one may have come in between */
+    interrupt_does_not("an interrupt of a line that nobody has");
+    native_ok("get the line again", get(PIT_LINE, irq));
+
     /* Revoking the control takes every line from everybody. */
     native_ok("revoke", ar_invoke4(AR_CAP_SELF, AR_CNODE_REVOKE, AR_INIT_IRQ_CONTROL, 0, 0, 0));
     native_equal("the line", ar_invoke4(irq, AR_IRQ_ACK, 0, 0, 0, 0), AR_ERR_EMPTY);

@@ -16,7 +16,8 @@ enum {
     OTHER_NOTIFICATION, SELF_TCB, WEAK, DEVICE_UNTYPED, FULL_ROOT, LEAF,
     TABLES /* three, mapped */, MAPPED_FRAME = TABLES + 3,
     EMPTY = 300, MISSING = 1024 + 5, /* its leaf is not there */
-    SPACE_SLOTS = 2048
+    SPACE_SLOTS = 2048,
+    IRQ_TAKEN = 4 /* the line that IRQ is for */
 };
 #define MAPPED 0x20000ull      /* here MAPPED_FRAME is */
 #define UNMAPPED 0x40000000ull /* here a table is missing */
@@ -143,6 +144,7 @@ static const struct state_case {
     {AR_FRAME_WRITE, FRAME, {4088, 2}, AR_ERR_RANGE, 1, 1, 2},
     {AR_IRQ_CONTROL_GET, IRQ_CONTROL, {2, EMPTY}, AR_ERR_BUSY, 0, 0, 2},
     {AR_IRQ_CONTROL_GET, IRQ_CONTROL, {3, EMPTY}, AR_ERR_BUSY, 0, 0, 3},
+    {AR_IRQ_CONTROL_GET, IRQ_CONTROL, {IRQ_TAKEN, EMPTY}, AR_ERR_EXISTS, 0, 0, IRQ_TAKEN},
     {AR_PORT_MINT, PORT, {EMPTY, 99, 120}, AR_ERR_RANGE, 1, 100, 99},
     {AR_PORT_MINT, PORT, {EMPTY, 200, 300}, AR_ERR_RANGE, 1, 199, 200},
     {AR_PORT_MINT, PORT, {EMPTY, 110, 109}, AR_ERR_RANGE, 2, 110, 109},

@@ -61,7 +61,8 @@ static int setup(void **state)
     assert_int_equal(host_invoke(host_main, MAPPED_FRAME, AR_FRAME_MAP, VSPACE, MAPPED, AR_ALL, 0),
                      AR_OK);
     insert(IRQ_CONTROL, &(struct cap){.type = AR_IRQ_CONTROL, .flags = CAP_ORIGINAL});
-    insert(IRQ, &(struct cap){.type = AR_IRQ, .object = 4});
+    insert(IRQ, &(struct cap){.type = AR_IRQ, .object = IRQ_TAKEN});
+    core.irq[IRQ_TAKEN].given = true;
     insert(PORT, &(struct cap){.type = AR_PORT, .flags = CAP_ORIGINAL, .object = 100 | 199 << 16});
     insert(LOG, &(struct cap){.type = AR_LOG, .flags = CAP_ORIGINAL});
     host_device(DEVICE_UNTYPED, 14);

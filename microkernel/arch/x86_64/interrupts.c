@@ -6,7 +6,7 @@
 #include "arch/x86_64/interrupts.h"
 #include "arch/x86_64/measure.h"
 #include "ipc/ipc.h"
-#include "object/device.h"
+#include "object/irq.h"
 #include "sched/sched.h"
 
 enum {

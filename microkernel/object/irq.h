@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-#ifndef OBJECT_DEVICE_H
-#define OBJECT_DEVICE_H
+#ifndef OBJECT_IRQ_H
+#define OBJECT_IRQ_H
 
 /* Interrupt `line` came: mask it and signal whoever is bound to it. */
 void irq_arrived(unsigned line);
