@@ -47,6 +47,8 @@ void memory_copy(void *to, const void *from, uint64_t bytes);
 /* Interrupt lines of the controller: masked until enabled. */
 void arch_irq_enable(unsigned line, bool enable);
 void arch_port_out(uint16_t port, uint32_t value, unsigned bytes);
+/* One after the other to the same port. */
+void arch_port_out_many(uint16_t port, const char *bytes, unsigned count);
 uint32_t arch_port_in(uint16_t port);
 
 /* What AR_LOG_MEASURES answers: longest stretch with interrupts off since the last call (ticks),
@@ -56,7 +58,18 @@ bool arch_measures(uint64_t words[3]);
 /* The system log: COM2. */
 void log_write(const char *text, unsigned length);
 void log_printf(const char *format, ...) __attribute__((format(printf, 1, 2)));
-void log_threads(void);
+/*
+ * Text goes into a ring; what finds no room is lost, so who can wait looks for room first (which
+ * leaves a reserve for the kernel's own lines). Positions count the bytes ever written.
+ */
+bool log_room(unsigned bytes);
+uint64_t log_end(void);
+/* A few bytes to the serial line, if it is idle. True: it is written up to position `end`. */
+bool log_drain(uint64_t end);
+/* All of it, however long that takes: at boot, and for last words. */
+void log_flush(void);
+/* Is there something to print? Then the timer rings soon. */
+bool log_pending(void);
 _Noreturn void kernel_stop(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 #endif

@@ -44,6 +44,7 @@ void kernel_main(uint64_t loader, uint64_t information)
     boot_start_init(&facts);
     log_printf("%lu MiB of memory, bundle %lu KiB, TSC %lu MHz", usable >> 20,
                (facts.bundle_end - facts.bundle_start) >> 10, arch_tsc_per_us());
+    log_flush();
     arch_timer_arm(arch_clock_ns() + SCHED_SLICE_NS);
     sched_pick();
     leave();

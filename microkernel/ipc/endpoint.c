@@ -14,6 +14,9 @@
 #include "ipc/ipc.h"
 #include "sched/sched.h"
 
+/* A reply with more capabilities takes so long that the receive comes in an entry of its own. */
+enum { MUCH_CAPS = AR_MSG_CAPS / 2 };
+
 static void block(struct tcb *tcb, enum ar_thread_state state)
 {
     tcb->state = (uint8_t)state;
@@ -281,6 +284,8 @@ void ipc_reply_receive(struct tcb *server)
     enum ar_error error = reply_to(server, server->regs.r12);
     if (error && error != AR_ERR_GONE)
         ipc_return(server, error);
+    else if (!error && AR_INFO_CAPS(server->regs.rsi) > MUCH_CAPS)
+        syscall_again(server); /* the reply object is empty by now, which is no error */
     else
         ipc_receive(server);
 }

@@ -1,5 +1,5 @@
 /*
- * I/O ports and the system log. SPDX-License-Identifier: MIT
+ * I/O ports. SPDX-License-Identifier: MIT
  */
 #include "arch/arch.h"
 #include "object/acts.h"
@@ -66,41 +66,12 @@ enum ar_error port_out32(struct invocation *call)
     return port_out(call, 4);
 }
 
-/* The bytes of a message from word 4 on. */
-static const char *message_bytes(const struct invocation *call)
-{
-    return (const char *)&call->caller->buffer->words[4];
-}
-
 enum ar_error port_out8_many(struct invocation *call)
 {
     enum ar_error error = check_port(call, 1);
     if (error)
         return error;
 
-    for (uint64_t i = 0; i < call->words[1]; i++)
-        arch_port_out((uint16_t)call->words[0], (uint8_t)message_bytes(call)[i], 1);
-    return AR_OK;
-}
-
-enum ar_error log_message(struct invocation *call)
-{
-    log_write(message_bytes(call), (unsigned)call->words[0]);
-    return AR_OK;
-}
-
-enum ar_error log_all_threads(struct invocation *call)
-{
-    (void)call;
-    log_threads();
-    return AR_OK;
-}
-
-enum ar_error log_measures(struct invocation *call)
-{
-    if (!arch_measures(call->words))
-        return invocation_fail(call, AR_ERR_LABEL, AR_ARG_TARGET, AR_NULL, AR_LOG);
-
-    call->result_words = 3;
+    arch_port_out_many((uint16_t)call->words[0], message_bytes(call), (unsigned)call->words[1]);
     return AR_OK;
 }

@@ -71,6 +71,7 @@ void notification_destroy(struct notification *notification)
 {
     if (notification->bound)
         notification->bound->bound = NULL;
+    work_spend(WORK_LOOK);
     irq_forget(notification);
     if (notification->waiters.head)
         dying_add(AR_NOTIFICATION, notification);

@@ -330,6 +330,12 @@ enum ar_error invocation_fail(struct invocation *call, enum ar_error error, unsi
 enum ar_error invocation_slot(struct invocation *call, const struct cap *root, unsigned word,
                               uint64_t number, struct cap **slot);
 
+/* The bytes of a message from word 4 on. */
+static inline const char *message_bytes(const struct invocation *call)
+{
+    return (const char *)&call->caller->buffer->words[4];
+}
+
 /* Word i of the message, wherever it travels. */
 static inline uint64_t invocation_word(const struct invocation *call, unsigned index)
 {

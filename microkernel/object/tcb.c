@@ -42,6 +42,8 @@ void tcb_destroy(struct tcb *tcb)
         core.vector_owner = NULL;
     if (tcb->bound)
         tcb->bound->bound = NULL;
+    if (core.listed == tcb)
+        core.listed = tcb->all_next;
     if (tcb->all_prev)
         tcb->all_prev->all_next = tcb->all_next;
     else

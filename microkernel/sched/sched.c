@@ -57,7 +57,7 @@ static void switch_to_first(unsigned priority)
 /* Have the timer ring when something is due, after `slice` ns at the latest. */
 static void arm_timer(uint64_t slice)
 {
-    uint64_t ring = arch_clock_ns() + (core.dying ? SCHED_DYING_NS : slice);
+    uint64_t ring = arch_clock_ns() + (core.dying || log_pending() ? SCHED_SOON_NS : slice);
     if (core.deadlines && core.deadlines->deadline < ring)
         ring = core.deadlines->deadline;
     arch_timer_arm(ring);

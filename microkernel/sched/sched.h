@@ -28,6 +28,8 @@ struct core {
     struct tcb *deadlines;    /* root of the deadline heap */
     uint64_t timer_ns;        /* when the timer will fire; AR_NO_DEADLINE: not armed */
     uint64_t dying;           /* dying.c: the objects to take apart */
+    struct tcb *listed;       /* log.c: the next thread in the list that is being printed */
+    uint64_t listing;         /* it is */
     unsigned work;            /* work.h: done in this entry into the kernel */
     uint64_t space;           /* physical address of the top page table in use */
     struct irq_line irq[IRQ_LINES];
@@ -37,8 +39,8 @@ extern struct core core;
 
 /* A 10 ms slice among threads of one priority. */
 #define SCHED_SLICE_NS 10000000ull
-/* Between two pieces of taking objects apart that nobody does in a system call. */
-#define SCHED_DYING_NS 100000ull
+/* While there is work that nobody does in a system call: objects to take apart, log to print. */
+#define SCHED_SOON_NS 100000ull
 
 static inline void queue_append(struct tcb_queue *queue, struct tcb *tcb)
 {

@@ -40,6 +40,7 @@ void host_memory_start(uint64_t bytes)
     host_boot = (struct host_boot){0};
     host_clock = 1000;
     host_between = NULL;
+    log_put = log_taken = 0;
     all_readable = false;
     memset(&core, 0, sizeof(core));
     core.timer_ns = AR_NO_DEADLINE;
@@ -157,14 +158,42 @@ void arch_port_out(uint16_t port, uint32_t value, unsigned bytes)
     (void)bytes;
 }
 uint32_t arch_port_in(uint16_t port) { return port; }
+void arch_port_out_many(uint16_t port, const char *bytes, unsigned count)
+{
+    (void)port;
+    (void)bytes;
+    (void)count;
+}
+bool arch_measures(uint64_t words[3]) { (void)words; return false; }
+
+/* A serial line that takes 16 bytes at a time. */
+static uint64_t log_put, log_taken;
+
+bool log_room(unsigned bytes) { return log_put - log_taken + bytes <= 2048; }
+uint64_t log_end(void) { return log_put; }
+bool log_pending(void) { return log_put != log_taken || core.listing; }
+bool log_drain(uint64_t end)
+{
+    log_taken = log_put - log_taken > 16 ? log_taken + 16 : log_put;
+    return log_taken >= end || end > log_put;
+}
 void log_write(const char *text, unsigned length)
 {
+    log_put += length;
     if (host_log)
         fwrite(text, 1, length, host_log);
 }
-void log_threads(void) {}
-bool arch_measures(uint64_t words[3]) { (void)words; return false; }
-void log_printf(const char *format, ...) { (void)format; }
+void log_printf(const char *format, ...)
+{
+    char line[1024];
+    va_list arguments;
+    va_start(arguments, format);
+    int length = vsnprintf(line, sizeof(line) - 1, format, arguments);
+    va_end(arguments);
+    line[length++] = '\n';
+    log_write(line, (unsigned)length);
+}
+
 void kernel_stop(const char *format, ...)
 {
     fprintf(stderr, "kernel_stop: %s\n", format);

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "arch/arch.h"
 #include "kernel_host.h"
 #include "sched/work.h"
 
@@ -29,6 +30,8 @@ enum {
 };
 
 static struct tcb *threads[WAITERS];
+static char *log_text; /* when a test has the log */
+static size_t log_length;
 
 static int setup(void **state)
 {
@@ -42,6 +45,11 @@ static int teardown(void **state)
     (void)state;
     host_check_invariants();
     host_machine_stop();
+    if (host_log) {
+        fclose(host_log);
+        free(log_text);
+        host_log = NULL;
+    }
     return 0;
 }
 
@@ -232,7 +240,7 @@ static void test_the_timer_goes_on_for_a_caller_that_died(void **state)
         assert_true(ticks < 100);
         host_clock += SCHED_SLICE_NS;
         sched_tick(host_clock);
-        assert_true(core.timer_ns <= host_clock + SCHED_DYING_NS || !core.dying);
+        assert_true(core.timer_ns <= host_clock + SCHED_SOON_NS || !core.dying);
         sched_pick();
         host_check_invariants();
     }
@@ -267,7 +275,7 @@ static void test_an_empty_cnode_takes_pieces_too(void **state)
     (void)state;
     make(AR_CNODE, 12, OTHER);
     assert_int_equal(delete_slot(OTHER), AR_OK);
-    assert_true(host_pieces >= 4096 / 16 / WORK_LIMIT);
+    assert_true(host_pieces >= 4096 / 12 / WORK_LIMIT);
 }
 
 static void test_deleting_spares_what_comes_into_the_slot(void **state)
@@ -583,6 +591,119 @@ static void test_undeliverable_messages(void **state)
     assert_int_equal(threads[0]->regs.rax, AR_ERR_EMPTY);
 }
 
+/* ---- the log ----------------------------------------------------------------------------------- */
+
+enum { LOG = OTHER };
+
+static void have_log(void)
+{
+    host_log = open_memstream(&log_text, &log_length);
+    struct cap cap = {.type = AR_LOG, .rights = AR_ALL};
+    cap_insert(host_slot(LOG), &cap, NULL);
+}
+
+static unsigned lines_with(const char *words)
+{
+    unsigned count = 0;
+    fflush(host_log);
+    for (const char *at = log_text; (at = strstr(at, words)); at++)
+        count++;
+    return count;
+}
+
+static void test_the_list_of_threads(void **state)
+{
+    (void)state;
+    queue_senders();
+    have_log();
+    assert_int_equal(host_invoke(host_main, LOG, AR_LOG_THREADS, 0, 0, 0, 0), AR_OK);
+    assert_true(host_pieces >= WAITERS + 2);
+    assert_int_equal(lines_with("principal"), WAITERS + 2); /* and host_main, and the idle thread */
+    assert_int_equal(lines_with("in call on #0,"), WAITERS); /* nobody received there yet */
+    assert_int_equal(lines_with("end of threads\n"), 1);
+    assert_int_equal(core.listing, 0);
+}
+
+static void deletes_the_next_in_the_list(struct tcb *caller, unsigned pieces)
+{
+    (void)caller;
+    if (pieces < 5 || !core.listed || core.listed->state != AR_THREAD_BLOCKED_CALL || other_ran)
+        return;
+    for (unsigned i = 0; i < WAITERS; i++)
+        if (threads[i] == core.listed) {
+            cap_delete(host_slot(THREAD + i));
+            memset(threads[i], 0xa5, offsetof(struct tcb, cspace)); /* and its memory made into something */
+            threads[i] = NULL;
+            other_ran++;
+            return;
+        }
+}
+
+static void test_a_thread_dies_while_all_are_listed(void **state)
+{
+    (void)state;
+    queue_senders();
+    have_log();
+    between(deletes_the_next_in_the_list);
+    assert_int_equal(host_invoke(host_main, LOG, AR_LOG_THREADS, 0, 0, 0, 0), AR_OK);
+    assert_int_equal(other_ran, 1);
+    assert_int_equal(lines_with("principal"), WAITERS + 1);
+    assert_int_equal(lines_with("end of threads\n"), 1);
+}
+
+/* Two lists at once are one; the second waits for its end. */
+static void asks_too(struct tcb *caller, unsigned pieces)
+{
+    (void)caller;
+    if (pieces != 3)
+        return;
+    host_between = NULL;
+    assert_int_equal(host_invoke(other, LOG, AR_LOG_THREADS, 0, 0, 0, 0), AR_OK);
+}
+
+static void test_two_ask_for_the_list(void **state)
+{
+    (void)state;
+    have_log();
+    other = host_thread(THREAD, 40);
+    between(asks_too);
+    assert_int_equal(host_invoke(host_main, LOG, AR_LOG_THREADS, 0, 0, 0, 0), AR_OK);
+    assert_int_equal(lines_with("end of threads\n"), 1);
+}
+
+static void writes_a_line(struct tcb *caller, unsigned pieces)
+{
+    static const char line[] = "another\n";
+    (void)caller;
+    if (pieces != 3)
+        return;
+    memcpy(&other->buffer->words[4], line, sizeof(line) - 1);
+    host_between = NULL;
+    assert_int_equal(host_syscall(other, AR_SYS_INVOKE, LOG, AR_INFO(AR_LOG_WRITE, 12, 0, 0, 0),
+                                  (uint64_t[]){sizeof(line) - 1, 0, 0, 0}, 0, 0),
+                     AR_OK);
+}
+
+static void test_a_log_line_stays_whole(void **state)
+{
+    enum { LENGTH = 400 };
+    char line[LENGTH + 1];
+    (void)state;
+    have_log();
+    other = host_thread(THREAD, 40);
+    memset(line, 'x', LENGTH);
+    line[LENGTH - 1] = '\n';
+    line[LENGTH] = 0;
+    memcpy(&host_main->buffer->words[4], line, LENGTH);
+    between(writes_a_line);
+    assert_int_equal(host_syscall(host_main, AR_SYS_INVOKE, LOG, AR_INFO(AR_LOG_WRITE, 60, 0, 0, 0),
+                                  (uint64_t[]){LENGTH, 0, 0, 0}, 0, 0),
+                     AR_OK);
+    assert_int_equal(lines_with(line), 1);
+    assert_int_equal(lines_with("another\n"), 1);
+    assert_false(log_pending());
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -612,6 +733,10 @@ int main(void)
         TEST(test_frame_clear),
         TEST(test_bulk_data),
         TEST(test_undeliverable_messages),
+        TEST(test_the_list_of_threads),
+        TEST(test_a_thread_dies_while_all_are_listed),
+        TEST(test_two_ask_for_the_list),
+        TEST(test_a_log_line_stays_whole),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -33,7 +33,8 @@ void pic_init(void);
 void pic_acknowledge(unsigned line);
 /* log.c */
 void log_init(void);
-void log_poll_input(void);
+/* With each timer interrupt: input is looked at, a piece of what there is to print is printed. */
+void log_tick(void);
 
 static inline uint64_t cpu_read_msr(uint32_t msr)
 {

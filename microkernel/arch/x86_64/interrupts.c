@@ -65,7 +65,7 @@ static void interrupt(uint64_t vector)
 {
     if (vector == VECTOR_TIMER) {
         timer_acknowledge();
-        log_poll_input();
+        log_tick();
         sched_tick(arch_clock_ns());
     } else if (vector >= VECTOR_IRQ && vector < VECTOR_IRQ + 16) {
         pic_acknowledge((unsigned)vector - VECTOR_IRQ);

@@ -3,6 +3,7 @@
  */
 #include "arch/arch.h"
 #include "arch/x86_64/cpu.h"
+#include "object/log.h"
 #include "sched/sched.h"
 #include <stdarg.h>
 
@@ -29,14 +30,69 @@ void log_init(void)
     cpu_out8(COM2 + 4, 3);
 }
 
+enum {
+    RING = 16384,
+    RESERVE = 2048, /* of it is for the kernel's own lines */
+    FIFO = 16,      /* bytes that an idle line takes at once */
+    TRIES = 100000  /* the line is dead when it is busy so often in a row */
+};
+static char ring[RING];
+static uint64_t put, taken; /* bytes ever put into the ring, and ever taken out */
+
+uint64_t log_end(void)
+{
+    return put;
+}
+
+bool log_room(unsigned bytes)
+{
+    return put - taken + bytes <= RING - RESERVE;
+}
+
+static void put_byte(char byte)
+{
+    if (put - taken < RING)
+        ring[put++ % RING] = byte;
+}
+
 void log_write(const char *text, unsigned length)
 {
-    for (unsigned i = 0; i < length; i++) {
-        for (unsigned tries = 0; !(cpu_in8(port + LINE_STATUS) & TRANSMIT_EMPTY) && tries < 100000;
-             tries++)
-            ;
-        cpu_out8(port, (uint8_t)text[i]);
+    while (length && put - taken < RING) {
+        unsigned at = put % RING, run = RING - at;
+        if (run > length)
+            run = length;
+        if (run > RING - (put - taken))
+            run = (unsigned)(RING - (put - taken));
+        memory_copy(&ring[at], text, run);
+        put += run;
+        text += run;
+        length -= run;
     }
+}
+
+/* Past the end is nothing to wait for. */
+bool log_drain(uint64_t end)
+{
+    static unsigned busy;
+    if (taken >= end || end > put)
+        return true;
+    if (!(cpu_in8(port + LINE_STATUS) & TRANSMIT_EMPTY) && ++busy < TRIES)
+        return false;
+    busy = 0;
+    for (unsigned i = 0; i < FIFO && taken != put; i++)
+        cpu_out8(port, (uint8_t)ring[taken++ % RING]);
+    return taken >= end;
+}
+
+void log_flush(void)
+{
+    while (!log_drain(put))
+        ;
+}
+
+bool log_pending(void)
+{
+    return put != taken || core.listing;
 }
 
 static void log_number(uint64_t value, unsigned base)
@@ -50,28 +106,20 @@ static void log_number(uint64_t value, unsigned base)
     log_write(&digits[sizeof(digits) - count], count);
 }
 
-static unsigned string_length(const char *text)
-{
-    unsigned length = 0;
-    while (text[length])
-        length++;
-    return length;
-}
-
 /* %s %u %x, with l for 64 bits. */
 static void log_format(const char *format, va_list arguments)
 {
     for (; *format; format++) {
         if (*format != '%') {
-            log_write(format, 1);
+            put_byte(*format);
             continue;
         }
         bool wide = *++format == 'l';
         if (wide)
             format++;
         if (*format == 's') {
-            const char *text = va_arg(arguments, const char *);
-            log_write(text, string_length(text));
+            for (const char *text = va_arg(arguments, const char *); *text; text++)
+                put_byte(*text);
         } else {
             uint64_t value = wide ? va_arg(arguments, uint64_t) : va_arg(arguments, unsigned);
             log_number(value, *format == 'x' ? 16 : 10);
@@ -89,50 +137,14 @@ void log_printf(const char *format, ...)
     va_end(arguments);
 }
 
-static const char *state_name(unsigned state)
-{
-    static const char *const names[] = {"inactive",   "ready",   "in call", "waits for reply",
-                                        "in receive", "in wait", "in fault"};
-    return state < sizeof(names) / sizeof(names[0]) ? names[state] : "?";
-}
-
-/* The servers are remembered without a claim on them: is it still a thread? */
-static const char *thread_name(const struct tcb *wanted)
-{
-    for (const struct tcb *tcb = core.all_threads; tcb; tcb = tcb->all_next)
-        if (tcb == wanted)
-            return tcb->name;
-    return "nobody";
-}
-
-/* Who would have to act before this thread goes on. */
-static const char *waits_on(const struct tcb *tcb)
-{
-    if (tcb->state != AR_THREAD_BLOCKED_CALL && tcb->state != AR_THREAD_BLOCKED_REPLY &&
-        tcb->state != AR_THREAD_BLOCKED_FAULT)
-        return "";
-    if (tcb->waiting_on)
-        return thread_name(tcb->waiting_on->server);
-    return tcb->reply ? thread_name(tcb->reply->server) : "nobody";
-}
-
-void log_threads(void)
-{
-    log_printf("threads, and what each waits for:");
-    for (struct tcb *tcb = core.all_threads; tcb; tcb = tcb->all_next)
-        log_printf("  %s principal %lx: %s%s%s%s, rip %lx, deadline %s, %lu us of processor time",
-                   tcb->name, tcb->principal, state_name(tcb->state),
-                   tcb->suspended ? " (suspended)" : "", *waits_on(tcb) ? " on " : "",
-                   waits_on(tcb), tcb->regs.rip, tcb->deadline == AR_NO_DEADLINE ? "none" : "set",
-                   arch_cycles_to_ns(sched_cycles(tcb)) / 1000);
-    log_printf("end of threads");
-}
-
-void log_poll_input(void)
+/* COM2's input: a T asks for the list of threads. */
+void log_tick(void)
 {
     for (unsigned i = 0; i < 16 && cpu_in8(COM2 + LINE_STATUS) & DATA_READY; i++)
         if (cpu_in8(COM2) == 'T')
-            log_threads();
+            log_list_start();
+    log_list_step();
+    log_drain(put);
 }
 
 static void log_current(void)
@@ -169,6 +181,7 @@ void kernel_stop(const char *format, ...)
         stopping = true;
         log_current();
     }
+    log_flush();
     arch_port_out(DEBUG_EXIT, EXIT_PANIC, 4);
     /* Still here: no QEMU of ours. A real machine's second serial port may go nowhere. */
     port = COM1;
@@ -177,6 +190,7 @@ void kernel_stop(const char *format, ...)
     stop_line(format, arguments);
     va_end(arguments);
     log_write("\r", 1);
+    log_flush();
     for (;;)
         __asm__ volatile("cli\n\thlt");
 }

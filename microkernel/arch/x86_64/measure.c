@@ -46,6 +46,7 @@ void measure_stop(void)
     else
         log_printf("measure: interrupts off for %lu instructions: system call %lu", ticks,
                    measure.what);
+    log_flush();
 }
 
 bool arch_measures(uint64_t words[3])

@@ -49,6 +49,12 @@ void arch_port_out(uint16_t port, uint32_t value, unsigned bytes)
         cpu_out8(port, (uint8_t)value);
 }
 
+/* One instruction for all of them: that many bytes are no long time. */
+void arch_port_out_many(uint16_t port, const char *bytes, unsigned count)
+{
+    __asm__ volatile("rep outsb" : "+S"(bytes), "+c"(count) : "d"(port) : "memory");
+}
+
 uint32_t arch_port_in(uint16_t port)
 {
     return cpu_in8(port);

@@ -63,6 +63,17 @@ def _die_with_parent():
     ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
 
 
+THREAD_LINE = re.compile(r"^kernel:   #([0-9a-f]+) (.*?) principal ", re.MULTILINE)
+WAITS_ON = re.compile(r"(: (?:in call|waits for reply|in fault)[^,]*? on )#([0-9a-f]+),")
+
+
+def named_threads(text):
+    """The kernel's list of threads with names for the numbers of those that others wait on. The kernel would have to
+    search all its threads for each."""
+    names = {number: name for number, name in THREAD_LINE.findall(text)}
+    return WAITS_ON.sub(lambda found: f"{found[1]}{names.get(found[2], 'nobody')},", text)
+
+
 class Log:
     """The system log: COM2."""
 
@@ -257,6 +268,7 @@ class Machine:
         except OSError:
             pass
         answer = bytes(self.log.text[mark:]).replace(b"\r", b"").decode("utf-8", "replace").strip()
+        answer = named_threads(answer)
         if not self.log.verbose:
             note("who waits on whom:" if answer else "the kernel did not answer who waits on whom")
             if answer:
