@@ -669,6 +669,7 @@ static void test_two_ask_for_the_list(void **state)
     between(asks_too);
     assert_int_equal(host_invoke(host_main, LOG, AR_LOG_THREADS, 0, 0, 0, 0), AR_OK);
     assert_int_equal(lines_with("end of threads\n"), 1);
+    assert_int_equal(lines_with("what each waits for:"), 1);
 }
 
 static void writes_a_line(struct tcb *caller, unsigned pieces)
