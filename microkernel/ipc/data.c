@@ -66,7 +66,6 @@ void ipc_data(struct tcb *server, bool write)
 {
     struct ar_regs *regs = &server->regs;
     struct tcb *caller;
-    work_start();
     enum ar_error error = find_caller(server, &caller);
     while (!error && regs->r8) {
         if (!work_fits(WORK_RUN + 4096 / WORK_BYTES)) {

@@ -18,6 +18,7 @@ void syscall_again(struct tcb *caller)
 void syscall_handle(void)
 {
     struct tcb *caller = core.current;
+    work_start();
     switch (caller->regs.rax) {
     case AR_SYS_CALL:
         ipc_call(caller, AR_NO_DEADLINE);

@@ -6,6 +6,7 @@
  * its badge and takes no slot.
  */
 #include "ipc/ipc.h"
+#include "sched/work.h"
 
 struct cap_plan {
     struct cap *from, *to; /* to NULL: unwrapped */
@@ -57,6 +58,7 @@ static void move_caps(struct tcb *to, unsigned count, struct cap_plan *plan)
         struct ar_received *received = &to->buffer->received[i];
         struct cap *from = plan[i].from;
         struct gate *gate = from->type == AR_GATE ? (struct gate *)from->object : NULL;
+        work_spend(WORK_LOOK + WORK_COPY);
         received->type = from->type;
         received->issuer = gate && gate->endpoint ? gate->endpoint->issuer : 0;
         if (!plan[i].to) {

@@ -10,7 +10,6 @@
 #include "object/decode.h"
 #include "arch/arch.h"
 #include "ipc/ipc.h"
-#include "sched/work.h"
 
 enum ar_error invocation_fail(struct invocation *call, enum ar_error error, unsigned word,
                               uint64_t expected, uint64_t found)
@@ -250,7 +249,6 @@ void invocation_handle(struct tcb *caller)
     call.words[3] = regs->r9;
     for (unsigned i = call.word_count; i < 4; i++)
         call.words[i] = 0; /* words that may be left out count as 0 */
-    work_start();
     enum ar_error error = run(&call, regs->rdi);
     if (error == KERNEL_AGAIN) {
         if (call.word_count < 4) /* those that were left out may not be 0 now */

@@ -17,12 +17,15 @@
 
 /* An object's address and its type in one word: objects are aligned to 64 bytes at least. */
 #define TYPE_MASK 31ull
+#define CLOSING AR_NULL /* not dying: an endpoint with receivers to wake */
 #define LINKED 32ull /* so that the last one's link is not 0 either: it says "dying" as well */
 
 static uint64_t *link_of(uint64_t dying)
 {
     void *object = (void *)(dying & ~(TYPE_MASK | LINKED));
     switch (dying & TYPE_MASK) {
+    case CLOSING:
+        return &((struct endpoint *)object)->closing;
     case AR_ENDPOINT:
         return &((struct endpoint *)object)->dying;
     case AR_GATE:
@@ -40,6 +43,8 @@ static bool dissolve(uint64_t dying)
 {
     void *object = (void *)(dying & ~(TYPE_MASK | LINKED));
     switch (dying & TYPE_MASK) {
+    case CLOSING:
+        return endpoint_tell_closed(object);
     case AR_ENDPOINT:
         return endpoint_dissolve(object);
     case AR_GATE:
@@ -60,11 +65,18 @@ void dying_add(enum ar_type type, void *object)
     core.dying = dying;
 }
 
+void dying_add_closing(struct endpoint *endpoint)
+{
+    dying_add(CLOSING, endpoint);
+}
+
 /* The top of the stack is in pieces. */
 static void dying_remove(void)
 {
     uint64_t dying = core.dying;
     core.dying = *link_of(dying) & ~LINKED;
+    if ((dying & TYPE_MASK) == CLOSING)
+        *link_of(dying) = 0; /* it lives on */
     if ((dying & TYPE_MASK) != AR_CNODE)
         return;
     struct cnode_dying *cnode = &((struct cnode *)(dying & ~TYPE_MASK))->dying;

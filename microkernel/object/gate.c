@@ -59,7 +59,22 @@ static void close_unused(struct gate *gate)
     else
         endpoint->closed_head = gate;
     endpoint->closed_tail = gate;
+    /* A message that moves the last copies of many gates home could wake as many receivers. */
+    if (!endpoint->receivers.head || endpoint->closing)
+        return;
+    if (work_left())
+        endpoint_tell_closed(endpoint);
+    else
+        dying_add_closing(endpoint);
+}
+
+bool endpoint_tell_closed(struct endpoint *endpoint)
+{
+    if (!endpoint->closed_head || !endpoint->receivers.head)
+        return true;
+    work_spend(WORK_CANCEL);
     ipc_deliver_closed(endpoint);
+    return false;
 }
 
 void gate_copy_removed(struct gate *gate)

@@ -86,7 +86,8 @@ struct endpoint {
     uint64_t issuer;
     struct tcb *server;       /* who received last; for the log only, may be gone */
     uint64_t dying;           /* dying.c: 0 while it lives */
-    uint64_t reserved[6];
+    uint64_t closing;         /* dying.c: not 0 while receivers still have to be told of closed gates */
+    uint64_t reserved[5];
 };
 _Static_assert(sizeof(struct endpoint) == 1 << AR_ENDPOINT_BITS, "object size");
 
@@ -227,6 +228,8 @@ bool cap_revoke(struct cap *slot);
 
 /* No capability names `object` any more: take it apart in dying_work. */
 void dying_add(enum ar_type type, void *object);
+/* Receivers of the endpoint have to be told of closed gates: in dying_work as well. */
+void dying_add_closing(struct endpoint *endpoint);
 /* Take dying objects apart until there are none (true) or the work that one entry into the kernel
  * may do is done. Any capability and any thread may be gone afterwards, the caller's too; their
  * memory stays readable, since no retype happens before the list is empty. */
@@ -275,6 +278,8 @@ static inline struct cap *slot_run_at(const struct slot_run *run, unsigned index
 
 void endpoint_destroy(struct endpoint *endpoint);
 bool endpoint_dissolve(struct endpoint *endpoint);
+/* Tell one receiver of one closed gate, with dissolve's result. */
+bool endpoint_tell_closed(struct endpoint *endpoint);
 void gate_destroy(struct gate *gate);
 bool gate_dissolve(struct gate *gate);
 void gate_copy_added(struct gate *gate);

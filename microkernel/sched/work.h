@@ -19,7 +19,7 @@ enum work {
     WORK_DELETE = 2,
     WORK_DISSOLVE = 1, /* besides what is deleted or cancelled */
     WORK_RUN = 3,      /* of ipc_data: find the segment and the page */
-    WORK_CANCEL = 6,   /* wake a thread that waits, perhaps with a deadline */
+    WORK_CANCEL = 4,   /* wake a thread that waits, perhaps with a deadline */
 };
 
 static inline void work_start(void)

@@ -247,6 +247,45 @@ static void test_the_timer_goes_on_for_a_caller_that_died(void **state)
     assert_int_equal(threads[WAITERS - 1]->regs.rax, AR_ERR_GONE);
 }
 
+/* One message brings the last copies of eight gates home, to eight more receivers. */
+static void test_a_message_that_closes_many_gates(void **state)
+{
+    enum { GATES = 40, REPLIES = 60 };
+    (void)state;
+    make(AR_ENDPOINT, 0, ENDPOINT);
+    other = host_thread(FREE, 8);
+    for (unsigned i = 0; i <= AR_MSG_CAPS; i++) {
+        make(AR_REPLY, 0, REPLIES + i);
+        threads[i] = host_thread(THREAD + i, 20);
+        assert_int_equal(
+            host_syscall(threads[i], AR_SYS_RECV, ENDPOINT, 0, NULL, REPLIES + i, 9000), -1);
+    }
+    for (unsigned i = 0; i < AR_MSG_CAPS; i++) {
+        make(AR_GATE, 0, GATES + i);
+        host_invoke(host_main, GATES + i, AR_GATE_BIND, ENDPOINT, i, 0, 0);
+        cap_copy(host_slot(GATES + 10 + i), host_slot(GATES + i), AR_SEND);
+        other->buffer->caps_out[i] = (GATES + 10 + i) | AR_CAP_MOVE;
+    }
+    assert_int_equal(host_syscall(other, AR_SYS_CALL, ENDPOINT,
+                                  AR_INFO(AR_LABEL_USER, 0, AR_MSG_CAPS, 0, 0), NULL, 0, 0),
+                     -1);
+    unsigned woken = 0;
+    for (unsigned i = 0; i <= AR_MSG_CAPS; i++)
+        woken += threads[i]->state == AR_THREAD_READY;
+    assert_true(woken >= 2 && woken < AR_MSG_CAPS);
+    for (unsigned ticks = 0; core.dying; ticks++) {
+        assert_true(ticks < 3);
+        host_clock += SCHED_SLICE_NS / 100000;
+        sched_tick(host_clock);
+        host_check_invariants();
+    }
+    for (unsigned i = 1; i <= AR_MSG_CAPS; i++) {
+        assert_int_equal(threads[i]->state, AR_THREAD_READY);
+        assert_int_equal(AR_INFO_LABEL(threads[i]->regs.rsi), AR_LABEL_CLOSED);
+    }
+    assert_int_equal(((struct endpoint *)host_slot(ENDPOINT)->object)->closing, 0);
+}
+
 /* ---- capability nodes ------------------------------------------------------------------------- */
 
 enum { NODE_BITS = 10, NODE_SLOTS = 1 << NODE_BITS };
@@ -591,6 +630,29 @@ static void test_undeliverable_messages(void **state)
     assert_int_equal(threads[0]->regs.rax, AR_ERR_EMPTY);
 }
 
+/* A reply with many capabilities, then the next message: each in its entry, each once. */
+static void test_a_large_reply_and_a_receive(void **state)
+{
+    (void)state;
+    queue_senders();
+    make(AR_REPLY, 0, REPLY);
+    threads[0]->buffer->recv_slot_count = AR_MSG_CAPS;
+    for (unsigned i = 0; i < AR_MSG_CAPS; i++) {
+        threads[0]->buffer->recv_slots[i] = FREE + i;
+        host_main->buffer->caps_out[i] = GATE;
+    }
+    assert_int_equal(host_syscall(host_main, AR_SYS_RECV, ENDPOINT, 0, NULL, REPLY, 0), AR_OK);
+    assert_int_equal(host_syscall(host_main, AR_SYS_REPLY_RECV, ENDPOINT,
+                                  AR_INFO(AR_LABEL_USER, 1, AR_MSG_CAPS, 0, 0),
+                                  (uint64_t[]){77, 0, 0, 0}, REPLY, AR_NO_DEADLINE),
+                     AR_OK);
+    assert_int_equal(host_pieces, 2);
+    assert_int_equal(threads[0]->regs.rdx, 77);
+    assert_int_equal(host_slot(FREE + AR_MSG_CAPS - 1)->type, AR_GATE);
+    assert_int_equal(threads[1]->state, AR_THREAD_BLOCKED_REPLY);
+    assert_int_equal(threads[2]->state, AR_THREAD_BLOCKED_CALL);
+}
+
 /* ---- the log ----------------------------------------------------------------------------------- */
 
 enum { LOG = OTHER };
@@ -717,6 +779,7 @@ int main(void)
         TEST(test_gate_under_many_senders),
         TEST(test_notification_under_many_waiters),
         TEST(test_the_timer_goes_on_for_a_caller_that_died),
+        TEST(test_a_message_that_closes_many_gates),
         TEST(test_a_large_cnode),
         TEST(test_an_empty_cnode_takes_pieces_too),
         TEST(test_deleting_spares_what_comes_into_the_slot),
@@ -734,6 +797,7 @@ int main(void)
         TEST(test_frame_clear),
         TEST(test_bulk_data),
         TEST(test_undeliverable_messages),
+        TEST(test_a_large_reply_and_a_receive),
         TEST(test_the_list_of_threads),
         TEST(test_a_thread_dies_while_all_are_listed),
         TEST(test_two_ask_for_the_list),
