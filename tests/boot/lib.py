@@ -112,6 +112,8 @@ STRETCH_MAX = 5000 # instructions with interrupts off, whatever user space does
 def _require_short_stretches(argv, run):
     """What the instrumented kernel logs: each stretch that is longer than all before it."""
     stretches = [(int(m[1]), m[2]) for m in map(MEASURE_LINE.search, run.log.splitlines()) if m]
+    if run.status == 125 and not run.log:  # nothing was booted
+        return
     require(bool(stretches), f"{argv[0]}: the kernel measured itself", "lines 'kernel: measure: …'", run.log[-2000:])
     longest = max(stretches, default=(0, ""))
     if longest[0] > STRETCH_MAX:

@@ -25,6 +25,7 @@ void (*host_between)(struct tcb *caller, unsigned pieces);
 struct ar_regs host_live;
 static bool all_readable;
 FILE *host_log;
+static uint64_t log_put, log_taken; /* bytes written ever, and taken by the serial line */
 
 /* ---- memory ------------------------------------------------------------------------------------ */
 
@@ -167,8 +168,6 @@ void arch_port_out_many(uint16_t port, const char *bytes, unsigned count)
 bool arch_measures(uint64_t words[3]) { (void)words; return false; }
 
 /* A serial line that takes 16 bytes at a time. */
-static uint64_t log_put, log_taken;
-
 bool log_room(unsigned bytes) { return log_put - log_taken + bytes <= 2048; }
 uint64_t log_end(void) { return log_put; }
 bool log_pending(void) { return log_put != log_taken || core.listing; }

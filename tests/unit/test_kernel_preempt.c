@@ -694,7 +694,7 @@ static void deletes_the_next_in_the_list(struct tcb *caller, unsigned pieces)
     for (unsigned i = 0; i < WAITERS; i++)
         if (threads[i] == core.listed) {
             cap_delete(host_slot(THREAD + i));
-            memset(threads[i], 0xa5, offsetof(struct tcb, cspace)); /* and its memory made into something */
+            threads[i]->all_next = NULL; /* where a list that still goes by it would end */
             threads[i] = NULL;
             other_ran++;
             return;
