@@ -2,15 +2,14 @@
  * Only in aramid-protect.elf: the kernel itself tries what its page tables and the processor must
  * forbid. SPDX-License-Identifier: MIT
  *
- * The linker puts __wrap_log_threads in the place of log_threads: AR_LOG_THREADS makes the attempt
- * in word 1 with the user page in word 2 (tests/native/protect_kernel.c). An attempt that is
+ * The linker puts __wrap_log_all_threads in the place of log_all_threads: AR_LOG_THREADS makes the
+ * attempt in word 1 with the user page in word 2 (tests/native/protect_kernel.c). An attempt that is
  * stopped ends in trap_kernel's message; one that is not returns to the program.
  */
 #include "arch/arch.h"
 #include "arch/x86_64/paging.h"
-#include "sched/sched.h"
 
-void __wrap_log_threads(void);
+enum ar_error __wrap_log_all_threads(struct invocation *call);
 
 extern const char kernel_text[];
 static const uint64_t constant = 1;
@@ -37,11 +36,10 @@ static void jump(uint64_t address)
     __asm__ volatile("call *%0" : : "r"(address) : "memory", "cc");
 }
 
-void __wrap_log_threads(void)
+enum ar_error __wrap_log_all_threads(struct invocation *call)
 {
-    const struct ar_regs *regs = &core.current->regs;
-    uint64_t user = regs->r8;
-    switch (regs->r10) {
+    uint64_t attempt = call->words[1], user = call->words[2];
+    switch (attempt) {
     case READ_ALLOWED:
         __asm__ volatile("stac");
         read(user);
@@ -72,6 +70,7 @@ void __wrap_log_threads(void)
         jump(KERNEL_BASE + 0x100000);
         break;
     default:
-        kernel_stop("no such attempt: %lu", regs->r10);
+        kernel_stop("no such attempt: %lu", attempt);
     }
+    return AR_OK;
 }
