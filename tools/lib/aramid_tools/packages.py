@@ -23,7 +23,9 @@ ISO = {
     "grub-common": "grub-mkrescue", "grub-pc-bin": "GRUB for BIOS", "grub-efi-amd64-bin": "GRUB for UEFI",
     "xorriso": "ISO 9660", "mtools": "the EFI partition's files",
 }
-TEST = {**ISO, "ovmf": "UEFI firmware for QEMU"} # tools/test
+TEST = { # tools/test
+    **ISO, "ovmf": "UEFI firmware for QEMU", "spin": "the model of the kernel", "gcovr": "tools/test --coverage",
+}
 
 
 def _missing(names):
