@@ -1,0 +1,245 @@
+/*
+ * The fast path does what the slow way does: every test runs both ways and asks for the same.
+ * SPDX-License-Identifier: MIT
+ *
+ * A thread that must be left by iret (full_restore) is what the fast path stays away from.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "ipc/ipc.h"
+#include "kernel_host.h"
+
+enum {
+    UNTYPED = 1,
+    ENDPOINT = 10,
+    REPLY,
+    REPLY2,
+    GATE,
+    COPY,
+    NOTIFICATION,
+    SERVER_TCB,
+    CLIENT_TCB,
+    SECOND_TCB,
+    BADGE = 0x1234,
+    PRINCIPAL = 0x77
+};
+
+static struct tcb *server, *client, *second;
+static bool fast;
+
+static void make(enum ar_type type, ar_cap slot)
+{
+    assert_int_equal(host_invoke(host_main, UNTYPED, AR_UNTYPED_RETYPE, type, 0, slot, 1), AR_OK);
+}
+
+static void start(bool way)
+{
+    host_machine_start();
+    fast = way;
+    make(AR_ENDPOINT, ENDPOINT);
+    make(AR_REPLY, REPLY);
+    make(AR_REPLY, REPLY2);
+    make(AR_GATE, GATE);
+    make(AR_NOTIFICATION, NOTIFICATION);
+    assert_int_equal(host_invoke(host_main, GATE, AR_GATE_BIND, ENDPOINT, BADGE, 0, 0), AR_OK);
+    cap_copy(host_slot(COPY), host_slot(GATE), AR_SEND);
+    server = host_thread(SERVER_TCB, 40);
+    second = host_thread(SECOND_TCB, 39);
+    client = host_thread(CLIENT_TCB, 38);
+    client->principal = PRINCIPAL;
+}
+
+static int enter(struct tcb *tcb, enum ar_syscall number, uint64_t target, uint64_t info,
+                 const uint64_t words[4], ar_cap reply)
+{
+    tcb->full_restore = !fast;
+    return host_syscall(tcb, number, target, info, words, reply, AR_NO_DEADLINE);
+}
+
+static int receive(struct tcb *tcb, ar_cap reply)
+{
+    return enter(tcb, AR_SYS_RECV, ENDPOINT, 0, NULL, reply);
+}
+
+static int call(struct tcb *tcb, unsigned words)
+{
+    return enter(tcb, AR_SYS_CALL, COPY, AR_INFO(AR_LABEL_USER, words, 0, 0, 0),
+                 (uint64_t[]){1, 2, 3, 4}, 0);
+}
+
+static void assert_words(const struct tcb *tcb, uint64_t w0, uint64_t w1, uint64_t w2, uint64_t w3)
+{
+    assert_int_equal(tcb->regs.rax, AR_OK);
+    assert_int_equal(tcb->regs.rdx, w0);
+    assert_int_equal(tcb->regs.r10, w1);
+    assert_int_equal(tcb->regs.r8, w2);
+    assert_int_equal(tcb->regs.r9, w3);
+}
+
+static void call_and_reply(void)
+{
+    for (unsigned i = 4; i < 10; i++)
+        client->buffer->words[i] = 100 + i;
+    assert_int_equal(enter(second, AR_SYS_WAIT, NOTIFICATION, 0, NULL, 0), -1); /* out of the way */
+    assert_int_equal(receive(server, REPLY), -1);
+    assert_int_equal(call(client, 10), -1);
+    assert_ptr_equal(core.current, server);
+    assert_words(server, 1, 2, 3, 4);
+    assert_int_equal(server->regs.rdi, BADGE);
+    assert_int_equal(server->regs.rbx, PRINCIPAL);
+    assert_int_equal(server->regs.rsi, AR_INFO(AR_LABEL_USER, 10, 0, 0, 0));
+    for (unsigned i = 4; i < 10; i++)
+        assert_int_equal(server->buffer->words[i], 100 + i);
+    assert_int_equal(client->state, AR_THREAD_BLOCKED_REPLY);
+
+    client->regs.rbx = 5;
+    server->buffer->words[4] = 44;
+    assert_int_equal(enter(server, AR_SYS_REPLY_RECV, ENDPOINT, AR_INFO(0x200, 5, 0, 0, 0),
+                           (uint64_t[]){9, 8, 7, 6}, REPLY),
+                     -1);
+    assert_words(client, 9, 8, 7, 6);
+    assert_int_equal(client->buffer->words[4], 44);
+    assert_int_equal(client->regs.rdi, 0);
+    assert_int_equal(client->regs.rbx, 5);
+    assert_int_equal(client->regs.rsi, AR_INFO(0x200, 5, 0, 0, 0));
+    assert_int_equal(client->state, AR_THREAD_READY);
+    assert_int_equal(server->state, AR_THREAD_BLOCKED_RECV);
+    assert_ptr_equal(core.current, client);
+}
+
+static void receivers_are_served_in_order(void)
+{
+    assert_int_equal(receive(server, REPLY), -1);
+    assert_int_equal(receive(second, REPLY2), -1);
+    assert_int_equal(call(client, 1), -1);
+    assert_int_equal(server->state, AR_THREAD_READY);
+    assert_int_equal(second->state, AR_THREAD_BLOCKED_RECV);
+    /* the one that served goes behind the one that waits */
+    assert_int_equal(enter(server, AR_SYS_REPLY_RECV, ENDPOINT, 0, NULL, REPLY), -1);
+    assert_int_equal(call(client, 1), -1);
+    assert_int_equal(second->state, AR_THREAD_READY);
+    assert_int_equal(server->state, AR_THREAD_BLOCKED_RECV);
+}
+
+static void what_waits_comes_before_a_new_receive(void)
+{
+    assert_int_equal(receive(server, REPLY), -1);
+    assert_int_equal(call(client, 1), -1);
+    assert_int_equal(call(second, 1), -1);
+    assert_int_equal(enter(server, AR_SYS_REPLY_RECV, ENDPOINT, 0, NULL, REPLY), AR_OK);
+    assert_int_equal(client->state, AR_THREAD_READY);
+    assert_int_equal(second->state, AR_THREAD_BLOCKED_REPLY);
+    /* bits of a bound notification too */
+    assert_int_equal(
+        host_invoke(host_main, SERVER_TCB, AR_TCB_BIND_NOTIFICATION, NOTIFICATION, 0, 0, 0), AR_OK);
+    assert_int_equal(
+        enter(client, AR_SYS_SIGNAL, NOTIFICATION, 0, (uint64_t[]){6, 0, 0, 0}, 0), AR_OK);
+    assert_int_equal(enter(server, AR_SYS_REPLY_RECV, ENDPOINT, 0, NULL, REPLY), AR_OK);
+    assert_int_equal(AR_INFO_LABEL(server->regs.rsi), AR_LABEL_NOTIFICATION);
+    assert_int_equal(server->regs.rdx, 6);
+    assert_int_equal(second->state, AR_THREAD_READY);
+}
+
+static void bad_arguments_are_refused(void)
+{
+    uint64_t info = AR_INFO(AR_LABEL_USER, 0, 0, 0, 0);
+    assert_int_equal(enter(client, AR_SYS_CALL, 1024 * 256, info, NULL, 0), AR_ERR_SLOT);
+    assert_int_equal(enter(client, AR_SYS_CALL, 5 * 256, info, NULL, 0), AR_ERR_SLOT);
+    assert_int_equal(enter(client, AR_SYS_CALL, 99, info, NULL, 0), AR_ERR_EMPTY);
+    assert_int_equal(enter(client, AR_SYS_CALL, REPLY, info, NULL, 0), AR_ERR_TYPE);
+    assert_int_equal(
+        enter(client, AR_SYS_CALL, COPY, AR_INFO(AR_LABEL_USER - 1, 0, 0, 0, 0), NULL, 0),
+        AR_ERR_LABEL);
+    assert_int_equal(enter(client, AR_SYS_CALL, COPY,
+                           AR_INFO(AR_LABEL_USER, AR_MSG_WORDS + 1, 0, 0, 0), NULL, 0),
+                     AR_ERR_ARGUMENT);
+    assert_int_equal(enter(server, AR_SYS_REPLY_RECV, COPY, 0, NULL, REPLY), AR_ERR_TYPE);
+    assert_int_equal(enter(server, AR_SYS_REPLY_RECV, ENDPOINT, 0, NULL, COPY), AR_ERR_TYPE);
+    assert_int_equal(enter(client, AR_SYS_SIGNAL, COPY, 0, NULL, 0), AR_ERR_TYPE);
+    host_slot(COPY)->rights = 0;
+    assert_int_equal(enter(client, AR_SYS_CALL, COPY, info, NULL, 0), AR_ERR_RIGHTS);
+    host_slot(COPY)->rights = AR_SEND;
+    host_invoke(host_main, AR_CAP_SELF, AR_CNODE_DELETE, ENDPOINT, 0, 0, 0);
+    assert_int_equal(enter(client, AR_SYS_CALL, COPY, info, NULL, 0), AR_ERR_GONE);
+}
+
+static void a_signal_wakes_who_waits(void)
+{
+    assert_int_equal(enter(client, AR_SYS_WAIT, NOTIFICATION, 0, NULL, 0), -1);
+    assert_int_equal(
+        enter(server, AR_SYS_SIGNAL, NOTIFICATION, 0, (uint64_t[]){0, 0, 0, 0}, 0), AR_OK);
+    assert_int_equal(client->state, AR_THREAD_BLOCKED_WAIT);
+    assert_int_equal(
+        enter(server, AR_SYS_SIGNAL, NOTIFICATION, 0, (uint64_t[]){5, 0, 0, 0}, 0), AR_OK);
+    assert_int_equal(client->state, AR_THREAD_READY);
+    assert_int_equal(client->regs.rdx, 5);
+    assert_int_equal(client->regs.rax, AR_OK);
+    assert_ptr_equal(core.current, server);
+    /* the bits went to the waiter */
+    assert_int_equal(host_syscall(server, AR_SYS_WAIT, NOTIFICATION, 0, NULL, 0, 0),
+                     AR_ERR_TIMEOUT);
+}
+
+static void the_reply_to_a_fault_changes_no_register(void)
+{
+    const uint64_t words[FAULT_WORDS] = {AR_FAULT_EXCEPTION, 6};
+    cap_copy(&client->fault_gate, host_slot(GATE), AR_SEND);
+    assert_int_equal(receive(server, REPLY), -1);
+    assert_ptr_equal(core.current, second);
+    assert_int_equal(enter(second, AR_SYS_WAIT, NOTIFICATION, 0, NULL, 0), -1);
+    assert_ptr_equal(core.current, client);
+    client->regs = (struct ar_regs){.rax = 11, .rdi = 12, .rdx = 13, .rflags = client->regs.rflags};
+    client->full_restore = 1;
+    assert_true(ipc_fault(client, words));
+    sched_pick();
+    assert_ptr_equal(core.current, server);
+    assert_int_equal(enter(server, AR_SYS_REPLY_RECV, ENDPOINT, AR_INFO(0x200, 4, 0, 0, 0),
+                           (uint64_t[]){9, 8, 7, 6}, REPLY),
+                     -1);
+    assert_ptr_equal(core.current, client);
+    assert_int_equal(client->state, AR_THREAD_READY);
+    assert_int_equal(client->full_restore, 1);
+    assert_int_equal(client->regs.rax, 11);
+    assert_int_equal(client->regs.rdi, 12);
+    assert_int_equal(client->regs.rdx, 13);
+}
+
+static void both_ways(void (*test)(void))
+{
+    for (unsigned way = 0; way < 2; way++) {
+        start(way);
+        test();
+        host_check_invariants();
+        host_machine_stop();
+    }
+}
+
+#define BOTH(name)                                                                                 \
+    static void test_##name(void **state)                                                          \
+    {                                                                                              \
+        (void)state;                                                                               \
+        both_ways(name);                                                                           \
+    }
+BOTH(call_and_reply)
+BOTH(receivers_are_served_in_order)
+BOTH(what_waits_comes_before_a_new_receive)
+BOTH(bad_arguments_are_refused)
+BOTH(a_signal_wakes_who_waits)
+BOTH(the_reply_to_a_fault_changes_no_register)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_call_and_reply),
+        cmocka_unit_test(test_receivers_are_served_in_order),
+        cmocka_unit_test(test_what_waits_comes_before_a_new_receive),
+        cmocka_unit_test(test_bad_arguments_are_refused),
+        cmocka_unit_test(test_a_signal_wakes_who_waits),
+        cmocka_unit_test(test_the_reply_to_a_fault_changes_no_register),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
