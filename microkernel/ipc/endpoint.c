@@ -290,14 +290,6 @@ void ipc_reply_receive(struct tcb *server)
         ipc_receive(server);
 }
 
-void reply_destroy(struct reply *reply)
-{
-    if (reply->caller)
-        ipc_cancel(reply->caller, AR_ERR_GONE);
-    if (reply->receiver)
-        ipc_cancel(reply->receiver, AR_ERR_GONE);
-}
-
 /* ---- giving up ------------------------------------------------------------------------------- */
 
 void ipc_cancel(struct tcb *tcb, enum ar_error error)

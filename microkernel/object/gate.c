@@ -68,15 +68,6 @@ static void close_unused(struct gate *gate)
         dying_add_closing(endpoint);
 }
 
-bool endpoint_tell_closed(struct endpoint *endpoint)
-{
-    if (!endpoint->closed_head || !endpoint->receivers.head)
-        return true;
-    work_spend(WORK_CANCEL);
-    ipc_deliver_closed(endpoint);
-    return false;
-}
-
 void gate_copy_removed(struct gate *gate)
 {
     gate->copies--;
@@ -109,7 +100,7 @@ void gate_sender_removed(struct tcb *sender)
     close_unused(gate);
 }
 
-static void gate_unbind(struct gate *gate)
+void gate_unbind(struct gate *gate)
 {
     struct endpoint *endpoint = gate->endpoint;
     if (!endpoint)
@@ -141,28 +132,6 @@ bool gate_dissolve(struct gate *gate)
     return false;
 }
 
-/* From now on it takes no message and queues no sender (gate_endpoint). */
-void endpoint_destroy(struct endpoint *endpoint)
-{
-    dying_add(AR_ENDPOINT, endpoint);
-}
-
-/* Receivers first: until they are gone a call can still reach one, as if it had come earlier. */
-bool endpoint_dissolve(struct endpoint *endpoint)
-{
-    struct tcb *waits =
-        endpoint->receivers.head ? endpoint->receivers.head : endpoint->senders.head;
-    if (waits) {
-        work_spend(WORK_CANCEL);
-        ipc_cancel(waits, AR_ERR_GONE);
-    } else if (endpoint->gates) {
-        gate_unbind(endpoint->gates);
-    } else {
-        return true;
-    }
-    return false;
-}
-
 /* ---- invocations ----------------------------------------------------------------------------- */
 
 enum ar_error gate_bind(struct invocation *call)
@@ -188,15 +157,5 @@ enum ar_error gate_info(struct invocation *call)
     call->words[0] = gate->badge;
     call->words[1] = gate->copies;
     call->result_words = 2;
-    return AR_OK;
-}
-
-enum ar_error endpoint_set_issuer(struct invocation *call)
-{
-    struct endpoint *endpoint = (struct endpoint *)call->target->object;
-    if (endpoint->issuer)
-        return invocation_fail(call, AR_ERR_EXISTS, AR_ARG_TARGET, 0, endpoint->issuer);
-
-    endpoint->issuer = call->words[0];
     return AR_OK;
 }

@@ -281,6 +281,8 @@ bool endpoint_dissolve(struct endpoint *endpoint);
 /* Tell one receiver of one closed gate, with dissolve's result. */
 bool endpoint_tell_closed(struct endpoint *endpoint);
 void gate_destroy(struct gate *gate);
+/* The gate leads nowhere from now on. */
+void gate_unbind(struct gate *gate);
 bool gate_dissolve(struct gate *gate);
 void gate_copy_added(struct gate *gate);
 void gate_copy_removed(struct gate *gate);

@@ -58,6 +58,9 @@ static void add_dying(struct alive *there)
         } else if ((dying & TYPE) == AR_NOTIFICATION) {
             there->notification = true;
             link = ((struct notification *)object)->dying;
+        } else { /* not dying, but on the stack: receivers have to be told of closed gates */
+            there->endpoint[(struct endpoint *)object - machine.endpoint] = true;
+            link = ((struct endpoint *)object)->closing;
         }
         dying = link & ~(uint64_t)LINKED;
     }

@@ -23,6 +23,7 @@ void memory_clear(void *memory, uint64_t bytes) { memset(memory, 0, bytes); }
 void memory_copy(void *to, const void *from, uint64_t bytes) { memcpy(to, from, bytes); }
 void arch_irq_enable(unsigned line, bool enable) { (void)line; (void)enable; }
 void log_printf(const char *format, ...) { (void)format; }
+bool log_pending(void) { return false; }
 void kernel_stop(const char *format, ...) { model_crash(format); }
 
 /* What no step of the model leads to. */
@@ -38,7 +39,10 @@ NEVER(void arch_port_out(uint16_t port, uint32_t value, unsigned bytes))
 NEVER(bool arch_measures(uint64_t words[3]))
 NEVER(uint32_t arch_port_in(uint16_t port))
 NEVER(void log_write(const char *text, unsigned length))
-NEVER(void log_threads(void))
+NEVER(void arch_port_out_many(uint16_t port, const char *bytes, unsigned count))
+NEVER(bool log_room(unsigned bytes))
+NEVER(uint64_t log_end(void))
+NEVER(bool log_drain(uint64_t end))
 NEVER(void *space_of_asid(uint32_t asid))
 NEVER(void space_release(uint32_t asid, void *top))
 NEVER(uint64_t *space_entry(void *top, uint64_t address, unsigned level))

@@ -167,8 +167,8 @@ static bool no_lost_wakeup(void)
     for (unsigned i = 0; i < ENDPOINTS; i++) {
         const struct endpoint *endpoint = &machine.endpoint[i];
         if (leaf[SLOT_ENDPOINT + i].type && endpoint->receivers.head &&
-            (endpoint->senders.head || endpoint->closed_head))
-            return false;
+            (endpoint->senders.head || (endpoint->closed_head && !endpoint->closing)))
+            return false; /* closing: dying_work tells them, as the next piece */
     }
     if (!leaf[SLOT_NOTIFICATION].type)
         return true;

@@ -55,8 +55,8 @@ class Model:
         self.pan = self.compile(self.folder / "pan.c", "pan.o", *PAN)
         self.machine = [self.compile(source, f"model-{source.stem}.o") for source in sorted(HERE.glob("*.c"))]
         sources = [source for name in KERNEL_FOLDERS for source in sorted((KERNEL / name).glob("*.c"))]
-        self.kernel = {source.relative_to(KERNEL).as_posix(): self.compile(source, f"kernel-{source.stem}.o")
-                       for source in sources}
+        names = {source: source.relative_to(KERNEL).as_posix() for source in sources}
+        self.kernel = {name: self.compile(source, f"kernel-{name.replace('/', '-')}.o") for source, name in names.items()}
         self.machine.append(self.compile(self.first / "object/decode_table.c", "decode_table.o"))
 
     def _headers(self, limit):
