@@ -13,6 +13,7 @@ enum {
     LINE_STATUS = 5,
     DATA_READY = 1,
     TRANSMIT_EMPTY = 0x20,
+    TRANSMITTER_IDLE = 0x40,
     DEBUG_EXIT = 0xf4,
     EXIT_PANIC = 0x30
 };
@@ -70,18 +71,19 @@ void log_write(const char *text, unsigned length)
     }
 }
 
-/* Past the end is nothing to wait for. */
+/* Past the end is nothing to wait for. Out is what the line has sent, not what it has been given:
+ * the writer may switch the machine off. */
 bool log_drain(uint64_t end)
 {
     static unsigned busy;
-    if (taken >= end || end > put)
-        return true;
-    if (!(cpu_in8(port + LINE_STATUS) & TRANSMIT_EMPTY) && ++busy < TRIES)
+    bool given = taken >= end || end > put;
+    uint8_t wanted = given ? TRANSMITTER_IDLE : TRANSMIT_EMPTY;
+    if (!(cpu_in8(port + LINE_STATUS) & wanted) && ++busy < TRIES)
         return false;
     busy = 0;
-    for (unsigned i = 0; i < FIFO && taken != put; i++)
+    for (unsigned i = 0; i < FIFO && taken != put && !given; i++)
         cpu_out8(port, (uint8_t)ring[taken++ % RING]);
-    return taken >= end;
+    return given;
 }
 
 void log_flush(void)
