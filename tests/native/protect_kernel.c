@@ -1,6 +1,6 @@
 /*
  * The kernel tries what it must not be able to do: one attempt a run, by --set attempt=N (see
- * arch/x86_64/protect_test.c); run.py --expect-stop compares how the kernel stops. An attempt that
+ * protect_attempts.c); run.py --expect-stop compares how the kernel stops. An attempt that
  * is not stopped comes back here. SPDX-License-Identifier: MIT
  */
 #include "native.h"
