@@ -140,15 +140,16 @@ static enum ar_error request_serve(const struct server *server, struct ar_messag
 {
     call_load(m);
     server->handle(server->state, &call);
-    if (call.reply_cap_count != 0 || effects.count != 0 || server->deadline) {
+    if (call.reply_cap_count != 0 || effects.count != 0) {
         runtime_reply(server, &call);
         effects_run();
         return receive(server, m);
     }
+    uint64_t deadline = next_deadline(server);
     stock_offer();
     runtime_reply_words(&call, m);
     m->badge = SERVER_SLOT_ENDPOINT;
-    return ar_syscall(AR_SYS_REPLY_RECV, m, SERVER_SLOT_REPLY, AR_NO_DEADLINE);
+    return ar_syscall(AR_SYS_REPLY_RECV, m, SERVER_SLOT_REPLY, deadline);
 }
 
 static void fault_serve(const struct server *server, const struct ar_message *m)

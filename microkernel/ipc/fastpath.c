@@ -60,7 +60,7 @@ bool fast_call(uint64_t slot, uint64_t info)
     if (!LIKELY(endpoint))
         return false;
     struct tcb *server = endpoint->receivers.head;
-    if (!LIKELY(server && server->status == AR_THREAD_BLOCKED_RECV &&
+    if (!LIKELY(server && (server->status & TCB_STATUS_MASK) == AR_THREAD_BLOCKED_RECV &&
                 server->deadline == AR_NO_DEADLINE && runs_next(server)))
         return false;
 

@@ -22,7 +22,7 @@ def prepare(tree):
 def check(name, root):
     argv = ["/bin/env", "-i", "PATH=/bin", "HOME=/root", "TZ=UTC", "LC_ALL=C", "/bin/sh", f"/scripts/{name}.sh"]
     linux = [lib.linux(argv, root, LIMIT) for _ in range(2)]
-    lib.require(linux[0].stdout == linux[1].stdout, f"{name}: the script repeats on Linux", run=linux[0])
+    lib.require_same(f"{name}: the script repeats on Linux", linux[0], linux[1])
     lib.require(len(linux[0].stdout) > 500, f"{name}: Linux ran it", run=linux[0])
     for n in (1, 2):
         lib.require_same(f"{name}, run {n}", linux[0], lib.aramid(argv, root, LIMIT))

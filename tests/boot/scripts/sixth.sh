@@ -10,8 +10,8 @@ truncate -s 1000000 sp; stat -c '%s %b' sp; seq 1 10000 > s; truncate -s 5000 s;
 head -c 40000000 /dev/zero > big; cp big big2; ls -l big2 | awk '{ print $5 }'; cmp big big2 && rm big big2; echo x > /dev/full; echo "full: $?"
 echo "== limits"; ulimit -n; ulimit -Hn; (trap '' XFSZ; ulimit -f 1; head -c 2000 /dev/zero > lim; echo $?; wc -c lim; dd if=/dev/zero of=q bs=300 count=10; cat s > t; echo $?; wc -c t)
 (ulimit -n 10; exec 3< s 4< s 5< s 6< s 7< s 8< s 9< s; cat s); n=$(seq 1 200000); /bin/true $n; echo "long list: $?"; seq 1 60000 | xargs -n 20000 echo | wc -lc
-echo "== kill -9"; sleep 5 & p=$!; kill -9 $p; wait $p 2> /dev/null; echo $?; sleep 5 & p=$!; sleep 0.1; kill -9 $p; wait $p 2> /dev/null; echo $?
-(sleep 9 & sleep 9 & wait) & p=$!; sleep 0.1; kill -KILL $p; wait $p 2> /dev/null; echo $?; killall -9 sleep; kill -9 $p 2> /dev/null; echo $?
+echo "== kill -9"; sleep 5 & p=$!; kill -9 $p; wait $p 2> /dev/null; echo $?; sleep 5 & p=$!; sleep 1; kill -9 $p; wait $p 2> /dev/null; echo $?
+(sleep 9 & sleep 9 & wait) & p=$!; sleep 1; kill -KILL $p; wait $p 2> /dev/null; echo $?; killall -9 sleep; kill -9 $p 2> /dev/null; echo $?
 echo "== no terminal"; echo x > /dev/tty; tty; [ -t 0 ] || echo "input is none"; stty -a < /dev/tty; ls -l /dev/tty | cut -c 1-10; setsid sh -c ': < /dev/tty'
 echo "== another user"; echo secret > sec; chmod 600 sec; mkdir pd; chmod 700 pd; echo in > pd/in; mkdir sticky; chmod 1777 sticky; touch sticky/root; chmod 755 .
 user() { su -s /bin/sh user -c "$1"; }
