@@ -3,6 +3,7 @@
  *
  *   drive [--steps N] [--seed N] [FILE...]
  *   drive --write FILE --seed N   the input that comes from one seed, to be made smaller
+ *   drive --plain FILE...         rewrite inputs that are to be kept (step_plain)
  */
 #include "world.h"
 #include <sanitizer/common_interface_defs.h>
@@ -15,6 +16,7 @@ enum { INPUT_STEPS = 1000, FILE_BYTES = 1 << 20 };
 
 static uint64_t seed = 1, input_seed;
 static const char *file;
+static uint8_t input[FILE_BYTES];
 
 static uint64_t next(void)
 {
@@ -40,17 +42,22 @@ static void aborted(int number)
     signal(SIGABRT, SIG_DFL);
 }
 
-static void replay(const char *name)
+static uint64_t read_file(const char *name)
 {
-    static uint8_t bytes[FILE_BYTES];
     FILE *stream = fopen(name, "rb");
     if (!stream) {
         fprintf(stderr, "drive: cannot open '%s'\n", name);
         exit(2);
     }
-    file = name;
-    fuzz_input(bytes, fread(bytes, 1, sizeof(bytes), stream));
+    uint64_t size = fread(input, 1, sizeof(input), stream);
     fclose(stream);
+    return size;
+}
+
+static void replay(const char *name)
+{
+    file = name;
+    fuzz_input(input, read_file(name));
     file = NULL;
 }
 
@@ -65,17 +72,30 @@ static void random_bytes(uint64_t number, uint8_t bytes[INPUT_STEPS * STEP_BYTES
     }
 }
 
-static int write_input(const char *name, uint64_t number)
+static int write_file(const char *name, uint8_t *bytes, uint64_t size)
 {
-    uint8_t bytes[INPUT_STEPS * STEP_BYTES];
     FILE *stream = fopen(name, "wb");
-    random_bytes(number, bytes);
-    bool written = stream && fwrite(bytes, 1, sizeof(bytes), stream) == sizeof(bytes);
+    for (uint64_t at = 0; at + STEP_BYTES <= size; at += STEP_BYTES)
+        step_plain(bytes + at);
+    bool written = stream && fwrite(bytes, 1, size, stream) == size;
     if (!written || fclose(stream)) {
         fprintf(stderr, "drive: cannot write '%s'\n", name);
         return 2;
     }
     return 0;
+}
+
+static int write_input(const char *name, uint64_t number)
+{
+    uint8_t bytes[INPUT_STEPS * STEP_BYTES];
+    random_bytes(number, bytes);
+    return write_file(name, bytes, sizeof(bytes));
+}
+
+static int plain(const char *name)
+{
+    uint64_t size = read_file(name);
+    return write_file(name, input, size - size % STEP_BYTES);
 }
 
 int main(int count, char **arguments)
@@ -85,6 +105,12 @@ int main(int count, char **arguments)
     const char *write_to = NULL;
     signal(SIGABRT, aborted);
     __sanitizer_set_death_callback(report);
+    if (count > 1 && !strcmp(arguments[1], "--plain")) {
+        for (int i = 2; i < count; i++)
+            if (plain(arguments[i]))
+                return 2;
+        return 0;
+    }
     for (int i = 1; i < count; i++) {
         if (!strcmp(arguments[i], "--steps") && i + 1 < count)
             steps = strtoull(arguments[++i], NULL, 0);

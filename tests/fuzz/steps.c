@@ -5,16 +5,21 @@
  * each by what it must be: a slot is chosen among those that hold the right type, mostly. The
  * eighth byte says what goes into the IPC buffer and where an argument is bad. So a changed byte
  * changes one thing, and a deleted step leaves the others as they were.
+ *
+ * The inputs in corpus/ and crashes/ mean something only with this table: it is frozen. A new
+ * operation goes at its end, where there are still values of byte 0 for it.
  */
 #include "arch/arch.h"
 #include "ipc/ipc.h"
+#include "kernel_check.h"
 #include "object/irq.h"
 #include "world.h"
+#include <stdlib.h>
 #include <string.h>
 
 /* What an argument must be. TYPE | type: a slot with such a capability. */
 enum argument {
-    NOTHING, VALUE, EMPTY, ROOT, ANY, ADDRESS, RIGHTS, SMALL, BADGE, OFFSET, FLAG, TYPE = 64
+    NOTHING, VALUE, EMPTY, ROOT, ANY, ADDRESS, RIGHTS, SMALL, LINE, BADGE, OFFSET, FLAG, TYPE = 64
 };
 #define SLOT_OF(type) (TYPE | (type))
 
@@ -39,7 +44,7 @@ static const struct operation operations[] = {
     {1, PLAIN, AR_SYS_CLOCK, 0, {0}},
     {1, PLAIN, AR_SYS_COUNT, 0, {0}},
     {3, DATA, AR_SYS_DATA_READ, SLOT_OF(AR_REPLY), {0}},
-    {3, DATA, AR_SYS_DATA_WRITE, SLOT_OF(AR_REPLY), {0}},
+    {5, DATA, AR_SYS_DATA_WRITE, SLOT_OF(AR_REPLY), {0}},
     {9, TICK, 0, 0, {0}},
     {4, INTERRUPT, 0, 0, {0}},
     {4, EXCEPTION, 0, 0, {0}},
@@ -76,7 +81,7 @@ static const struct operation operations[] = {
     {1, INVOKE, AR_FRAME_READ, SLOT_OF(AR_FRAME), {OFFSET, SMALL}},
     {2, INVOKE, AR_FRAME_WRITE, SLOT_OF(AR_FRAME), {OFFSET, SMALL}},
     {1, INVOKE, AR_FRAME_INFO, SLOT_OF(AR_FRAME), {0}},
-    {2, INVOKE, AR_IRQ_CONTROL_GET, SLOT_OF(AR_IRQ_CONTROL), {SMALL, EMPTY}},
+    {5, INVOKE, AR_IRQ_CONTROL_GET, SLOT_OF(AR_IRQ_CONTROL), {LINE, EMPTY}},
     {4, INVOKE, AR_IRQ_BIND, SLOT_OF(AR_IRQ), {SLOT_OF(AR_NOTIFICATION), BADGE}},
     {1, INVOKE, AR_IRQ_ACK, SLOT_OF(AR_IRQ), {0}},
     {2, INVOKE, AR_PORT_MINT, SLOT_OF(AR_PORT), {EMPTY, VALUE, VALUE}},
@@ -87,6 +92,9 @@ static const struct operation operations[] = {
     {1, INVOKE, 0, ANY, {VALUE, VALUE, VALUE, VALUE}},
 };
 enum { OPERATIONS = sizeof(operations) / sizeof(*operations) };
+/* Values of byte 0 that have an operation. Those above mean what they mean less this; inputs that
+ * are kept have none of them (drive --plain). */
+enum { OPERATION_BYTES = 232 };
 
 static uint8_t types[PARTY_SLOTS]; /* what the current thread has */
 static uint64_t seed;              /* for details, from the step's own bytes */
@@ -130,10 +138,10 @@ static uint64_t slot_with(int type, uint8_t byte)
 static uint64_t address_of(uint8_t byte)
 {
     static const uint64_t places[] = {USER_FRAMES, USER_BUFFERS, 0x600000, 0x40000000,
-                                      USER_TOP, USER_TOP, USER_TOP + 0x1fe000};
+                                      USER_TOP, USER_FRAMES, USER_TOP + 0x1fe000};
     if (byte % 7 == 4)
         return USER_TOP;
-    return places[byte % 7] + (byte / 7 % 6) * 4096 + (byte >= 252 ? 8 : 0);
+    return places[byte % 7] + (byte / 7 % 4) * 4096 + (byte >= 252 ? 8 : 0);
 }
 
 static uint64_t argument(uint8_t kind, uint8_t byte)
@@ -159,6 +167,8 @@ static uint64_t argument(uint8_t kind, uint8_t byte)
         return byte >= 240;
     case SMALL:
         return byte % 24;
+    case LINE:
+        return byte & 3 ? 1 + (byte & 4) / 4 * 3u : byte % 16u;
     case BADGE:
         return 1ull << byte % 8;
     case OFFSET:
@@ -279,6 +289,30 @@ static void message_arguments(struct tcb *tcb, const struct operation *op, const
     buffer_fill(tcb, bytes[7]);
 }
 
+/* A revoke that says it is done: of an original nothing else is left, of an Untyped's memory
+ * nothing. */
+static void revoked_check(const struct cap *slot)
+{
+    const struct cap *next = cap_next(slot);
+    if (slot->type == AR_UNTYPED && next && check_bytes(next))
+        CHECK(next->object - slot->object >= 1ull << slot->size_bits, slot);
+    else if (slot->flags & CAP_ORIGINAL && check_bytes(slot))
+        CHECK(!next || next->object != slot->object, slot);
+}
+
+static void enter(struct tcb *tcb)
+{
+    struct cap *slot;
+    const struct ar_regs *regs = &tcb->regs;
+    uint64_t number = regs->rdx;
+    bool revokes = regs->rax == AR_SYS_INVOKE && regs->rdi == AR_CAP_SELF &&
+                   AR_INFO_LABEL(regs->rsi) == AR_CNODE_REVOKE;
+    world_enter();
+    if (revokes && check_find(tcb, AR_TCB) && regs->rip == USER_RIP && regs->rax == AR_OK &&
+        cnode_lookup(&tcb->cspace, number, &slot) == AR_OK)
+        revoked_check(slot);
+}
+
 /* ---- everything else ----------------------------------------------------------------------------- */
 
 static void tick(uint8_t byte)
@@ -325,13 +359,21 @@ static void keeper_step(const uint8_t *bytes)
 
 static const struct operation *choose(uint8_t byte)
 {
-    static uint8_t table[256];
+    static uint8_t table[OPERATION_BYTES];
     static bool ready;
-    for (unsigned i = 0, at = 0; !ready && at < 256; i = (i + 1) % OPERATIONS)
-        for (unsigned n = 0; n < operations[i].weight && at < 256; n++)
+    unsigned at = 0;
+    for (unsigned i = 0; !ready && i < OPERATIONS; i++)
+        for (unsigned n = 0; n < operations[i].weight; n++)
             table[at++] = (uint8_t)i;
+    if (!ready && at != OPERATION_BYTES)
+        abort(); /* the weights' sum */
     ready = true;
-    return &operations[table[byte]];
+    return &operations[table[byte % OPERATION_BYTES]];
+}
+
+void step_plain(uint8_t bytes[STEP_BYTES])
+{
+    bytes[0] %= OPERATION_BYTES;
 }
 
 void step_run(const uint8_t bytes[STEP_BYTES])
@@ -339,14 +381,15 @@ void step_run(const uint8_t bytes[STEP_BYTES])
     const struct operation *op = choose(bytes[0]);
     struct tcb *tcb = core.current;
     memcpy(&seed, bytes, sizeof(seed));
+    seed >>= 8; /* without byte 0 */
     host_clock += 1 + bytes[7] % 16;
     if (op->kind == TICK) {
         tick(bytes[1]);
         return;
     }
     if (op->kind == INTERRUPT) {
-        world_trace("interrupt", bytes[1] % 16u, 0);
-        irq_arrived(bytes[1] % 16);
+        world_trace("interrupt", 1 + bytes[1] % 5u, 0);
+        irq_arrived(1 + bytes[1] % 5);
         sched_pick();
         world_entered();
         return;
@@ -360,7 +403,7 @@ void step_run(const uint8_t bytes[STEP_BYTES])
     if (tcb->regs.rip == USER_RIP - 2) { /* the kernel asked for the same call again */
         tcb->regs.rip = USER_RIP;
         world_trace("again", tcb->regs.rax, tcb->regs.rdi);
-        world_enter();
+        enter(tcb);
         return;
     }
     types_read(tcb);
@@ -374,5 +417,5 @@ void step_run(const uint8_t bytes[STEP_BYTES])
     else
         message_arguments(tcb, op, bytes);
     world_trace(op->kind == INVOKE ? "invokes" : "calls", op->code, tcb->regs.rdi);
-    world_enter();
+    enter(tcb);
 }

@@ -207,6 +207,31 @@ static void introduce(unsigned to, unsigned of)
                       i == 3 ? AR_READ : AR_SEND);
 }
 
+/* Its own memory, and from it a space of two slots: in the first a leaf that nothing
+ * else names, with so much in it that deleting it takes several entries. */
+static void give_untyped(uint64_t base, uint64_t pool)
+{
+    uint64_t untyped = base + M_FREE, tree = untyped + 1, leaf = untyped + 2;
+    retype(pool, AR_UNTYPED, 17, untyped, 1);
+    retype(untyped, AR_CNODE, AR_LEAF_BITS, leaf, 1);
+    retype(untyped, AR_CNODE, 1, tree, 1);
+    must(keeper_invoke(tree, AR_CNODE_SET_LEAF, 0, leaf, 0, 0));
+    must(keeper_invoke(tree, AR_CNODE_COPY, 1, AR_CAP_SELF, base + M_SPACE, AR_ALL));
+    must(keeper_invoke(tree, AR_CNODE_COPY_RANGE, 2, tree, 1, 100)); /* 1 to 2, 2 to 3, ... */
+    move_to(base, untyped, P_UNTYPED);
+    move_to(base, tree, P_TREE);
+}
+
+/* Mapped where a server may be asked to write. */
+static void show_victims_frame(uint64_t base)
+{
+    must(keeper_invoke(AR_CAP_SELF, AR_CNODE_COPY, base + M_FREE, AR_CAP_SELF, K_VICTIMS + 3,
+                       AR_READ));
+    must(keeper_invoke(base + M_FREE, AR_FRAME_MAP, base + M_SPACE, USER_FRAMES + 2 * 4096,
+                       AR_READ, 0));
+    move_to(base, base + M_FREE, P_VICTIM_FRAME);
+}
+
 static void make_party(unsigned party)
 {
     uint64_t base = K_PARTY + party * K_PARTY_SLOTS, pool = K_POOL + party;
@@ -231,14 +256,14 @@ static void make_party(unsigned party)
     move_to(base, base + M_FREE, P_ENDPOINT);
     move_to(base, base + M_FREE + 1, P_GATE);
     move_to(base, base + M_FREE + 2, P_GATE2);
-    give(base, pool, AR_UNTYPED, 17, P_UNTYPED, 1);
+    give_untyped(base, pool);
     copy_to(base, party ? K_PORT : K_IRQ, P_DEVICE, AR_ALL);
     copy_to(base, K_LOG, P_DEVICE2, AR_ALL);
     introduce(party, !party);
     introduce(!party, party);
     copy_to(base, K_VICTIMS + 1, P_VICTIM_GATE, AR_SEND);
     copy_to(base, K_VICTIMS + 2, P_VICTIM_NOTIFICATION, AR_SEND);
-    copy_to(base, K_VICTIMS + 3, P_VICTIM_FRAME, AR_READ);
+    show_victims_frame(base);
 }
 
 static void keeper_yields(void)

@@ -20,7 +20,7 @@ enum {
     P_NOTIFICATION, P_BUFFER, P_BUFFER2, P_FRAME, P_FRAME2, P_TABLE, P_TABLE2, P_TABLE3, P_LEAF,
     P_OTHER_GATE, P_OTHER_NOTIFICATION, P_OTHER_TCB, P_SHARED_FRAME, P_VICTIM_GATE,
     P_VICTIM_NOTIFICATION, P_VICTIM_FRAME, P_DEVICE, P_DEVICE2, P_LARGE, P_TOP_TABLE, P_TOP_TABLE2,
-    P_SPARE_TABLE, P_SPARE_TABLE2
+    P_SPARE_TABLE, P_SPARE_TABLE2, P_TREE
 };
 
 #define USER_BUFFERS 0x10000000ull
@@ -56,6 +56,8 @@ enum {
 /* steps.c: what the bytes say. */
 enum { STEP_BYTES = 8 };
 void step_run(const uint8_t bytes[STEP_BYTES]);
+/* The same step as it will be written when there are more operations. */
+void step_plain(uint8_t bytes[STEP_BYTES]);
 
 /* victims.c */
 void victims_make(void);

@@ -1,5 +1,6 @@
 /*
- * Endpoints, gates, notifications, replies: every queue and both ends of every pointer.
+ * Endpoints, gates, notifications, replies, interrupt lines: every queue and both ends of every
+ * pointer.
  * SPDX-License-Identifier: MIT
  */
 #include "ipc/ipc.h"
@@ -121,8 +122,28 @@ static void reply_check(const struct reply *reply)
     }
 }
 
+/* A line is given out exactly while there is a capability to it, and all those are neighbours;
+ * one that is not given out or signals nobody is masked. */
+static void lines_check(void)
+{
+    unsigned runs[IRQ_LINES] = {0};
+    for (unsigned i = 0; i < check.cap_count; i++) {
+        const struct cap *cap = check.caps[i], *next = cap_next(cap);
+        if (cap->type == AR_IRQ && !(next && next->type == AR_IRQ && next->object == cap->object))
+            runs[cap->object % IRQ_LINES]++;
+    }
+    for (unsigned line = 0; line < IRQ_LINES; line++) {
+        const struct irq_line *irq = &core.irq[line];
+        CHECK(runs[line] == irq->given, irq);
+        CHECK(!irq->notification || irq->given, irq);
+        CHECK(!irq->notification || check_find(irq->notification, AR_NOTIFICATION), irq);
+        CHECK(irq->notification || !(host_irq_enabled >> line & 1), irq);
+    }
+}
+
 void check_messages(void)
 {
+    lines_check();
     for (unsigned i = 0; i < check.object_count; i++) {
         const struct check_object *object = &check.objects[i];
         const void *memory = (const void *)object->address;

@@ -32,8 +32,8 @@ static void current_check(void)
         object = check_find(core.current, AR_TCB);
         CHECK(object, core.current);
         CHECK(!core.current->queued, core.current);
-        if (core.current->state == AR_THREAD_READY && !core.current->suspended)
-            object->places++;
+        CHECK(core.current->state == AR_THREAD_READY && !core.current->suspended, core.current);
+        object->places++;
     }
     CHECK(!core.vector_owner || check_find(core.vector_owner, AR_TCB), core.vector_owner);
 }

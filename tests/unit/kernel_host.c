@@ -20,7 +20,7 @@ static struct cap *root_slots, *root_cap;
 struct tcb *host_main;
 uint64_t host_clock, host_user_low, host_user_high = UINT64_MAX;
 void (*host_on_halt)(void);
-unsigned host_pieces;
+unsigned host_pieces, host_irq_enabled;
 void (*host_between)(struct tcb *caller, unsigned pieces);
 struct ar_regs host_live;
 static bool all_readable;
@@ -40,6 +40,7 @@ void host_memory_start(uint64_t bytes)
     host_arena.boot_used = 0;
     host_boot = (struct host_boot){0};
     host_clock = 1000;
+    host_irq_enabled = 0;
     host_between = NULL;
     log_put = log_taken = 0;
     all_readable = false;
@@ -151,7 +152,10 @@ void host_scribble(void *memory, int value, uint64_t bytes)
 }
 
 void memory_copy(void *to, const void *from, uint64_t bytes) { memmove(to, from, bytes); }
-void arch_irq_enable(unsigned line, bool enable) { (void)line; (void)enable; }
+void arch_irq_enable(unsigned line, bool enable)
+{
+    host_irq_enabled = (host_irq_enabled & ~(1u << line)) | (unsigned)enable << line;
+}
 void arch_port_out(uint16_t port, uint32_t value, unsigned bytes)
 {
     (void)port;

@@ -79,6 +79,9 @@ struct host_boot {
 };
 extern struct host_boot host_boot;
 
+/* Interrupt lines that are not masked, bit by bit. */
+extern unsigned host_irq_enabled;
+
 /* Where the system log goes; NULL: nowhere. */
 extern FILE *host_log;
 /* What the current thread's `syscall` instruction does (entry.asm): its registers are set. */
