@@ -7,6 +7,7 @@
  */
 #include "ipc/ipc.h"
 #include "sched/work.h"
+#include "trace.h"
 
 struct cap_plan {
     struct cap *from, *to; /* to NULL: unwrapped */
@@ -51,7 +52,7 @@ static enum ar_error plan_caps(struct tcb *from, struct tcb *to, unsigned count,
     return AR_OK;
 }
 
-static void move_caps(struct tcb *to, unsigned count, struct cap_plan *plan)
+static void move_caps(struct tcb *to, const uint64_t *sent, unsigned count, struct cap_plan *plan)
 {
     unsigned slot = 0;
     for (unsigned i = 0; i < count; i++) {
@@ -64,12 +65,14 @@ static void move_caps(struct tcb *to, unsigned count, struct cap_plan *plan)
         if (!plan[i].to) {
             received->kind = AR_RECEIVED_BADGE;
             received->value = gate->badge;
+            trace_message_cap(to, from, sent[i], 0, plan[i].move, true);
             if (plan[i].move)
                 cap_delete(from);
             continue;
         }
         received->kind = AR_RECEIVED_CAP;
         received->value = to->buffer->recv_slots[slot++];
+        trace_message_cap(to, from, sent[i], received->value, plan[i].move, false);
         if (plan[i].move)
             cap_move(plan[i].to, from);
         else
@@ -94,6 +97,7 @@ enum ar_error ipc_transfer(struct tcb *from, struct tcb *to, uint64_t badge,
     }
 
     /* point of no return */
+    trace_transfer(from, to, endpoint, badge);
     to->regs.rdx = from->regs.rdx;
     to->regs.r10 = from->regs.r10;
     to->regs.r8 = from->regs.r8;
@@ -101,7 +105,7 @@ enum ar_error ipc_transfer(struct tcb *from, struct tcb *to, uint64_t badge,
     for (unsigned i = 4; i < words; i++)
         to->buffer->words[i] = from->buffer->words[i];
     if (caps)
-        move_caps(to, caps, plan);
+        move_caps(to, from->buffer->caps_out, caps, plan);
     to->regs.rsi = info;
     to->regs.rdi = badge;
     to->regs.rax = AR_OK;
