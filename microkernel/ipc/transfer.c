@@ -52,7 +52,17 @@ static enum ar_error plan_caps(struct tcb *from, struct tcb *to, unsigned count,
     return AR_OK;
 }
 
-static void move_caps(struct tcb *to, const uint64_t *sent, unsigned count, struct cap_plan *plan)
+static void trace_caps(const struct tcb *from, const struct tcb *to, unsigned count,
+                       const struct cap_plan *plan)
+{
+    unsigned slot = 0;
+    for (unsigned i = 0; i < count; i++)
+        trace_message_cap(to, plan[i].from, from->buffer->caps_out[i],
+                          plan[i].to ? to->buffer->recv_slots[slot++] : 0, plan[i].move,
+                          !plan[i].to);
+}
+
+static void move_caps(struct tcb *to, unsigned count, struct cap_plan *plan)
 {
     unsigned slot = 0;
     for (unsigned i = 0; i < count; i++) {
@@ -65,14 +75,12 @@ static void move_caps(struct tcb *to, const uint64_t *sent, unsigned count, stru
         if (!plan[i].to) {
             received->kind = AR_RECEIVED_BADGE;
             received->value = gate->badge;
-            trace_message_cap(to, from, sent[i], 0, plan[i].move, true);
             if (plan[i].move)
                 cap_delete(from);
             continue;
         }
         received->kind = AR_RECEIVED_CAP;
         received->value = to->buffer->recv_slots[slot++];
-        trace_message_cap(to, from, sent[i], received->value, plan[i].move, false);
         if (plan[i].move)
             cap_move(plan[i].to, from);
         else
@@ -98,6 +106,8 @@ enum ar_error ipc_transfer(struct tcb *from, struct tcb *to, uint64_t badge,
 
     /* point of no return */
     trace_transfer(from, to, endpoint, badge);
+    if (caps)
+        trace_caps(from, to, caps, plan);
     to->regs.rdx = from->regs.rdx;
     to->regs.r10 = from->regs.r10;
     to->regs.r8 = from->regs.r8;
@@ -105,7 +115,7 @@ enum ar_error ipc_transfer(struct tcb *from, struct tcb *to, uint64_t badge,
     for (unsigned i = 4; i < words; i++)
         to->buffer->words[i] = from->buffer->words[i];
     if (caps)
-        move_caps(to, from->buffer->caps_out, caps, plan);
+        move_caps(to, caps, plan);
     to->regs.rsi = info;
     to->regs.rdi = badge;
     to->regs.rax = AR_OK;
