@@ -126,6 +126,7 @@ class Decoder:
 
     def _thread_new(self, address):
         self.made += 1
+        self.objects.counts["thread"] = self.made
         thread = self.threads[address >> 12 & 0xFFFFFFFF] = Thread(self.made, address)
         return thread
 
@@ -430,7 +431,10 @@ class Decoder:
         principal = words[at + 2]
         thread = self.threads.get(key)
         if thread:
-            thread.pid = self.user.pid_of(principal & 0xFFFFFFFF)
+            if thread.pid: # new credentials of the same process
+                self.user.pids[principal & 0xFFFFFFFF] = thread.pid
+            else:
+                thread.pid = self.user.pid_of(principal & 0xFFFFFFFF)
         self.emit("principal", who=self.thread_text(key), principal=number(principal), process=principal & 0xFFFFFFFF,
                   thread=principal >> 32)
 
