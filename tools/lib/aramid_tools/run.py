@@ -13,6 +13,7 @@ STATUSES = """\
 Without PROGRAM: a shell on your terminal; Ctrl-A x leaves. With PROGRAM: it is the first user program, its output comes
 on stdout, your stdin goes to it, and its exit status is the tool's (128+N: killed by signal N; 126, 127: could not be
 executed, not found). 124: time-out. 125: the system or the tool failed; stderr then has a line 'aramid: …'."""
+RANDOM_SEED = "1"
 GREETING = """\
 Aramid is starting. Three things to try at its prompt:
   ps                                  every process here is procd's, every file filed's
@@ -31,6 +32,8 @@ def parse(argv):
     parser.add_argument("--gdb", action="store_true", help="wait for gdb on port 1234 before the first instruction")
     parser.add_argument("--trace", metavar="FILE", 
                         help="record everything the system does into FILE (docs/trace-format.md; tools/trace reads it)")
+    parser.add_argument("--date", type=guest.date, metavar="YYYY-MM-DDTHH:MM:SS",
+                        help="what the machine's clock says at boot, UTC and rdrand the same each time (default: now; with --icount such runs repeat exactly)")
     parser.add_argument("--iso", metavar="FILE",
                         help="boot nothing: make FILE, an image for a CD or a USB stick that does the same, by GRUB")
     parser.add_argument("--no-build", action="store_true", help="boot what is in build/")
@@ -71,6 +74,8 @@ def boot(arguments, text, merged, terminal, log, on_first_byte=None, stdout=1, s
         if trace:
             recorder = trace_record.Recorder(*trace, kernel, icount, work, arguments.mem)
             command += recorder.drain.qemu_options()
+        if arguments.date:
+            command += ["-rtc", f"base={arguments.date},clock=vm", "-seed", RANDOM_SEED] # and rdrand's numbers
         if arguments.qmp:
             command += ["-qmp", f"unix:{arguments.qmp},server=on,wait=off"]
         if arguments.gdb:
@@ -78,7 +83,7 @@ def boot(arguments, text, merged, terminal, log, on_first_byte=None, stdout=1, s
                 "-ex 'target remote :1234'")
         with guest.raw_terminal(terminal):
             machine = Machine(command, log, terminal, None if arguments.gdb else arguments.timeout, stdin, stdout,
-                              on_first_byte=on_first_byte)
+                              on_first_byte=on_first_byte, no_input="input=none" in text.split())
             if recorder:
                 recorder.drain.start(log)
             code = machine.run()
@@ -117,8 +122,8 @@ def main(argv):
         return 0
     if program is None:
         sys.stderr.write(GREETING)
-    text = guest.command_text("shell" if terminal else "run", argv, variables,
-                              [*(guest.terminal_words() if terminal else []), *arguments.boot])
+    words = guest.terminal_words() if terminal else ["input=none"] if guest.input_is_empty() else []
+    text = guest.command_text("shell" if terminal else "run", argv, variables, [*words, *arguments.boot])
     raw = terminal and os.isatty(0)
     log = guest.open_log(arguments, raw)
     status, complaint = boot(arguments, text, merged, terminal, log, trace=(output, argv) if output else None)
