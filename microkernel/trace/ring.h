@@ -17,7 +17,7 @@ struct trace_ring {
     /* entry.asm uses these two (trace.inc) */
     uint64_t next;    /* kernel address of the next record: all before it is complete */
     uint64_t limit;   /* end of the chunk that `next` is in, or of the one before when it is full */
-    uint64_t wanted;  /* trace_make_room: bytes */
+    uint64_t wanted;  /* trace_make_room: bytes of the event that finds no room */
     uint64_t base, size;
     uint64_t written; /* bytes in all chunks before the one that ends at `limit`, and in that one */
     uint64_t dropped; /* records */

@@ -109,11 +109,14 @@ void trace_transfer(const struct tcb *from, const struct tcb *to, const struct e
 {
     const struct ar_regs *regs = &from->regs;
     unsigned words = AR_INFO_WORDS(regs->rsi), count = 1 + trace_more(regs->rsi);
-    uint64_t *at = trace_begin(count, endpoint ? TRACE_MESSAGE : TRACE_REPLY, 0, from);
+    uint64_t *at = trace_begin_many(count, count, endpoint ? TRACE_MESSAGE : TRACE_REPLY, 0, from);
     if (!at)
         return;
     at[2] = trace_thread(to) | (endpoint ? regs->rdi << 32 : 0);
-    at[3] = endpoint ? trace_pair(endpoint, NULL) & UINT32_MAX : (uint64_t)to->reply;
+    if (endpoint)
+        trace_pair(&at[3], endpoint, NULL);
+    else
+        at[3] = (uint64_t)to->reply;
     at[4] = badge;
     at[5] = from->principal;
     at[6] = regs->rsi;
@@ -131,11 +134,11 @@ void trace_transfer(const struct tcb *from, const struct tcb *to, const struct e
 void trace_fault_message(const struct tcb *from, const struct tcb *to,
                          const struct endpoint *endpoint)
 {
-    uint64_t *at = trace_begin(2, TRACE_MESSAGE, 0, from);
+    uint64_t *at = trace_begin_many(2, 2, TRACE_MESSAGE, 0, from);
     if (!at)
         return;
     at[2] = trace_thread(to);
-    at[3] = trace_pair(endpoint, NULL) & UINT32_MAX;
+    trace_pair(&at[3], endpoint, NULL);
     at[4] = from->badge;
     at[5] = from->principal;
     at[6] = AR_INFO(AR_LABEL_FAULT, FAULT_WORDS, 0, 0, 0);

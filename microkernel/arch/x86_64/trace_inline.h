@@ -7,12 +7,10 @@
 
 #include <stdint.h>
 
-/* The time, as arch_cycles() has it. */
-static inline void arch_trace_stamp(uint64_t *at)
+/* The time, as arch_cycles() has it; in two halves, as the processor gives it. */
+static inline void arch_trace_stamp(uint32_t at[2])
 {
-    uint32_t low, high;
-    __asm__ volatile("rdtsc" : "=a"(low), "=d"(high));
-    *at = (uint64_t)high << 32 | low;
+    __asm__ volatile("rdtsc" : "=a"(at[0]), "=d"(at[1]));
 }
 
 /* trace_room(), preserving every register. */

@@ -26,27 +26,36 @@ static inline uint32_t trace_thread(const struct tcb *tcb)
 }
 
 /* Two objects in a word. */
-static inline uint64_t trace_pair(const void *low, const void *high)
+static inline void trace_pair(uint64_t *word, const void *low, const void *high)
 {
-    return (uint32_t)((uint64_t)low >> 5) | ((uint64_t)high >> 5) << 32;
+    uint32_t *halves = (uint32_t *)word;
+    halves[0] = (uint32_t)((uint64_t)low >> 5);
+    halves[1] = (uint32_t)((uint64_t)high >> 5);
 }
 
-/* Room for `count` records in a row, the first of which has its time and header; NULL: the ring is
- * full. */
-static inline uint64_t *trace_begin(unsigned count, enum trace_type type, unsigned extra,
-                                    const struct tcb *tcb)
+/* Room for `most` records in a row, the first of which has its time and header; NULL: the ring is
+ * full, and `count` records are lost. */
+static inline uint64_t *trace_begin_many(unsigned most, unsigned count, enum trace_type type,
+                                         unsigned extra, const struct tcb *tcb)
 {
     uint64_t *at = (uint64_t *)trace_ring.next;
-    if (__builtin_expect(trace_ring.limit - (uint64_t)at < count * TRACE_RECORD, 0)) {
+    if (__builtin_expect(trace_ring.limit - (uint64_t)at < most * TRACE_RECORD, 0)) {
         trace_ring.wanted = count * TRACE_RECORD;
         arch_trace_make_room();
         at = (uint64_t *)trace_ring.next;
-        if (trace_ring.limit - (uint64_t)at < count * TRACE_RECORD)
+        if (trace_ring.limit - (uint64_t)at < most * TRACE_RECORD)
             return NULL;
     }
-    arch_trace_stamp(&at[0]);
-    at[1] = type | extra << TRACE_EXTRA_SHIFT | (uint64_t)trace_thread(tcb) << TRACE_THREAD_SHIFT;
+    uint32_t *halves = (uint32_t *)at; /* so written that nothing has to be put together */
+    arch_trace_stamp(halves);
+    halves[2] = type | extra << TRACE_EXTRA_SHIFT;
+    halves[3] = trace_thread(tcb);
     return at;
+}
+
+static inline uint64_t *trace_begin(enum trace_type type, unsigned extra, const struct tcb *tcb)
+{
+    return trace_begin_many(1, 1, type, extra, tcb);
 }
 
 /* The host may read them now. */
@@ -58,7 +67,7 @@ static inline void trace_end(uint64_t *at, unsigned count)
 static inline void trace_4(enum trace_type type, unsigned extra, const struct tcb *tcb, uint64_t w2,
                            uint64_t w3, uint64_t w4, uint64_t w5)
 {
-    uint64_t *at = trace_begin(1, type, extra, tcb);
+    uint64_t *at = trace_begin(type, extra, tcb);
     if (!at)
         return;
     at[2] = w2;
@@ -70,6 +79,9 @@ static inline void trace_4(enum trace_type type, unsigned extra, const struct tc
 
 /* ---- messages -------------------------------------------------------------------------------- */
 
+/* The records of the longest message. */
+enum { TRACE_MESSAGE_MOST = 1 + (AR_MSG_WORDS + 5) / 7 };
+
 /* How many records follow for the words after the first. */
 static inline unsigned trace_more(uint64_t info)
 {
@@ -79,57 +91,65 @@ static inline unsigned trace_more(uint64_t info)
 /* The words from the fifth on into the record that has words 1 to 3, and those after it. */
 static inline void trace_words(uint64_t *more, const struct ar_ipc_buffer *buffer, unsigned words)
 {
-    for (unsigned i = 4; i < words; i++) {
-        unsigned at = (i - 1) % 7;
-        uint64_t *record = more + (i - 1) / 7 * TRACE_WORDS;
-        if (at == 0)
-            record[1] = TRACE_WORDS_MORE;
-        record[at ? at + 1 : 0] = buffer->words[i];
+    unsigned i = 4;
+    for (; i < words && i < 8; i++)
+        more[i] = buffer->words[i];
+    while (i < words) {
+        more += TRACE_WORDS;
+        more[0] = buffer->words[i++];
+        more[1] = TRACE_WORDS_MORE;
+        for (unsigned at = 2; at < TRACE_WORDS && i < words; at++)
+            more[at] = buffer->words[i++];
     }
+}
+
+/* Words 1 to 3 are in registers; the records that the message takes are complete. */
+static inline void trace_end_fast(uint64_t *at, const struct ar_ipc_buffer *buffer, uint64_t info)
+{
+    unsigned words = AR_INFO_WORDS(info);
+    if (words <= 1) {
+        trace_end(at, 1);
+        return;
+    }
+    at[9] = TRACE_WORDS_MORE;
+    arch_trace_words(&at[8], &at[10], &at[11]);
+    if (__builtin_expect(words <= 4, 1)) {
+        trace_end(at, 2);
+        return;
+    }
+    trace_words(at + TRACE_WORDS, buffer, words);
+    trace_end(at, 1 + trace_more(info));
 }
 
 static inline void trace_message_fast(const struct tcb *from, const struct tcb *to, uint64_t slot,
                                       const struct gate *gate, const struct endpoint *endpoint,
                                       uint64_t info)
 {
-    unsigned words = AR_INFO_WORDS(info), count = 1 + (words > 4 ? trace_more(info) : words > 1);
-    uint64_t *at = trace_begin(count, TRACE_MESSAGE, 0, from);
+    uint64_t *at = trace_begin_many(TRACE_MESSAGE_MOST, 1 + trace_more(info), TRACE_MESSAGE, 0, from);
     if (!at)
         return;
-    at[2] = trace_thread(to) | slot << 32;
-    at[3] = trace_pair(endpoint, gate);
+    ((uint32_t *)at)[4] = trace_thread(to);
+    ((uint32_t *)at)[5] = (uint32_t)slot;
+    trace_pair(&at[3], endpoint, gate);
     at[4] = gate->badge;
     at[5] = from->principal;
     at[6] = info;
     at[7] = from->regs.rdx;
-    if (count > 1) {
-        at[9] = TRACE_WORDS_MORE;
-        arch_trace_words(&at[8], &at[10], &at[11]);
-        if (__builtin_expect(words > 4, 0))
-            trace_words(at + 8, from->buffer, words);
-    }
-    trace_end(at, count);
+    trace_end_fast(at, from->buffer, info);
 }
 
 static inline void trace_reply_fast(const struct tcb *from, const struct tcb *to,
                                     const struct reply *reply, uint64_t info, bool fault)
 {
-    unsigned words = fault ? 0 : AR_INFO_WORDS(info);
-    unsigned count = 1 + (words > 4 ? trace_more(info) : words > 1);
-    uint64_t *at = trace_begin(count, TRACE_REPLY, fault, from);
+    uint64_t *at = trace_begin_many(TRACE_MESSAGE_MOST, fault ? 1 : 1 + trace_more(info), TRACE_REPLY,
+                                    fault, from);
     if (!at)
         return;
     at[2] = trace_thread(to);
     at[3] = (uint64_t)reply;
     at[6] = fault ? 0 : info;
     at[7] = from->regs.rdx;
-    if (count > 1) {
-        at[9] = TRACE_WORDS_MORE;
-        arch_trace_words(&at[8], &at[10], &at[11]);
-        if (__builtin_expect(words > 4, 0))
-            trace_words(at + 8, from->buffer, words);
-    }
-    trace_end(at, count);
+    trace_end_fast(at, from->buffer, fault ? 0 : info);
 }
 
 /* The same on the slow path: `endpoint` is NULL for a reply. Which gate it came through was said
@@ -167,7 +187,7 @@ static inline void trace_again(const struct tcb *tcb)
 
 static inline void trace_switch(const struct tcb *last, const struct tcb *next, uint64_t space)
 {
-    uint64_t *at = trace_begin(1, TRACE_SWITCH, 0, last);
+    uint64_t *at = trace_begin(TRACE_SWITCH, 0, last);
     if (!at)
         return;
     at[2] = trace_thread(next);
@@ -183,10 +203,10 @@ static inline void trace_idle(bool begins)
 static inline void trace_state(const struct tcb *tcb, unsigned state, unsigned error,
                                const void *object, const struct gate *gate)
 {
-    uint64_t *at = trace_begin(1, TRACE_STATE, state | error << 8, tcb);
+    uint64_t *at = trace_begin(TRACE_STATE, state | error << 8, tcb);
     if (!at)
         return;
-    at[2] = trace_pair(object, gate);
+    trace_pair(&at[2], object, gate);
     trace_end(at, 1);
 }
 
@@ -204,7 +224,7 @@ static inline void trace_signal(const struct notification *notification, uint64_
 static inline void trace_fault(const struct tcb *tcb, uint64_t vector, uint64_t code,
                                uint64_t address)
 {
-    uint64_t *at = trace_begin(1, TRACE_FAULT, 0, tcb);
+    uint64_t *at = trace_begin(TRACE_FAULT, 0, tcb);
     if (!at)
         return;
     at[2] = vector;
@@ -235,7 +255,7 @@ static inline void trace_principal(const struct tcb *tcb)
 
 static inline void trace_cap_new(const struct cap *slot, const struct cap *from)
 {
-    uint64_t *at = trace_begin(1, TRACE_CAP_NEW, 0, core.current);
+    uint64_t *at = trace_begin(TRACE_CAP_NEW, 0, core.current);
     if (!at)
         return;
     at[2] = (uint64_t)slot;

@@ -191,7 +191,8 @@ class Decoder:
         elif call == "INVOKE":
             name, names = self.tables.invocations.get(rsi >> 32, (f"label {rsi >> 32:#x}", []))
             fields |= {"op": name} | self._info(rsi, values)
-            fields["args"] = dict(zip(names, fields["words"]))
+            fields["args"] = {name: hex(value) if address else number(value) for (name, address), value in
+                              zip(names, values[:min(rsi & 255, 4)])}
         elif call == "SIGNAL":
             fields["bits"] = number(values[0])
         elif call in ("DATA_READ", "DATA_WRITE"):
@@ -310,8 +311,6 @@ class Decoder:
             line |= self._fields(found and found[1], values) | self._segments(info)
         if sender:
             sender.gate, sender.asked = None, (label, self.time)
-        if receiver:
-            pass
         self._hold(line, info >> 8 & 255)
 
     def _reply(self, fault, key, words, at):

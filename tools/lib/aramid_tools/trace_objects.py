@@ -116,7 +116,7 @@ class Objects:
 
     def insert(self, slot, cap):
         """True: with this capability the object begins to be."""
-        new = cap.flags & ORIGINAL or (cap.kind, cap.address) not in self.copies
+        new = cap.flags & ORIGINAL or cap.kind in COUNTED and (cap.kind, cap.address) not in self.copies
         self.caps[slot] = cap
         if cap.kind in COUNTED:
             if new:

@@ -72,10 +72,10 @@ class Tables:
 
     @staticmethod
     def _invocations():
-        """label -> (name, names of the words)."""
+        """label -> (name, [(name of a word, is it an address)])."""
         api = _module("microkernel/api/apigen.py").load(ROOT / "microkernel/api/invocations.toml")
         return {invocation["number"]: (invocation["name"].removeprefix("AR_"),
-                                       [word["name"] for word in invocation.get("words", [])])
+                                       [(word["name"], word["kind"] == "address") for word in invocation.get("words", [])])
                 for invocation in api["invocation"]}
 
 
