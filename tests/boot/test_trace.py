@@ -15,6 +15,11 @@ from pathlib import Path
 SOURCE = Path(os.environ.get("ARAMID_SOURCE", Path(__file__).resolve().parents[2]))
 BUILD = Path(os.environ.get("ARAMID_BUILD", SOURCE / "build"))
 PROGRAMS = Path(os.environ.get("ARAMID_PROGRAMS", BUILD / "tests/boot"))
+sys.path.insert(0, str(SOURCE / "tools/lib"))
+
+from aramid_tools.machine import CLEAN, Log, Machine, qemu_command # noqa: E402
+from aramid_tools.trace_record import Recorder, open_output # noqa: E402
+
 DATE = "2026-01-01T00:00:00"
 MOST = 40  # instructions an event
 # bench_ipc's rows: events a round, by microkernel/trace/records.h
@@ -128,6 +133,35 @@ def check_messages(events):
           caps[0]["object"] == message["gate"], (caps, message))
 
 
+def values(event):
+    """The words of a message as far as a result has them."""
+    words = event["fields"].values() if "fields" in event else event.get("words", [])
+    return [value & (1 << 64) - 1 if isinstance(value, int) else int(value, 16) for value in words][:4]
+
+
+def check_delivery(events, least=50, where="the system's"):
+    """What a message says went out is what its receiver's registers have when it returns, fast path or not."""
+    waiting, badges, wrong, seen = {}, {}, [], {"message": 0, "reply": 0}
+    for event in events:
+        kind = event.get("e")
+        if kind == "bind":
+            badges[event["gate"]] = event["badge"]
+        elif kind == "message":
+            waiting[event["to"].rsplit("#")[1]] = event
+            if "gate" in event and badges.get(event["gate"]) != event["badge"]:
+                wrong.append(event)
+        elif kind == "reply" and "fault" not in event:
+            waiting[event["to"].rsplit("#")[1]] = event
+        elif kind == "result" and (sent := waiting.pop(event["th"].rsplit("#")[1], None)) and sent["op"] != "fault":
+            seen[sent["e"]] += 1
+            same = [sent.get("badge"), sent["op"]] == [event.get("badge"), event.get("op")] if sent["e"] == "message" else (
+                sent["status"] == event.get("status"))
+            if not same or values(sent) != values(event):
+                wrong.append((sent, event))
+    check(f"{where}: {seen['message']} messages and {seen['reply']} replies arrive as they were sent",
+          not wrong and min(seen.values()) > least, wrong[:1])
+
+
 def check_sockets(events):
     names = [event for event in events if event.get("e") == "socket"]
     found = in_order("sockd tells of a pair, of 5 bytes queued and taken", names, {"what": "created", "type": "stream"},
@@ -189,6 +223,24 @@ def check_kernel(events):
     check("every result has its call", not wrong, wrong[:1])
 
 
+def check_fast_path(directory):
+    """bench_ipc's client and server never leave the kernel's fast path: what was said of messages holds there too."""
+    bundle, file = Path(directory, "bundle"), Path(directory, "native")
+    subprocess.run([sys.executable, str(SOURCE / "system/mkbundle.py"), str(bundle), f"init={BUILD / 'tests/native/bench_ipc'}"], check=True)
+    kernel = BUILD / "microkernel/aramid-trace.elf"
+    with open(os.devnull, "r+b") as nothing:
+        recorder = Recorder(open_output(str(file)), ["bench_ipc"], kernel, True, directory, "512M")
+        log = Log()
+        machine = Machine(qemu_command(kernel, bundle, "rounds=100", icount=True) + recorder.drain.qemu_options(), log,
+                          timeout=100, stdin=nothing.fileno(), stdout=nothing.fileno())
+        recorder.drain.start(log)
+        code = machine.run()
+        recorder.finish(0)
+    events = load(file)
+    check("the fast path's messages", code == CLEAN and events[-1]["dropped"] == 0, log.last_words())
+    check_delivery(events[1:], 300, "native")
+
+
 def check_cost():
     rows = []
     for kernel in ("aramid", "aramid-trace"):
@@ -236,9 +288,10 @@ def main():
             check("the program runs as without a trace", done.returncode == 7, done.stderr)
         check("two runs give the same file, byte for byte", files[0].read_bytes() == files[1].read_bytes())
         events = load(files[0])
-        for one in (check_frame, check_calls, check_messages, check_sockets, check_kernel):
+        for one in (check_frame, check_calls, check_messages, check_delivery, check_sockets, check_kernel):
             one(events)
         check_full(directory, str(tree))
+        check_fast_path(directory)
     check_cost()
     check_bad()
     return 1 if failures else 0

@@ -57,6 +57,7 @@ class Decoder:
         self.objects = Objects(self.tables.types, self.thread_text)
         self.ticks_per_us = 0
         self.lost = 0
+        self.begun = lambda: None # what to do at the first record
         self.user = UserRecords(self)
         self.pending, self.pending_caps = None, 0
         self.space = None
@@ -141,6 +142,7 @@ class Decoder:
         offsets = words[at + 2]
         self.objects.own = tuple(offsets >> shift & 0xFFFF for shift in (0, 16, 32, 48))
         self.ticks_per_us = words[at + 3]
+        self.begun()
 
     def _lost(self, _, __, words, at):
         self.emit("lost", records=words[at + 2] - self.lost)

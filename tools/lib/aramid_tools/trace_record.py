@@ -28,25 +28,20 @@ class Recorder:
     def finish(self, status):
         """The machine has ended: decode, and write FILE. How many records were lost."""
         self.drain.finish()
-        lines = []
-        decoder = Decoder(lambda line: self._write(lines, line))
-        first = len(lines)
-        lines.append(None) # it needs what the first record says
-        decoder.run(self.drain.raw)
-        head = {"aramid-trace": VERSION, "clock": "instructions" if self.icount else "tsc",
-                "ticks_per_us": decoder.ticks_per_us, "kernel": self.kernel, "ring": self.drain.size, "program": self.program}
-        lines[first] = json.dumps(head)
-        end = {"e": "end", "t": decoder.time, "events": decoder.events, "records": self.drain.records,
-               "dropped": self.drain.dropped, "exit": status}
-        lines.append(json.dumps(end))
         try:
-            with self.output as file:
-                for line in lines:
-                    file.write(line + "\n")
+            with self.output:
+                decoder = Decoder(self._write)
+                decoder.begun = lambda: self._write(json.dumps(self._head(decoder)))
+                decoder.run(self.drain.raw)
+                self._write(json.dumps({"e": "end", "t": decoder.time, "events": decoder.events, "records": self.drain.records,
+                                        "dropped": self.drain.dropped, "exit": status}))
         except OSError as error:
             raise ToolError(f"--trace {self.output.name}: cannot be written: {error.strerror}") from error
         return self.drain.dropped
 
-    @staticmethod
-    def _write(lines, line):
-        lines.append(line)
+    def _head(self, decoder):
+        return {"aramid-trace": VERSION, "clock": "instructions" if self.icount else "tsc", "ticks_per_us": decoder.ticks_per_us,
+                "kernel": self.kernel, "ring": self.drain.size, "program": self.program}
+
+    def _write(self, line):
+        self.output.write(line + "\n")
