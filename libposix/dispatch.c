@@ -20,6 +20,13 @@ static long call_unknown(uint32_t number)
     return -LINUX_ENOSYS;
 }
 
+/* A call that a signal ends has no result yet: restart_decide. */
+static void trace_result(uint64_t number, long result)
+{
+    if (process.traced && result != -POSIX_RESTART && result != -POSIX_RESTART_NOHAND)
+        ar_trace(AR_TRACE_LINUX_RESULT, number, (uint64_t)result, 0, 0, 0);
+}
+
 void posix_dispatch(void)
 {
     struct posix_thread *thread = thread_self();
@@ -29,6 +36,7 @@ void posix_dispatch(void)
     posix_handler handler = number < LINUX_CALLS ? linux_table[number].handler : NULL;
     long result = handler ? handler(a) : call_unknown(number);
     f->rax = (uint64_t)result;
+    trace_result(number, result);
 }
 
 /* A call that was interrupted: EINTR or once more, signal(7). With a handler about to run,
@@ -42,9 +50,12 @@ static void restart_decide(struct posix_thread *thread, bool handler, uint64_t f
         return;
     if (handler && (result == -POSIX_RESTART_NOHAND || !(flags & LINUX_SA_RESTART))) {
         f->rax = (uint64_t)-LINUX_EINTR;
+        trace_result(thread->system_call, -LINUX_EINTR);
     } else {
         f->rax = thread->system_call;
         f->rip -= 2; /* back onto the syscall instruction */
+        if (process.traced)
+            ar_trace(AR_TRACE_LINUX_RESULT, thread->system_call, (uint64_t)result, 0, 0, 0);
     }
     thread->system_call = UINT64_MAX;
 }

@@ -146,6 +146,7 @@ struct posix_process {
     uint64_t pending_blocked;     /* signals known to be pending but blocked in some thread */
     struct posix_action actions[65];
     char name[16];                /* program name, for logs and PR_GET_NAME */
+    bool traced;                  /* the kernel records: say what each call returns */
     struct posix_text text;
     char exe[256];                /* path of the program as given to execve */
 };

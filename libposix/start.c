@@ -32,6 +32,7 @@ static void process_init(uint64_t pid, const struct posix_start *start)
     process.nofile_hard = NOFILE_HARD;
     process.fsize = UINT64_MAX;
     memcpy(process.name, "libposix", 9);
+    process.traced = ar_trace(AR_TRACE_ASK, 0, 0, 0, 0, 0) == AR_OK;
     if (PROC_CALL(proc_limit(POSIX_SLOT_PROCD, 0, LINUX_RLIMIT_NOFILE, 0, 0, 0, &limit)) == 0) {
         process.nofile_soft = limit.soft < POSIX_FD_MAX ? (uint32_t)limit.soft : POSIX_FD_MAX;
         process.nofile_hard = limit.hard < POSIX_FD_MAX ? (uint32_t)limit.hard : POSIX_FD_MAX;

@@ -260,6 +260,15 @@ def docs(spec, source):
     return "\n".join(out)
 
 
+def message_table(spec):
+    """For the tracer: label -> (name, fields of the request, of the reply), a field being (name, signed)."""
+    p, found = spec["protocol"], {}
+    for number, op in enumerate(spec.get("op", [])):
+        fields = [[(field["name"], field["type"] == "i64") for field in op[side]] for side in ("request", "reply")]
+        found[p["id"] << 8 | number] = (f"{p['name']}.{op['name']}", *fields)
+    return found
+
+
 def main(argv):
     makers = {"header": header, "client": client, "server": server, "print": printer, "docs": docs}
     try:

@@ -6,6 +6,7 @@
 #include "arch/x86_64/paging.h"
 #include "boot/boot.h"
 #include "sched/sched.h"
+#include "trace.h"
 
 enum {
     INIT_LEAVES = AR_INIT_SLOTS / AR_LEAF_SLOTS,
@@ -206,6 +207,7 @@ static void make_thread(uint64_t entry, uint64_t buffer)
     tcb->buffer->self = AR_BOOT_INFO + 0x1000;
     tcb->priority = INIT_PRIORITY;
     memory_copy(tcb->name, "init", 5);
+    trace_name(tcb);
     tcb->regs.rip = entry;
     tcb->regs.rsp = INIT_STACK_TOP - 8;
     tcb->regs.rdi = AR_BOOT_INFO;

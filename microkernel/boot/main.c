@@ -7,6 +7,7 @@
 #include "arch/x86_64/paging.h"
 #include "boot/boot.h"
 #include "sched/sched.h"
+#include "trace.h"
 
 void kernel_main(uint64_t loader, uint64_t information);
 _Noreturn void leave(void); /* entry.asm */
@@ -38,9 +39,11 @@ void kernel_main(uint64_t loader, uint64_t information)
         usable += facts.memory[i].end - facts.memory[i].start;
     }
     boot_memory_init(&facts);
+    trace_boot(&facts);
     paging_init(top, boot_allocate_page);
     pic_init();
     timer_init();
+    trace_start();
     boot_start_init(&facts);
     log_printf("%lu MiB of memory, bundle %lu KiB, TSC %lu MHz", usable >> 20,
                (facts.bundle_end - facts.bundle_start) >> 10, arch_tsc_per_us());

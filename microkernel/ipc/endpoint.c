@@ -35,6 +35,7 @@ static void wake(struct tcb *tcb)
 static void sender_queue(struct tcb *sender, struct endpoint *endpoint, struct gate *gate)
 {
     sender->waiting_on = endpoint;
+    trace_state(sender, sender->state, 0, endpoint, gate);
     queue_append(&endpoint->senders, sender);
     if (gate)
         gate_sender_added(gate, sender);
@@ -88,9 +89,11 @@ static bool deliver(struct tcb *sender, struct tcb *receiver, struct reply *repl
 {
     if (sender->state == AR_THREAD_BLOCKED_FAULT) {
         transfer_fault(sender, receiver);
+        trace_fault_message(sender, receiver, endpoint);
     } else {
         enum ar_error error = ipc_transfer(sender, receiver, sender->badge, endpoint);
         if (error) {
+            trace_state(sender, AR_THREAD_READY, error, NULL, NULL);
             ipc_return(sender, error);
             wake(sender);
             return false;
@@ -229,6 +232,7 @@ void ipc_receive(struct tcb *receiver)
     receiver->reply = reply;
     reply->receiver = receiver;
     block(receiver, AR_THREAD_BLOCKED_RECV);
+    trace_state(receiver, AR_THREAD_BLOCKED_RECV, 0, endpoint, NULL);
     queue_append(&endpoint->receivers, receiver);
     deadline_add(receiver, deadline);
 }
@@ -267,6 +271,8 @@ static enum ar_error reply_to(struct tcb *server, uint64_t reply_slot)
         error = ipc_transfer(server, caller, 0, NULL);
         if (error)
             return error;
+    } else {
+        trace_fault_reply(server, caller);
     }
     reply->caller = NULL;
     caller->reply = NULL;
@@ -294,6 +300,8 @@ void ipc_reply_receive(struct tcb *server)
 
 void ipc_cancel(struct tcb *tcb, enum ar_error error)
 {
+    if (tcb->state != AR_THREAD_READY && tcb->state != AR_THREAD_INACTIVE)
+        trace_state(tcb, AR_THREAD_READY, error, NULL, NULL);
     switch (tcb->state) {
     case AR_THREAD_BLOCKED_CALL:
         sender_unqueue(tcb);

@@ -4,6 +4,7 @@
 #include "ipc/fastpath.h"
 #include "arch/arch.h"
 #include "sched/sched.h"
+#include "trace.h"
 
 #define LIKELY(condition) __builtin_expect(!!(condition), 1)
 
@@ -81,6 +82,7 @@ bool fast_call(uint64_t slot, uint64_t info)
     reply->receiver = NULL;
     reply->caller = caller;
     reply->server = server;
+    trace_message_fast(caller, server, slot, gate, endpoint, info);
     if (!LIKELY(AR_INFO_WORDS(info) <= 4))
         words_move(caller, server, info);
     arch_switch(caller, server);
@@ -125,6 +127,8 @@ bool fast_reply_receive(uint64_t slot, uint64_t info)
     reply->caller = NULL;
     caller->reply = NULL;
     caller->state = AR_THREAD_READY;
+    trace_reply_fast(server, caller, reply, info, status != AR_THREAD_BLOCKED_REPLY);
+    trace_state(server, AR_THREAD_BLOCKED_RECV, 0, endpoint, NULL);
     arch_switch(server, caller);
     if (!LIKELY(status == AR_THREAD_BLOCKED_REPLY))
         return arch_leave(); /* the reply to a fault carries nothing */
@@ -150,6 +154,7 @@ bool fast_signal(uint64_t slot)
         return false;
 
     /* point of no return */
+    trace_signal(notification, regs->rdx, waiter);
     if (waiter) { /* so no bits were set */
         queue_remove(&notification->waiters, waiter);
         waiter->waiting_for = NULL;

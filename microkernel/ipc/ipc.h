@@ -5,6 +5,7 @@
 #define IPC_IPC_H
 
 #include "object/object.h"
+#include "trace.h"
 
 /* The system calls; each leaves its outcome in the caller's registers, or the caller blocked. */
 void ipc_call(struct tcb *caller, uint64_t deadline);
@@ -52,6 +53,7 @@ static inline void ipc_return(struct tcb *tcb, enum ar_error error)
 static inline void ipc_return_message(struct tcb *tcb, uint64_t badge, uint32_t label,
                                       uint64_t word, unsigned words)
 {
+    trace_kernel_message(tcb, badge, label, word);
     tcb->regs.rax = AR_OK;
     tcb->regs.rdi = badge;
     tcb->regs.rsi = AR_INFO(label, words, 0, 0, 0);

@@ -12,6 +12,7 @@ enum { SYSCALL_BYTES = 2 }; /* the length of the instruction */
 
 void syscall_again(struct tcb *caller)
 {
+    trace_again(caller);
     caller->regs.rip -= SYSCALL_BYTES;
 }
 

@@ -7,6 +7,7 @@
  */
 #include "ipc/ipc.h"
 #include "sched/work.h"
+#include "trace.h"
 
 struct cap_plan {
     struct cap *from, *to; /* to NULL: unwrapped */
@@ -49,6 +50,16 @@ static enum ar_error plan_caps(struct tcb *from, struct tcb *to, unsigned count,
                 return AR_ERR_NO_SLOT;
     }
     return AR_OK;
+}
+
+static void trace_caps(const struct tcb *from, const struct tcb *to, unsigned count,
+                       const struct cap_plan *plan)
+{
+    unsigned slot = 0;
+    for (unsigned i = 0; i < count; i++)
+        trace_message_cap(to, plan[i].from, from->buffer->caps_out[i],
+                          plan[i].to ? to->buffer->recv_slots[slot++] : 0, plan[i].move,
+                          !plan[i].to);
 }
 
 static void move_caps(struct tcb *to, unsigned count, struct cap_plan *plan)
@@ -94,6 +105,9 @@ enum ar_error ipc_transfer(struct tcb *from, struct tcb *to, uint64_t badge,
     }
 
     /* point of no return */
+    trace_transfer(from, to, endpoint, badge);
+    if (caps)
+        trace_caps(from, to, caps, plan);
     to->regs.rdx = from->regs.rdx;
     to->regs.r10 = from->regs.r10;
     to->regs.r8 = from->regs.r8;

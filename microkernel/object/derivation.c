@@ -14,6 +14,7 @@
  */
 #include "object/object.h"
 #include "arch/arch.h"
+#include "trace.h"
 
 static uint32_t link_of(const struct cap *slot)
 {
@@ -40,6 +41,7 @@ void cap_insert(struct cap *slot, const struct cap *value, struct cap *after)
         link_slot(next)->prev = link;
     if (after)
         after->next = link;
+    trace_cap_new(slot, after);
 }
 
 void cap_move(struct cap *to, struct cap *from)
@@ -51,6 +53,7 @@ void cap_move(struct cap *to, struct cap *from)
     if (to->next)
         link_slot(to->next)->prev = link;
     *from = (struct cap){0};
+    trace_cap_move(to, from);
 }
 
 void cap_unlink(struct cap *slot)
@@ -60,6 +63,7 @@ void cap_unlink(struct cap *slot)
     if (slot->next)
         link_slot(slot->next)->prev = slot->prev;
     *slot = (struct cap){0};
+    trace_cap_gone(slot);
 }
 
 /* How many bytes of kernel memory the object of this capability takes; 0: none. */

@@ -46,5 +46,6 @@ enum ar_error endpoint_set_issuer(struct invocation *call)
         return invocation_fail(call, AR_ERR_EXISTS, AR_ARG_TARGET, 0, endpoint->issuer);
 
     endpoint->issuer = call->words[0];
+    trace_issuer(endpoint);
     return AR_OK;
 }

@@ -7,6 +7,7 @@
 #include "arch/x86_64/paging.h"
 #include "object/acts.h"
 #include "sched/work.h"
+#include "trace.h"
 
 static uint64_t *frame_entry(const struct cap *cap)
 {
@@ -24,6 +25,7 @@ void frame_unmap(struct cap *cap)
 {
     uint64_t *entry = frame_entry(cap);
     if (entry) {
+        trace_unmap(cap);
         *entry = 0;
         space_flush_page(space_of_asid(cap->asid), cap->extra);
     }
@@ -59,6 +61,7 @@ enum ar_error frame_map(struct invocation *call)
     frame->flags |= CAP_MAPPED;
     frame->asid = vspace->asid;
     frame->extra = address;
+    trace_map(frame, (unsigned)rights, frame->size_bits);
     if (old)
         space_flush_page((void *)vspace->object, address);
     return AR_OK;

@@ -144,6 +144,7 @@ enum ar_error gate_bind(struct invocation *call)
     gate_unbind(gate);
     gate->endpoint = endpoint;
     gate->badge = call->words[1];
+    trace_bind(gate);
     gate->next = endpoint->gates;
     if (gate->next)
         gate->next->prev = gate;

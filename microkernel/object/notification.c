@@ -21,6 +21,9 @@ static void wake_waiter(struct notification *notification)
 void notification_signal(struct notification *notification, uint64_t bits)
 {
     struct tcb *bound = notification->bound;
+    trace_signal(notification, bits,
+                 bound && bound->state == AR_THREAD_BLOCKED_RECV ? bound
+                                                                 : notification->waiters.head);
     notification->bits |= bits;
     if (!notification->bits)
         return;
@@ -62,6 +65,7 @@ void ipc_wait(struct tcb *caller)
     }
     caller->state = AR_THREAD_BLOCKED_WAIT;
     caller->waiting_for = notification;
+    trace_state(caller, AR_THREAD_BLOCKED_WAIT, 0, notification, NULL);
     sched_unready(caller);
     queue_append(&notification->waiters, caller);
     deadline_add(caller, caller->regs.r13);

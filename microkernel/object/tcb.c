@@ -34,6 +34,7 @@ void tcb_destroy(struct tcb *tcb)
 {
     ipc_cancel(tcb, AR_ERR_GONE);
     tcb->suspended = 1;
+    trace_state(tcb, AR_THREAD_INACTIVE, 0, NULL, NULL);
     tcb->state = AR_THREAD_INACTIVE;
     sched_unready(tcb);
     if (core.current == tcb)
@@ -113,6 +114,7 @@ enum ar_error tcb_set_priority(struct invocation *call)
 enum ar_error tcb_set_principal(struct invocation *call)
 {
     target_tcb(call)->principal = call->words[0];
+    trace_principal(target_tcb(call));
     return AR_OK;
 }
 
@@ -183,6 +185,7 @@ enum ar_error tcb_resume(struct invocation *call)
         return invocation_fail(call, AR_ERR_INCOMPLETE, AR_ARG_TARGET, AR_VSPACE, AR_NULL);
 
     tcb->suspended = 0;
+    trace_suspended(tcb, false);
     if (tcb->state == AR_THREAD_INACTIVE)
         tcb->state = AR_THREAD_READY;
     sched_ready(tcb);
@@ -193,6 +196,7 @@ enum ar_error tcb_suspend(struct invocation *call)
 {
     struct tcb *tcb = target_tcb(call);
     tcb->suspended = 1;
+    trace_suspended(tcb, true);
     sched_unready(tcb);
     return AR_OK;
 }
@@ -202,6 +206,7 @@ enum ar_error tcb_set_name(struct invocation *call)
     struct tcb *tcb = target_tcb(call);
     memory_copy(tcb->name, call->words, sizeof(tcb->name));
     tcb->name[sizeof(tcb->name) - 1] = 0;
+    trace_name(tcb);
     return AR_OK;
 }
 

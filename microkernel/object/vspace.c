@@ -8,6 +8,7 @@
 #include "arch/arch.h"
 #include "arch/x86_64/paging.h"
 #include "object/acts.h"
+#include "trace.h"
 
 void vspace_destroy(const struct cap *cap)
 {
@@ -31,6 +32,7 @@ void table_unmap(struct cap *cap)
     uint64_t *entry = table_entry(cap);
     if (!entry)
         return;
+    trace_unmap(cap);
     *entry = 0;
     space_flush(space_of_asid(cap->asid));
 }
@@ -66,6 +68,7 @@ enum ar_error vspace_map_table(struct invocation *call)
     table->size_bits = (uint8_t)level;
     table->asid = call->target->asid;
     table->extra = address & ~((1ull << (12 + 9 * level)) - 1);
+    trace_map(table, AR_ALL, 12 + 9 * level);
     call->words[0] = level;
     call->result_words = 1;
     return AR_OK;

@@ -9,6 +9,7 @@
 #include "sched/work.h"
 #include "arch/arch.h"
 #include "ipc/ipc.h"
+#include "trace.h"
 
 struct core core = {.timer_ns = AR_NO_DEADLINE};
 
@@ -69,12 +70,14 @@ static void idle(void)
     struct tcb *last = core.current;
     if (last)
         last->cycles += arch_cycles();
+    trace_idle(true);
     while (!core.ready_bits && !(core.current && runnable(core.current))) {
         core.idle = 1;
         arm_timer(10 * SCHED_SLICE_NS); /* then the log's input is looked at */
         arch_halt();
         core.idle = 0;
     }
+    trace_idle(false);
     if (core.current)
         core.current->cycles -= arch_cycles();
 }

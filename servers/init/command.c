@@ -9,6 +9,7 @@
  *   default for shell: /bin/sh -l
  *   env=X=1,Y=2,...  its environment, the same way; default: PATH, HOME, TERM
  *   size=ROWSxCOLUMNS  the terminal's; default 0x0, which is Linux's for a serial line too
+ *   input=none       mode=run: standard input is empty
  *   leakcheck=1      log the servers' counts of objects before and after
  *   capdump=1        log every capability of every server
  * A word that comes again replaces the one before it.
@@ -105,6 +106,10 @@ static const char *word_parse(struct command *command, const char *word, size_t 
         return list_parse(value, value_length, command->env, &command->env_length, &command->envc);
     } else if (key_is(word, key_length, "size")) {
         return size_parse(command, value, value_length);
+    } else if (key_is(word, key_length, "input")) {
+        command->no_input = value_length == 4 && memcmp(value, "none", 4) == 0;
+        if (!command->no_input)
+            return "input is not 'none'";
     } else if (key_is(word, key_length, "leakcheck")) {
         command->leakcheck = one;
     } else if (key_is(word, key_length, "capdump")) {

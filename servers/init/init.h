@@ -124,6 +124,7 @@ uint64_t rtc_read(ar_cap port);
 struct command {
     bool stream;    /* no terminal discipline (mode=run) */
     bool leakcheck, capdump;
+    bool no_input;  /* the stream's input is at its end from the start */
     unsigned rows, columns; /* of the terminal; 0: not known */
     unsigned argc, envc;
     size_t argv_length, env_length; /* bytes, NULs included */

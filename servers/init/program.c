@@ -46,7 +46,8 @@ static ar_cap console_descriptor(ar_cap console, unsigned flags)
 static void console_streams(ar_cap console, const struct command *command, uint64_t descriptors[3])
 {
     status_check("consoled", "setting the console's mode", 
-                 console_set_mode(console, command->stream, command->rows, command->columns));
+                 console_set_mode(console, command->stream, command->rows, command->columns,
+                                  command->no_input));
     if (!command->stream) {
         descriptors[0] = descriptors[1] = descriptors[2] = console_descriptor(console, OPEN_BOTH);
         return;

@@ -229,6 +229,7 @@ void process_set_name(struct procd *procd, struct process *process, const char n
     for (char *c = process->name; *c; c++)
         if (*c < ' ' || *c > '~')
             *c = '?';
+    process_trace(procd, process, 0);
     for (struct thread *thread = process->threads; thread; thread = thread->next)
         procd->machine->thread_set_name(procd->context, thread->handle, process->name);
 }

@@ -10,6 +10,7 @@
 #define PROCD_MACHINE_H
 
 #include <aramid/abi.h>
+#include <aramid/trace.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -83,6 +84,9 @@ struct procd_machine_ops {
     void (*thread_set_principal)(void *machine, uint32_t thread, uint64_t principal);
     /* for the kernel's log */
     void (*thread_set_name)(void *machine, uint32_t thread, const char name[16]);
+
+    /* NULL: nobody records. What enum ar_trace says of the five words. */
+    void (*trace)(void *machine, enum ar_trace what, const uint64_t words[5]);
 
     uint64_t (*now_ns)(void *machine);
     void (*log)(void *machine, const char *line); /* without a newline */

@@ -64,6 +64,16 @@ static void kernel_frame_read(void *machine, uint32_t frame, size_t offset, void
     }
 }
 
+static void kernel_trace(void *machine, enum ar_trace what, const uint64_t words[5])
+{
+    static enum { UNKNOWN, TRACED, NOT_TRACED } state;
+    (void)machine;
+    if (state == UNKNOWN)
+        state = ar_trace(AR_TRACE_ASK, 0, 0, 0, 0, 0) == AR_OK ? TRACED : NOT_TRACED;
+    if (state == TRACED)
+        ar_trace(what, words[0], words[1], words[2], words[3], words[4]);
+}
+
 static uint64_t kernel_now_ns(void *machine)
 {
     (void)machine;
@@ -103,6 +113,6 @@ const struct procd_machine_ops kernel_machine_ops = {
     .thread_write = kernel_thread_write,
     .thread_info = kernel_thread_info, .thread_signal = kernel_thread_signal,
     .thread_set_principal = kernel_thread_set_principal, .thread_set_name = kernel_thread_set_name,
-    .now_ns = kernel_now_ns, .log = kernel_log,
+    .trace = kernel_trace, .now_ns = kernel_now_ns, .log = kernel_log,
     .counts = kernel_counts,
 };

@@ -187,6 +187,8 @@ void process_link(struct process *process, struct process *parent);
 void process_unlink(struct process *process);
 void process_set_group(struct procd *procd, struct process *process, uint32_t pgid);
 void process_set_sid(struct procd *procd, struct process *process, uint32_t sid);
+/* For the tracer: it has this name; `parent` is its parent's pid when it is new, else 0. */
+void process_trace(struct procd *procd, const struct process *process, uint32_t parent);
 void process_free(struct procd *procd, struct process *process); /* the entry goes */
 bool group_exists(struct procd *procd, uint32_t pgid, uint32_t sid); /* sid 0: any */
 uint64_t process_cpu_ns(struct procd *procd, struct process *process);

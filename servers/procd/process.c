@@ -64,6 +64,14 @@ static void process_inherit(struct process *process, const struct process *paren
     }
 }
 
+void process_trace(struct procd *procd, const struct process *process, uint32_t parent)
+{
+    uint64_t words[5] = {process->pid, process->credential_index, parent};
+    memcpy(&words[3], process->name, sizeof(process->name));
+    if (procd->machine->trace)
+        procd->machine->trace(procd->context, AR_TRACE_PROCESS, words);
+}
+
 struct process *process_allocate(struct procd *procd, struct process *parent)
 {
     unsigned index = 0;
@@ -95,6 +103,7 @@ struct process *process_allocate(struct procd *procd, struct process *parent)
     process_set_group(procd, process, parent ? parent->pgid : pid);
     process_set_sid(procd, process, parent ? parent->sid : pid);
     credentials_publish(procd, process);
+    process_trace(procd, process, parent ? parent->pid : 0);
     return process;
 }
 
@@ -145,6 +154,9 @@ void process_set_sid(struct procd *procd, struct process *process, uint32_t sid)
 
 void process_free(struct procd *procd, struct process *process)
 {
+    const uint64_t trace[5] = {process->pid};
+    if (procd->machine->trace)
+        procd->machine->trace(procd->context, AR_TRACE_PROCESS_END, trace);
     process_unlink(process);
     waiters_destroy(&process->wait_waiters, procd->effects);
     waiters_destroy(&process->vfork_waiters, procd->effects);

@@ -25,6 +25,7 @@ enum status op_listen(void *state, struct ipc_call *call, const struct sock_list
     bool grows = backlog > socket->backlog;
     socket->backlog = backlog;
     socket->state = SOCKET_LISTENING;
+    socket_trace(sockd, socket, AR_TRACE_SOCKET_LISTENING, backlog, 0, 0);
     socket_take_peer_credentials(sockd, socket, call->principal);
     if (grows)
         waiters_wake(&socket->room, WAKE_ALL, sockd->effects);
@@ -74,6 +75,7 @@ enum status op_accept(void *state, struct ipc_call *call, const struct sock_acce
     if (request->flags & LX_SOCK_NONBLOCK)
         embryo->object.flags |= LX_O_NONBLOCK;
     waiters_wake(&socket->room, WAKE_WRITE, sockd->effects);
+    socket_trace(sockd, embryo, AR_TRACE_SOCKET_ACCEPTED, socket->object.ino, 0, 0);
     object_reply(sockd, call, &embryo->object);
     return ST_OK;
 }
@@ -87,6 +89,9 @@ static enum status connection_make(struct sockd *sockd, struct ipc_call *call,
         return status == ST_NFILE ? ST_NOMEM : status;
     socket_connect_pair(socket, embryo);
     embryo->address = listener->address;
+    socket_trace(sockd, embryo, AR_TRACE_SOCKET_CREATED, (uint64_t)socket->type, 0, 0);
+    socket_trace(sockd, embryo, AR_TRACE_SOCKET_CONNECTED, socket->object.ino, 0, 0);
+    socket_trace(sockd, socket, AR_TRACE_SOCKET_CONNECTED, embryo->object.ino, 0, 0);
     socket_take_peer_credentials(sockd, embryo, call->principal);
     socket->peer_credentials = listener->peer_credentials;
     socket->has_peer_credentials = listener->has_peer_credentials;
@@ -111,8 +116,10 @@ static enum status stream_connect(struct sockd *sockd, struct ipc_call *call, st
         return status;
     if (listener->state != SOCKET_LISTENING || (listener->shutdown & SHUT_RECEIVE))
         return ST_CONNREFUSED;
-    if (listener->accept_count > listener->backlog)
+    if (listener->accept_count > listener->backlog) {
+        socket_trace(sockd, socket, AR_TRACE_SOCKET_CONNECTING, listener->object.ino, 0, 0);
         return object_wait(sockd, call, &listener->room, WAKE_WRITE, socket_nonblocking(socket));
+    }
     if (socket->state != SOCKET_CLOSED)
         return socket->state == SOCKET_CONNECTED ? ST_ISCONN : ST_INVAL;
     return connection_make(sockd, call, socket, listener);
@@ -138,6 +145,7 @@ static void datagram_set_peer(struct sockd *sockd, struct socket *socket, struct
         object_ref(&old->object);
     socket_set_peer(sockd, socket, other);
     socket->state = other ? SOCKET_CONNECTED : SOCKET_CLOSED;
+    socket_trace(sockd, socket, AR_TRACE_SOCKET_CONNECTED, other ? other->object.ino : 0, 0, 0);
     if (old) {
         if (other != old) {
             object_wake(sockd, &socket->object, WAKE_WRITE);

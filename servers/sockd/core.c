@@ -86,6 +86,11 @@ struct sockd *sockd_create(const struct credentials *credentials, const struct s
     return sockd;
 }
 
+void sockd_set_trace(struct sockd *sockd, sockd_trace *trace)
+{
+    sockd->trace = trace;
+}
+
 void sockd_handle(void *state, struct ipc_call *call)
 {
     struct sockd *sockd = state;

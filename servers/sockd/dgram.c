@@ -178,6 +178,9 @@ enum status datagram_receive(struct sockd *sockd, struct socket *socket, struct 
                                   ? socket->peek_offset - (int)message->length
                                   : 0;
     message_unlink(socket, NULL, message);
+    socket_trace(sockd, socket, AR_TRACE_SOCKET_TAKEN,
+                 socket_trace_amount(message->length, message->rights), socket->unread,
+                 message->sender->object.ino);
     message->rights = NULL;
     waiters_wake(&socket->room, WAKE_WRITE, sockd->effects);
     message_free(sockd, message);

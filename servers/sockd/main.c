@@ -1,9 +1,25 @@
 /* sockd's shell: the core behind the receive loop. SPDX-License-Identifier: MIT */
 #include "sockd.h"
+#include <ipc/kernel.h>
 #include <ipc/server.h>
+#include <string.h>
 
 #define OBJECTS_MAX 65536u
 #define OBJECT_BYTES 2048u /* about what the largest object and its queue heads take */
+
+/* The address goes before, 32 bytes at a time. */
+static void trace(enum ar_trace_socket what, uint64_t ino, uint64_t badge, const uint64_t words[3],
+                  const uint8_t *address, unsigned address_length)
+{
+    for (unsigned at = 0; at < address_length; at += 32) {
+        unsigned left = address_length - at;
+        uint64_t text[4] = {0};
+        memcpy(text, address + at, left < sizeof(text) ? left : sizeof(text));
+        ar_trace(AR_TRACE_TEXT, left, text[0], text[1], text[2], text[3]);
+    }
+    ar_trace(AR_TRACE_SOCKET, (uint32_t)ino | (uint64_t)what << 32, badge, words[0], words[1],
+             words[2]);
+}
 
 _Noreturn void server_main(const struct server_info *info)
 {
@@ -24,5 +40,7 @@ _Noreturn void server_main(const struct server_info *info)
     if (!server.state)
         server_panic("no memory for the core: the manifest gives a heap of %lu bytes",
                      (unsigned long)heap);
+    if (ar_trace(AR_TRACE_ASK, 0, 0, 0, 0, 0) == AR_OK)
+        sockd_set_trace(server.state, trace);
     server_run(&server);
 }

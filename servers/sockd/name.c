@@ -36,6 +36,7 @@ static void abstract_add(struct sockd *sockd, struct socket *socket, const struc
     struct socket **bucket = &sockd->abstract[abstract_bucket(socket->type, address)];
     socket->abstract_next = *bucket;
     *bucket = socket;
+    socket_trace_bound(sockd, socket);
 }
 
 void abstract_remove(struct sockd *sockd, struct socket *socket)
@@ -157,6 +158,7 @@ enum status op_bind_commit(void *state, struct ipc_call *call)
     socket->name = socket->pending_name;
     socket->name->committed = true;
     socket->address = socket->pending_address;
+    socket_trace_bound(sockd, socket);
     socket->pending_name = NULL;
     return ST_OK;
 }

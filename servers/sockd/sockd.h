@@ -8,6 +8,7 @@
 #ifndef SOCKD_H
 #define SOCKD_H
 
+#include <aramid/trace.h>
 #include <ipc/credentials.h>
 #include <ipc/message.h>
 
@@ -25,6 +26,12 @@ struct sockd;
  * when out of memory. */
 struct sockd *sockd_create(const struct credentials *credentials,
                            const struct sockd_limits *limits);
+
+/* Say of each change of a socket's state what enum ar_trace_socket has, with three words; `address`
+ * (else NULL) has `address_length` bytes. Nobody is told before this is called. */
+typedef void sockd_trace(enum ar_trace_socket what, uint64_t ino, uint64_t badge,
+                         const uint64_t words[3], const uint8_t *address, unsigned address_length);
+void sockd_set_trace(struct sockd *sockd, sockd_trace *trace);
 
 /* Tests only: end every session and description as if their last copies went, and free everything.
  */

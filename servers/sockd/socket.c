@@ -62,6 +62,8 @@ static enum status socket_create_open(struct sockd *sockd, int type, uint64_t fl
         socket_discard(sockd, *out);
     else if (flags & LX_SOCK_NONBLOCK)
         (*out)->object.flags |= LX_O_NONBLOCK;
+    if (status == ST_OK)
+        socket_trace(sockd, *out, AR_TRACE_SOCKET_CREATED, (uint64_t)type, 0, 0);
     return status;
 }
 
@@ -95,6 +97,8 @@ enum status op_socket_pair(void *state, struct ipc_call *call,
         return status;
     }
     socket_connect_pair(first, second);
+    socket_trace(sockd, first, AR_TRACE_SOCKET_CONNECTED, second->object.ino, 0, 0);
+    socket_trace(sockd, second, AR_TRACE_SOCKET_CONNECTED, first->object.ino, 0, 0);
     socket_take_peer_credentials(sockd, first, call->principal);
     socket_take_peer_credentials(sockd, second, call->principal);
     object_reply(sockd, call, &first->object);
@@ -157,6 +161,7 @@ enum status op_shutdown(void *state, struct ipc_call *call,
         return ST_INVAL;
     unsigned bits = (unsigned)request->how + 1; /* RD 0, WR 1, RDWR 2: the bits of enum SHUT_* */
     socket->shutdown |= bits;
+    socket_trace(sockd, socket, AR_TRACE_SOCKET_SHUTDOWN, bits, 0, 0);
     object_wake(sockd, &socket->object, WAKE_ALL);
     if (bits & SHUT_RECEIVE) /* connects and senders that wait for room must see it */
         waiters_wake(&socket->room, WAKE_ALL, sockd->effects);
@@ -208,6 +213,7 @@ static bool socket_unread(const struct socket *socket)
 
 void socket_release(struct sockd *sockd, struct socket *socket)
 {
+    socket_trace(sockd, socket, AR_TRACE_SOCKET_CLOSED, 0, 0, 0);
     socket->dead = true;
     socket->shutdown = SHUT_BOTH;
     socket->state = SOCKET_CLOSED;

@@ -129,6 +129,8 @@ static bool chunk_consume(struct sockd *sockd, struct socket *socket, struct rec
             (uint32_t)socket->peek_offset > bytes ? socket->peek_offset - (int)bytes : 0;
     message->consumed += bytes;
     socket->unread -= bytes;
+    socket_trace(sockd, socket, AR_TRACE_SOCKET_TAKEN, socket_trace_amount(bytes, rights),
+                 socket->unread, message->sender->object.ino);
     if (rights) {
         message->rights = NULL;
         socket->rights_count--;

@@ -323,9 +323,9 @@ static void switch_to_raw_keeps_typed_bytes(void **state)
 
 static void stream_start(struct fixture *f)
 {
-    uint64_t stream[3] = {1, 0, 0};
-    assert_int_equal(ask(f, BADGE_ROOT, CONSOLE_SET_MODE, 3, stream), ST_PERM);
-    assert_int_equal(ask(f, BADGE_PRIVILEGED, CONSOLE_SET_MODE, 3, stream), ST_OK);
+    uint64_t stream[4] = {1, 0, 0, 0};
+    assert_int_equal(ask(f, BADGE_ROOT, CONSOLE_SET_MODE, 4, stream), ST_PERM);
+    assert_int_equal(ask(f, BADGE_PRIVILEGED, CONSOLE_SET_MODE, 4, stream), ST_OK);
 }
 
 static void stream_passes_bytes_as_they_are(void **state)
@@ -457,8 +457,8 @@ static void window_size_is_kept(void **state)
 {
     struct fixture *f = *state;
     struct window_size window = {50, 132, 0, 0};
-    uint64_t mode[3] = {0, 50, 132};
-    assert_int_equal(ask(f, BADGE_PRIVILEGED, CONSOLE_SET_MODE, 3, mode), ST_OK);
+    uint64_t mode[4] = {0, 50, 132, 0};
+    assert_int_equal(ask(f, BADGE_PRIVILEGED, CONSOLE_SET_MODE, 4, mode), ST_OK);
     assert_int_equal(ask_ioctl(f, IOCTL_TIOCGWINSZ, 0, sizeof(window)), ST_OK);
     assert_memory_equal(f->memory, &window, sizeof(window));
     assert_int_equal(console_signals_take(f->console), 0);

@@ -8,6 +8,7 @@
 #define IPC_KERNEL_H
 
 #include <aramid/abi.h>
+#include <aramid/trace.h>
 
 struct ar_message {
     uint64_t badge, info, words[4], principal;
@@ -101,6 +102,15 @@ static inline uint64_t ar_clock_ns(void)
     struct ar_message m = {0};
     ar_syscall(AR_SYS_CLOCK, &m, 0, 0);
     return m.words[0];
+}
+
+/* Put a record into the kernel's trace: AR_ERR_SYSCALL when this kernel does not trace, which who
+ * would say more often than once finds out first (AR_TRACE_ASK). */
+static inline enum ar_error ar_trace(enum ar_trace what, uint64_t a, uint64_t b, uint64_t c,
+                                     uint64_t d, uint64_t e)
+{
+    struct ar_message m = {.badge = what, .info = a, .words = {b, c, d, e}};
+    return ar_syscall(AR_SYS_TRACE, &m, 0, 0);
 }
 
 /* Write up to AR_DATA_BYTES to a log capability. */

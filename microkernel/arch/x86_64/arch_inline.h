@@ -10,6 +10,7 @@
 #include "arch/x86_64/measure.h"
 #include "arch/x86_64/paging.h"
 #include "sched/sched.h"
+#include "trace.h"
 
 static inline uint64_t arch_cycles(void)
 {
@@ -41,6 +42,7 @@ static inline void arch_switch(struct tcb *last, struct tcb *next)
     __asm__ volatile("wrgsbase %0" : : "r"(next->regs.gs_base));
     if (__builtin_expect(!space, 0))
         space = KERNEL_SPACE;
+    trace_switch(last, next, space);
     if (space != core.space) {
         core.space = space;
         cpu_load_space(space);

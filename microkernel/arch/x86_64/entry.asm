@@ -8,6 +8,7 @@ default rel
 
 %include "offsets.inc"
 %include "measure.inc"
+%include "trace.inc"
 
 extern core
 extern kernel_stack_top
@@ -61,6 +62,7 @@ entry_syscall:
     mov [rsp + TCB_R13], r13
     mov [rsp + TCB_R14], r14
     mov [rsp + TCB_R15], r15
+    TRACE_SYSCALL
     cmp rax, AR_SYS_REPLY_RECV
     ja .not_ipc
     mov rsp, kernel_stack_top
@@ -92,6 +94,7 @@ entry_syscall:
 .foreign:
     mov r11, [rsp + TCB_BUFFER]
     mov [r11 + IPC_FOREIGN_RIP], rcx
+    TRACE_LINUX
     mov rcx, [rsp + TCB_FOREIGN_ENTRY]
     mov r11, [rsp + TCB_RFLAGS]
     mov rsp, [core + CORE_USER_STACK]
@@ -110,6 +113,7 @@ leave_fast:
     mov r13, [rsp + TCB_R13]
     mov r14, [rsp + TCB_R14]
     mov r15, [rsp + TCB_R15]
+    TRACE_RESULT
     mov rcx, [rsp + TCB_RIP]
     mov r11, [rsp + TCB_RFLAGS]
     mov rsp, [rsp + TCB_RSP]
@@ -134,6 +138,7 @@ leave:
     mov rax, [rsp + TCB_RAX]
     cmp byte [rsp + TCB_FULL_RESTORE], 0
     jne .full
+    TRACE_RESULT
     mov rcx, [rsp + TCB_RIP]
     mov r11, [rsp + TCB_RFLAGS]
     mov rsp, [rsp + TCB_RSP]
@@ -275,6 +280,30 @@ vector_switch:
     mov rsp, rbp
     pop rbp
     ret
+
+%ifdef ARAMID_TRACE
+; trace_room(), preserving every register.
+global trace_make_room
+trace_make_room:
+    push rbp
+    mov rbp, rsp
+    and rsp, -16
+%assign i 0
+%rep 9
+    push %[SAVED%[i]]
+%assign i i + 1
+%endrep
+    push rax                                ; for the alignment
+    call trace_room
+    pop rax
+%rep 9
+%assign i i - 1
+    pop %[SAVED%[i]]
+%endrep
+    mov rsp, rbp
+    pop rbp
+    ret
+%endif
 
 ; ---- user memory ---------------------------------------------------------------------------------------------------
 

@@ -8,6 +8,7 @@
 #include "ipc/ipc.h"
 #include "object/irq.h"
 #include "sched/sched.h"
+#include "trace.h"
 
 enum {
     VECTOR_NMI = 2, VECTOR_NO_DEVICE = 7, VECTOR_DOUBLE_FAULT = 8, VECTOR_PAGE_FAULT = 14,
@@ -63,6 +64,7 @@ void interrupts_init(void)
 
 static void interrupt(uint64_t vector)
 {
+    trace_interrupt(vector);
     if (vector == VECTOR_TIMER) {
         timer_acknowledge();
         log_tick();
@@ -89,6 +91,7 @@ static void exception(struct tcb *tcb, uint64_t vector, uint64_t error_code)
                                    tcb->regs.rip,
                                    tcb->regs.rsp,
                                    tcb->regs.rflags};
+    trace_fault(tcb, vector, error_code, words[1]);
     /* Some processors report a jump to an address that is none only at that address, and iretq
      * cannot go there. The thread goes on where nothing is ever mapped. */
     if (tcb->regs.rip > ARCH_USER_END)
@@ -106,6 +109,7 @@ static void exception(struct tcb *tcb, uint64_t vector, uint64_t error_code)
     (tcb == core.init ? kernel_stop : log_printf)(
         "thread '%s' stops: nobody handles its faults, and it had a %s at rip %lx, address %lx, error %lx",
         tcb->name, exception_name(vector), tcb->regs.rip, words[1], error_code);
+    trace_suspended(tcb, true);
     tcb->suspended = 1; /* AR_TCB_RESUME tries again */
 }
 

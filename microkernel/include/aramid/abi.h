@@ -57,6 +57,10 @@ enum ar_syscall {
     /* Call with an absolute deadline in r13 for the whole of it. AR_ERR_TIMEOUT: it passed; the
      * message was not sent, or the server's reply will go nowhere. */
     AR_SYS_CALL_UNTIL = 11,
+    /* Only the tracing kernel has it (others: AR_ERR_SYSCALL): put a record into the trace, what
+     * rdi says (enum ar_trace, <aramid/trace.h>), with rsi, rdx, r10, r8, r9. Every register but
+     * rax survives. */
+    AR_SYS_TRACE = 12,
     AR_SYS_COUNT
 };
 

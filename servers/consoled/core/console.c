@@ -112,6 +112,7 @@ static enum status handle_set_mode(void *state, struct ipc_call *call,
     if (call->badge != BADGE_PRIVILEGED)
         return ST_PERM;
     line_set_stream(&console->line, request->stream);
+    console->line.end_of_file = request->stream && request->ended;
     console->line.window = (struct window_size){.rows = (uint16_t)request->rows,
                                                 .columns = (uint16_t)request->columns};
     return ST_OK;

@@ -13,6 +13,7 @@ SERVERS = ("procd", "filed", "sockd", "consoled")
 KERNEL = "microkernel/aramid.elf"
 MEASURED = "microkernel/aramid-measure.elf" # logs how long interrupts are off
 # name in the bundle -> build output; the big one, rootfs, is added last
+TRACED = "microkernel/aramid-trace.elf"     # records what happens
 BLOBS = {"init": "servers/init/init", "manifest": "system/manifest.bin", "libposix": "libposix/libposix.elf",
          **{name: f"servers/{name}/{name}" for name in SERVERS}}
 SLOW_SECONDS = 1.0

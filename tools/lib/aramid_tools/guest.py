@@ -10,6 +10,7 @@ import tempfile
 import termios
 import tty
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from urllib.parse import quote
 
@@ -40,6 +41,14 @@ def seconds(text):
     if not 0 < value < float("inf"):
         raise argparse.ArgumentTypeError(f"'{text}': expected a number of seconds above 0")
     return value
+
+
+def date(text):
+    """--date's value, as QEMU's -rtc wants it."""
+    try:
+        return datetime.strptime(text, "%Y-%m-%dT%H:%M:%S").isoformat()
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"'{text}': expected a moment like 2026-01-31T12:00:00") from None
 
 
 def add_options(parser, cpu=DEFAULT_CPU):
@@ -148,6 +157,15 @@ def terminal_words():
     except OSError: # no terminal
         return []
     return [f"size={size.lines}x{size.columns}"]
+
+
+def input_is_empty():
+    """Standard input is /dev/null. The guest is told at the start, so that nothing comes at a moment of the host's choice:
+    such a run repeats exactly under --icount."""
+    try:
+        return os.path.samestat(os.fstat(0), os.stat(os.devnull))
+    except OSError:
+        return True
 
 
 @contextmanager

@@ -120,11 +120,12 @@ class Machine:
     """Runs a QEMU command and shuttles bytes until it ends, the deadline passes, or the user leaves."""
 
     def __init__(self, command, log, terminal=False, timeout=None, stdin=0, stdout=1, dump_on_timeout=True,
-                 on_first_byte=None):
+                 on_first_byte=None, no_input=False):
         self.log, self.terminal, self.timeout = log, terminal, timeout
         self.stdin, self.stdout = stdin, stdout
         self.dump_on_timeout = dump_on_timeout
         self.on_first_byte = on_first_byte
+        self.no_input = no_input # the guest has been told (input=none): send not even that it ended
         self.timed_out = self.left = False
         self.pending = bytearray()  # on its way into the guest
         self.escape_seen = False
@@ -143,7 +144,7 @@ class Machine:
         """QEMU's exit status; None when it was ended here (timed_out, left)."""
         deadline = time.monotonic() + self.timeout if self.timeout else None
         open_lines = {self.user_out, self.system}
-        reading = True
+        reading = not self.no_input
         try:
             while open_lines:
                 now = time.monotonic()

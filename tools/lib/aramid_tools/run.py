@@ -4,7 +4,7 @@ import os
 import sys
 from pathlib import Path
 
-from aramid_tools import build, common, guest, iso, packages
+from aramid_tools import build, common, guest, iso, packages, trace_record
 from aramid_tools.common import EXIT_SYSTEM, ToolError, note, say
 from aramid_tools.machine import ICOUNT_SLEEP, Machine, qemu_command, verdict
 
@@ -13,6 +13,7 @@ STATUSES = """\
 Without PROGRAM: a shell on your terminal; Ctrl-A x leaves. With PROGRAM: it is the first user program, its output comes
 on stdout, your stdin goes to it, and its exit status is the tool's (128+N: killed by signal N; 126, 127: could not be
 executed, not found). 124: time-out. 125: the system or the tool failed; stderr then has a line 'aramid: …'."""
+RANDOM_SEED = "1"
 GREETING = """\
 Aramid is starting. Three things to try at its prompt:
   ps                                  every process here is procd's, every file filed's
@@ -29,7 +30,10 @@ def parse(argv):
                         help="the kernel that logs how many instructions interrupts are off (also: ARAMID_MEASURE=1)")
     parser.add_argument("--tty", action="store_true", help="give PROGRAM a terminal, not a pair of pipes")
     parser.add_argument("--gdb", action="store_true", help="wait for gdb on port 1234 before the first instruction")
-    parser.add_argument("--trace", metavar="FILE", help="not yet")
+    parser.add_argument("--trace", metavar="FILE", 
+                        help="record everything the system does into FILE (docs/trace-format.md; tools/trace reads it)")
+    parser.add_argument("--date", type=guest.date, metavar="YYYY-MM-DDTHH:MM:SS",
+                        help="what the machine's clock says at boot, UTC and rdrand the same each time (default: now; with --icount such runs repeat exactly)")
     parser.add_argument("--iso", metavar="FILE",
                         help="boot nothing: make FILE, an image for a CD or a USB stick that does the same, by GRUB")
     parser.add_argument("--no-build", action="store_true", help="boot what is in build/")
@@ -48,22 +52,30 @@ def parse(argv):
         common.BUILD = Path(arguments.build_dir).resolve()
     if arguments.iso is not None:
         iso.check(arguments, parser)
-    if arguments.trace:
-        raise ToolError("--trace: not yet", EXIT_SYSTEM)
+    if arguments.trace and arguments.measure:
+        parser.error("--trace and --measure: each has a kernel of its own")
+    if arguments.trace and arguments.iso:
+        parser.error("--trace and --iso: an image records nothing")
     return parser, arguments, program
 
 
 def kernel_of(arguments):
-    return build.MEASURED if arguments.measure else build.KERNEL
+    return build.TRACED if arguments.trace else build.MEASURED if arguments.measure else build.KERNEL
 
 
-def boot(arguments, text, merged, terminal, log, on_first_byte=None, stdout=1, stdin=0):
+def boot(arguments, text, merged, terminal, log, on_first_byte=None, stdout=1, stdin=0, trace=None):
     """Run one machine to its end; (status, complaint)."""
     with guest.work_directory(arguments.keep) as work:
         bundle, append = guest.write_bundle(work, merged, text)
         kernel = common.BUILD / kernel_of(arguments)
         icount = arguments.icount or (ICOUNT_SLEEP if arguments.measure else False)
         command = qemu_command(kernel, bundle, append, arguments.cpu, arguments.mem, icount, arguments.gdb)
+        recorder = None
+        if trace:
+            recorder = trace_record.Recorder(*trace, kernel, icount, work, arguments.mem)
+            command += recorder.drain.qemu_options()
+        if arguments.date:
+            command += ["-rtc", f"base={arguments.date},clock=vm", "-seed", RANDOM_SEED] # and rdrand's numbers
         if arguments.qmp:
             command += ["-qmp", f"unix:{arguments.qmp},server=on,wait=off"]
         if arguments.gdb:
@@ -71,9 +83,14 @@ def boot(arguments, text, merged, terminal, log, on_first_byte=None, stdout=1, s
                 "-ex 'target remote :1234'")
         with guest.raw_terminal(terminal):
             machine = Machine(command, log, terminal, None if arguments.gdb else arguments.timeout, stdin, stdout,
-                              on_first_byte=on_first_byte)
+                              on_first_byte=on_first_byte, no_input="input=none" in text.split())
+            if recorder:
+                recorder.drain.start(log)
             code = machine.run()
-        return verdict(machine, code)
+        result = verdict(machine, code)
+        if recorder and (dropped := recorder.finish(result[0])):
+            note(f"--trace: {dropped} records were lost; --boot trace=256M gives the ring more room, with more --mem")
+        return result
 
 
 def prepare(arguments):
@@ -89,6 +106,7 @@ def main(argv):
     variables = guest.environment(parser, arguments.env)
     guest.end_in_order()
     terminal = arguments.tty or program is None
+    output = trace_record.open_output(arguments.trace) if arguments.trace else None
     merged_early = [path for path in arguments.rootfs if not os.path.isdir(path)]
     if merged_early: # before a long build
         raise ToolError(f"--rootfs {merged_early[0]}: no such directory")
@@ -104,11 +122,11 @@ def main(argv):
         return 0
     if program is None:
         sys.stderr.write(GREETING)
-    text = guest.command_text("shell" if terminal else "run", argv, variables,
-                              [*(guest.terminal_words() if terminal else []), *arguments.boot])
+    words = guest.terminal_words() if terminal else ["input=none"] if guest.input_is_empty() else []
+    text = guest.command_text("shell" if terminal else "run", argv, variables, [*words, *arguments.boot])
     raw = terminal and os.isatty(0)
     log = guest.open_log(arguments, raw)
-    status, complaint = boot(arguments, text, merged, terminal, log)
+    status, complaint = boot(arguments, text, merged, terminal, log, trace=(output, argv) if output else None)
     if complaint:
         say(complaint)
     return status

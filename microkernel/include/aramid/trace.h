@@ -1,0 +1,36 @@
+/*
+ * What user space may put into the trace: rdi of AR_SYS_TRACE and what the other registers are then.
+ * SPDX-License-Identifier: MIT
+ *
+ * tools/lib/aramid_tools/trace_tables.py reads the enums from here.
+ */
+#ifndef ARAMID_TRACE_H
+#define ARAMID_TRACE_H
+
+#include <stdint.h>
+
+enum ar_trace {
+    AR_TRACE_ASK = 0,         /* nothing: AR_OK when the kernel traces */
+    AR_TRACE_LINUX_RESULT = 1, /* rsi number, rdx result */
+    AR_TRACE_PROCESS = 2,     /* rsi pid, rdx its index in principals, r10 its parent's pid, r8, r9 name */
+    AR_TRACE_PROCESS_END = 3, /* rsi pid */
+    AR_TRACE_SOCKET = 4,      /* rsi ino | enum ar_trace_socket << 32, rdx badge, r10, r8, r9 as that says */
+    AR_TRACE_TEXT = 5,        /* rsi bytes left from here on, rdx, r10, r8, r9: up to 32 bytes of text that belong to
+                                 the record after */
+};
+
+/* r10, r8, r9; sockets are named by ino. */
+enum ar_trace_socket {
+    AR_TRACE_SOCKET_CREATED = 0,   /* type (SOCK_*) */
+    AR_TRACE_SOCKET_BOUND = 1,     /* text: the address */
+    AR_TRACE_SOCKET_LISTENING = 2, /* backlog */
+    AR_TRACE_SOCKET_CONNECTING = 3, /* listener: it waits for room in its accept queue */
+    AR_TRACE_SOCKET_CONNECTED = 4, /* peer; 0: disconnected */
+    AR_TRACE_SOCKET_ACCEPTED = 5,  /* listener */
+    AR_TRACE_SOCKET_SHUTDOWN = 6,  /* bits: 1 receive, 2 send */
+    AR_TRACE_SOCKET_CLOSED = 7,
+    AR_TRACE_SOCKET_QUEUED = 8,    /* bytes | descriptors << 32, unread bytes after, from */
+    AR_TRACE_SOCKET_TAKEN = 9,     /* bytes | descriptors << 32, unread bytes after, from */
+};
+
+#endif

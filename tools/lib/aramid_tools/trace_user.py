@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: MIT
+"""What user space puts into the trace: <aramid/trace.h>."""
+import struct
+
+TYPES = {1: "stream", 2: "dgram", 5: "seqpacket"}
+SHUT = {1: "receive", 2: "send", 3: "both"}
+RESTARTS = (-512, -514) # POSIX_RESTART and its like: a signal, and the call begins again
+AF_UNIX_HEADER = 2
+
+
+def _signed(value):
+    return value - (1 << 64) if value >> 63 else value
+
+
+class UserRecords:
+    """One for a decoder."""
+
+    def __init__(self, decoder):
+        self.decoder = decoder
+        self.text = b""
+        self.pids = {}    # index in principals -> pid
+
+    def pid_of(self, index):
+        return self.pids.get(index)
+
+    def record(self, thread, what, *words):
+        name = self.decoder.tables.said.get(what)
+        if name and name != "ASK":
+            getattr(self, "_" + name.lower())(thread, *words)
+
+    def _text(self, _, left, *words):
+        self.text += struct.pack("<4Q", *words[:4])[:min(left, 32)]
+
+    def _linux_result(self, thread, nr, value, *_):
+        value = _signed(value)
+        fields = {"name": self.decoder.tables.linux.get(nr, f"call {nr}"), "nr": nr, "value": value}
+        if value in RESTARTS:
+            fields["restart"] = True
+        elif -4096 < value < 0 and -value in self.decoder.tables.errno:
+            fields["errno"] = self.decoder.tables.errno[-value]
+        if thread and thread.linux == nr:
+            fields["ticks"] = self.decoder.time - thread.linux_began
+            thread.linux = None
+        self.decoder.emit("linux_result", **fields)
+
+    def _process(self, _, pid, index, parent, *name):
+        self.pids[index] = pid
+        fields = {"process": pid, "name": struct.pack("<2Q", *name[:2]).split(b"\0")[0].decode("utf-8", "replace")}
+        if parent:
+            fields["parent"] = parent
+        self.decoder.emit("process", **fields, index=index)
+
+    def _process_end(self, _, pid, *__):
+        self.decoder.emit("process_end", process=pid)
+
+    def _socket(self, _, which, badge, first, second, third):
+        what = self.decoder.tables.sockets.get(which >> 32, str(which >> 32))
+        fields = {"socket": badge, "ino": which & 0xFFFFFFFF, "what": what.lower()}
+        if what == "CREATED":
+            fields["type"] = TYPES.get(first, first)
+        elif what == "BOUND":
+            fields["address"] = self._address()
+        elif what == "LISTENING":
+            fields["backlog"] = first
+        elif what in ("CONNECTING", "ACCEPTED"):
+            fields["listener"] = first
+        elif what == "CONNECTED" and first:
+            fields["peer"] = first
+        elif what == "SHUTDOWN":
+            fields["how"] = SHUT.get(first, first)
+        elif what in ("QUEUED", "TAKEN"):
+            fields |= {"bytes": first & 0xFFFFFFFF, "unread": second, "from": third}
+            if first >> 32:
+                fields["rights"] = first >> 32
+        self.decoder.emit("socket", **fields)
+
+    def _address(self):
+        text, self.text = self.text[AF_UNIX_HEADER:], b""
+        if text[:1] == b"\0":
+            return "@" + text[1:].decode("utf-8", "backslashreplace")
+        return text.split(b"\0")[0].decode("utf-8", "backslashreplace")
