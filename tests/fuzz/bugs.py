@@ -12,7 +12,7 @@ ROOT = HERE.parent.parent
 KERNEL = ROOT / 'microkernel'
 WORK = ROOT / 'build/fuzz/bugs'
 FLAGS = ['-std=gnu17', '-g', '-O1', '-fno-strict-aliasing', '-Dsched_yield=kernel_sched_yield', f'-I{KERNEL}',
-         f'-I{KERNEL}/include', f'-I{ROOT}/tests/unit', f'-I{HERE}', f'-I{WORK}']
+         f'-I{KERNEL}/include', f'-I{KERNEL}/trace/off', f'-I{ROOT}/tests/unit', f'-I{HERE}', f'-I{WORK}']
 SANITIZE = ['-fsanitize=address,undefined', '-fno-sanitize-recover=all']
 
 

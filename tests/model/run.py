@@ -26,7 +26,7 @@ KERNEL_FOLDERS = ("object", "ipc", "sched")
 # no-pie: kernel objects have 32-bit addresses, as the links of capabilities need (machine.c)
 COMPILE = ["gcc", "-std=gnu17", "-O2", "-g", "-Wall", "-Wextra", "-Werror", "-fno-strict-aliasing", "-fno-pie",
            "-Dsched_yield=kernel_sched_yield"]
-INCLUDE = [f"-I{KERNEL}", f"-I{KERNEL}/include", f"-I{HERE}"]
+INCLUDE = [f"-I{KERNEL}", f"-I{KERNEL}/include", f"-I{KERNEL}/trace/off", f"-I{HERE}"]
 # SAFETY: assertions, no cycles. NOREDUCE: every step touches the whole state, there is nothing to reduce.
 PAN = ["-w", "-DSAFETY", "-DNOREDUCE", "-DMEMLIM=12000"]
 DEPTH = 4_000_000 # never reached: pan would say so, and that is an error here
