@@ -17,8 +17,12 @@ enum status op_listen(void *state, struct ipc_call *call, const struct sock_list
         return status;
     if (!socket_connection_based(socket))
         return ST_OPNOTSUPP;
-    if (!socket->address.length || socket->state == SOCKET_CONNECTED)
+    if (!socket->address || socket->state == SOCKET_CONNECTED)
         return ST_INVAL;
+    struct peer_credentials *credentials = peer_credentials_get(sockd, call->principal);
+    if (!credentials)
+        return ST_NOMEM;
+    socket_set_peer_credentials(sockd, socket, credentials);
     uint32_t backlog = (uint32_t)request->backlog; /* -1 is the greatest */
     if (backlog > LX_SOMAXCONN)
         backlog = LX_SOMAXCONN;
@@ -26,7 +30,6 @@ enum status op_listen(void *state, struct ipc_call *call, const struct sock_list
     socket->backlog = backlog;
     socket->state = SOCKET_LISTENING;
     socket_trace(sockd, socket, AR_TRACE_SOCKET_LISTENING, backlog, 0, 0);
-    socket_take_peer_credentials(sockd, socket, call->principal);
     if (grows)
         waiters_wake(&socket->room, WAKE_ALL, sockd->effects);
     return ST_OK;
@@ -87,14 +90,19 @@ static enum status connection_make(struct sockd *sockd, struct ipc_call *call,
     enum status status = socket_create(sockd, socket->type, call->principal, &embryo);
     if (status != ST_OK)
         return status == ST_NFILE ? ST_NOMEM : status;
+    struct peer_credentials *credentials = peer_credentials_get(sockd, call->principal);
+    if (!credentials) {
+        socket_discard(sockd, embryo);
+        return ST_NOMEM;
+    }
+    socket_set_peer_credentials(sockd, embryo, credentials);
+    listener->peer_credentials->refs++;
+    socket_set_peer_credentials(sockd, socket, listener->peer_credentials);
     socket_connect_pair(socket, embryo);
-    embryo->address = listener->address;
+    embryo->address = bound_address_ref(listener->address);
     socket_trace(sockd, embryo, AR_TRACE_SOCKET_CREATED, (uint64_t)socket->type, 0, 0);
     socket_trace(sockd, embryo, AR_TRACE_SOCKET_CONNECTED, socket->object.ino, 0, 0);
     socket_trace(sockd, socket, AR_TRACE_SOCKET_CONNECTED, embryo->object.ino, 0, 0);
-    socket_take_peer_credentials(sockd, embryo, call->principal);
-    socket->peer_credentials = listener->peer_credentials;
-    socket->has_peer_credentials = listener->has_peer_credentials;
     embryo->listener = listener;
     if (listener->accept_last)
         listener->accept_last->accept_next = embryo;

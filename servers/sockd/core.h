@@ -65,8 +65,9 @@ struct user {
     uint64_t queued;                   /* bytes charged */
 };
 
+/* Memory is counted: test_sockd_memory.c says what a pair of sockets may take. */
 struct object {
-    enum object_kind kind;
+    enum object_kind kind : 8;
     bool open, queued_for_release, released;
     bool orphan; /* a socket that only rights hold: what a cycle is made of */
     bool marked; /* reclaim.c */
@@ -81,9 +82,17 @@ struct object {
     struct object *release_next, *mark_next;
 };
 
+/* One on its way in or out. */
 struct address {
     uint16_t length; /* of struct sockaddr_un; 0: unnamed */
     uint8_t bytes[LX_SUN_MAX + 1];
+};
+
+/* One that is kept: a listener and all that it accepted share it. */
+struct bound_address {
+    uint32_t refs;
+    uint16_t length;
+    uint8_t bytes[];
 };
 
 /* One capability in flight. */
@@ -99,9 +108,10 @@ struct rights {
     struct right list[];
 };
 
+/* Never changed once made, so sockets share it. */
 struct peer_credentials {
-    uint32_t pid, uid, gid, group_count;
-    uint32_t groups[CREDENTIALS_GROUPS];
+    uint32_t refs, pid, uid, gid, group_count;
+    uint32_t groups[];
 };
 
 struct message {
@@ -122,20 +132,25 @@ enum { SHUT_RECEIVE = 1, SHUT_SEND = 2, SHUT_BOTH = 3 };
  * 64). */
 #define OPTION_BIT(option) (1ull << (option))
 
+/* Options that hardly anybody sets; made when one is. */
+struct rare_options {
+    int priority, mark, linger_on, linger_seconds;
+    uint64_t rcvtimeo_us, sndtimeo_us; /* 0: none */
+};
+
 struct socket {
     struct object object;
-    int type;
-    enum socket_state state;
     struct socket *peer; /* a ref */
-    unsigned shutdown;
+    uint8_t type;
+    enum socket_state state : 8;
+    uint8_t shutdown;
     bool dead;
+    bool abstract; /* in the registry of abstract names */
     enum status error;
     /* name */
-    struct address address;
-    struct socket *abstract_next; /* chain of the registry, when `abstract` */
-    bool abstract;
+    struct bound_address *address; /* NULL: unnamed */
+    struct socket *abstract_next;
     struct name *name, *pending_name; /* not refs: the name clears them */
-    struct address pending_address;
     /* receive queue */
     struct message *first, *last;
     unsigned message_count, rights_count; /* rights_count: messages that carry rights */
@@ -149,16 +164,16 @@ struct socket {
     uint64_t charged; /* bytes of its messages in other queues, as Linux accounts them */
     int sndbuf, rcvbuf;
     /* options */
-    struct peer_credentials peer_credentials;
-    bool has_peer_credentials;
+    struct peer_credentials *peer_credentials; /* NULL: not known */
     uint64_t option_flags;
-    int rcvlowat, peek_offset, priority, mark, linger_on, linger_seconds;
-    uint64_t rcvtimeo_us, sndtimeo_us; /* 0: none */
+    int rcvlowat, peek_offset;
+    struct rare_options *rare; /* NULL: all 0 */
 };
 
 struct name {
     struct object object;
-    struct socket *target; /* not a ref: the socket clears it */
+    struct socket *target;         /* not a ref: the socket clears it */
+    struct bound_address *address; /* until bind_commit takes it over */
     bool committed;
 };
 
@@ -219,6 +234,7 @@ struct sockd {
     uint32_t next_autobind;
     struct user *users;
     struct rights *doomed; /* rights whose slots did not fit into the effects yet */
+    struct peer_credentials *recent_credentials; /* the last made; not a ref */
     struct socket *abstract[ABSTRACT_BUCKETS];
 };
 
@@ -295,7 +311,7 @@ static inline void socket_trace_bound(const struct sockd *sockd, const struct so
 {
     if (sockd->trace)
         sockd->trace(AR_TRACE_SOCKET_BOUND, socket->object.ino, socket->object.badge,
-                     (const uint64_t[3]){0}, socket->address.bytes, socket->address.length);
+                     (const uint64_t[3]){0}, socket->address->bytes, socket->address->length);
 }
 /* Bytes and descriptors that moved. */
 static inline uint64_t socket_trace_amount(uint64_t bytes, const struct rights *rights)
@@ -303,10 +319,18 @@ static inline uint64_t socket_trace_amount(uint64_t bytes, const struct rights *
     return bytes | (uint64_t)(rights ? rights->count : 0) << 32;
 }
 enum status socket_create(struct sockd *sockd, int type, uint64_t principal, struct socket **out);
+/* Undo socket_create. */
+void socket_discard(struct sockd *sockd, struct socket *socket);
 void socket_connect_pair(struct socket *a, struct socket *b);
-void socket_take_peer_credentials(struct sockd *sockd, struct socket *socket, uint64_t principal);
+/* The caller's credentials as SO_PEERCRED of somebody: a ref, or NULL when out of memory. */
+struct peer_credentials *peer_credentials_get(struct sockd *sockd, uint64_t principal);
+/* Takes over the ref (or NULL). */
+void socket_set_peer_credentials(struct sockd *sockd, struct socket *socket,
+                                 struct peer_credentials *credentials);
 enum status socket_take_error(struct socket *socket);
 void socket_release(struct sockd *sockd, struct socket *socket);
+/* Nothing points at it any more: what it still owns goes. */
+void socket_dispose(struct sockd *sockd, struct socket *socket);
 void socket_set_peer(struct sockd *sockd, struct socket *socket, struct socket *peer);
 
 /* ---- name.c ---------------------------------------------------------------------------------- */
@@ -325,6 +349,8 @@ enum status socket_autobind(struct sockd *sockd, struct socket *socket);
 enum status destination_find(struct sockd *sockd, struct ipc_call *call, int type,
                              const struct address *address, struct socket **out);
 void name_release(struct sockd *sockd, struct name *name);
+struct bound_address *bound_address_ref(struct bound_address *address);
+void bound_address_put(struct bound_address *address); /* NULL is fine */
 /* getsockname's bytes: length 2 for an unnamed socket. */
 void address_out(const struct socket *socket, struct address *out);
 

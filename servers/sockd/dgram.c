@@ -58,7 +58,7 @@ static enum status datagram_admit(struct sockd *sockd, struct socket *socket, st
         return ST_OPNOTSUPP;
     if (!send->has_address && !socket->peer)
         return ST_NOTCONN;
-    if ((socket->option_flags & OPTION_BIT(LX_SO_PASSCRED)) && !socket->address.length) {
+    if ((socket->option_flags & OPTION_BIT(LX_SO_PASSCRED)) && !socket->address) {
         enum status status = socket_autobind(sockd, socket);
         if (status != ST_OK)
             return status;

@@ -8,40 +8,74 @@
 
 /* Each type has an abstract namespace of its own (unix(7) says so only by EADDRINUSE not being
  * given). */
-static unsigned abstract_bucket(int type, const struct address *address)
+static unsigned abstract_bucket(int type, const uint8_t *bytes, unsigned length)
 {
     uint32_t hash = 2166136261u ^ (uint32_t)type;
-    for (unsigned i = LX_SUN_PATH; i < address->length; i++)
-        hash = (hash ^ address->bytes[i]) * 16777619u;
+    for (unsigned i = LX_SUN_PATH; i < length; i++)
+        hash = (hash ^ bytes[i]) * 16777619u;
     return (hash ^ hash >> 16) % ABSTRACT_BUCKETS;
 }
 
-static bool address_equal(const struct address *a, const struct address *b)
+static struct bound_address *bound_address_create(const struct address *address)
+{
+    struct bound_address *bound = mem_alloc(sizeof(*bound) + address->length);
+    if (!bound)
+        return NULL;
+    bound->refs = 1;
+    bound->length = address->length;
+    memcpy(bound->bytes, address->bytes, address->length);
+    return bound;
+}
+
+struct bound_address *bound_address_ref(struct bound_address *address)
+{
+    address->refs++;
+    return address;
+}
+
+void bound_address_put(struct bound_address *address)
+{
+    if (address && --address->refs == 0)
+        mem_free(address);
+}
+
+static bool address_equal(const struct bound_address *a, const struct address *b)
 {
     return a->length == b->length && memcmp(a->bytes, b->bytes, a->length) == 0;
 }
 
 struct socket *abstract_find(struct sockd *sockd, int type, const struct address *address)
 {
-    struct socket *socket = sockd->abstract[abstract_bucket(type, address)];
-    while (socket && (socket->type != type || !address_equal(&socket->address, address)))
+    struct socket *socket =
+        sockd->abstract[abstract_bucket(type, address->bytes, address->length)];
+    while (socket && (socket->type != type || !address_equal(socket->address, address)))
         socket = socket->abstract_next;
     return socket;
 }
 
-static void abstract_add(struct sockd *sockd, struct socket *socket, const struct address *address)
+static struct socket **abstract_chain(struct sockd *sockd, const struct socket *socket)
 {
-    socket->address = *address;
+    const struct bound_address *address = socket->address;
+    return &sockd->abstract[abstract_bucket(socket->type, address->bytes, address->length)];
+}
+
+static enum status abstract_add(struct sockd *sockd, struct socket *socket,
+                                const struct address *address)
+{
+    socket->address = bound_address_create(address);
+    if (!socket->address)
+        return ST_NOMEM;
     socket->abstract = true;
-    struct socket **bucket = &sockd->abstract[abstract_bucket(socket->type, address)];
-    socket->abstract_next = *bucket;
-    *bucket = socket;
+    struct socket **chain = abstract_chain(sockd, socket);
+    socket->abstract_next = *chain;
+    *chain = socket;
     socket_trace_bound(sockd, socket);
+    return ST_OK;
 }
 
 void abstract_remove(struct sockd *sockd, struct socket *socket)
 {
-    struct socket **link = &sockd->abstract[abstract_bucket(socket->type, &socket->address)];
+    struct socket **link = abstract_chain(sockd, socket);
     while (*link != socket)
         link = &(*link)->abstract_next;
     *link = socket->abstract_next;
@@ -74,7 +108,7 @@ enum status address_get(struct ipc_call *call, uint64_t length, struct address *
 enum status socket_autobind(struct sockd *sockd, struct socket *socket)
 {
     static const char digits[] = "0123456789abcdef";
-    if (socket->address.length)
+    if (socket->address)
         return ST_OK;
     struct address address = {.length = LX_SUN_PATH + 6, .bytes = {LX_AF_UNIX}};
     /* At most one try more than there are sockets can be taken. */
@@ -82,10 +116,8 @@ enum status socket_autobind(struct sockd *sockd, struct socket *socket)
         uint32_t number = sockd->next_autobind++ & 0xfffff;
         for (unsigned i = 0; i < 5; i++)
             address.bytes[LX_SUN_PATH + 1 + i] = (uint8_t)digits[number >> (16 - 4 * i) & 15];
-        if (!abstract_find(sockd, socket->type, &address)) {
-            abstract_add(sockd, socket, &address);
-            return ST_OK;
-        }
+        if (!abstract_find(sockd, socket->type, &address))
+            return abstract_add(sockd, socket, &address);
     }
     return ST_NOSPC;
 }
@@ -99,6 +131,8 @@ static enum status name_prepare(struct sockd *sockd, struct ipc_call *call, stru
     if (status != ST_OK)
         return status == ST_NFILE ? ST_NOMEM : status;
     status = object_name_badge(sockd, &name->object);
+    if (status == ST_OK && !(name->address = bound_address_create(address)))
+        status = ST_NOMEM;
     if (status != ST_OK) {
         object_discard(sockd, &name->object);
         return status;
@@ -107,7 +141,6 @@ static enum status name_prepare(struct sockd *sockd, struct ipc_call *call, stru
         socket->pending_name->target = NULL;
     name->target = socket;
     socket->pending_name = name;
-    socket->pending_address = *address;
     object_reply(sockd, call, &name->object);
     return ST_OK;
 }
@@ -133,7 +166,7 @@ enum status op_bind_prepare(void *state, struct ipc_call *call,
     status = address_get(call, request->address_length, &address);
     if (status != ST_OK)
         return status;
-    if (socket->address.length)
+    if (socket->address)
         return ST_INVAL;
     if (!address_abstract(&address)) {
         reply->pathname = 1;
@@ -141,8 +174,7 @@ enum status op_bind_prepare(void *state, struct ipc_call *call,
     }
     if (abstract_find(sockd, socket->type, &address))
         return ST_ADDRINUSE;
-    abstract_add(sockd, socket, &address);
-    return ST_OK;
+    return abstract_add(sockd, socket, &address);
 }
 
 enum status op_bind_commit(void *state, struct ipc_call *call)
@@ -153,11 +185,12 @@ enum status op_bind_commit(void *state, struct ipc_call *call)
     enum status status = socket_of_call(sockd, &socket);
     if (status != ST_OK)
         return status;
-    if (!socket->pending_name || socket->address.length)
+    if (!socket->pending_name || socket->address)
         return ST_INVAL;
     socket->name = socket->pending_name;
     socket->name->committed = true;
-    socket->address = socket->pending_address;
+    socket->address = socket->name->address;
+    socket->name->address = NULL;
     socket_trace_bound(sockd, socket);
     socket->pending_name = NULL;
     return ST_OK;
@@ -182,6 +215,8 @@ enum status op_bind_abort(void *state, struct ipc_call *call)
 void name_release(struct sockd *sockd, struct name *name)
 {
     (void)sockd;
+    bound_address_put(name->address);
+    name->address = NULL;
     if (!name->target)
         return;
     if (name->target->name == name)
@@ -212,11 +247,12 @@ enum status destination_find(struct sockd *sockd, struct ipc_call *call, int typ
 
 void address_out(const struct socket *socket, struct address *out)
 {
-    *out = socket->address;
-    if (out->length == 0) {
-        out->length = LX_SUN_PATH;
-        out->bytes[0] = LX_AF_UNIX;
-        out->bytes[1] = 0;
+    static const struct address unnamed = {.length = LX_SUN_PATH, .bytes = {LX_AF_UNIX}};
+    const struct bound_address *address = socket->address;
+    *out = unnamed;
+    if (address) {
+        out->length = address->length;
+        memcpy(out->bytes, address->bytes, address->length);
     }
 }
 

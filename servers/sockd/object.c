@@ -173,11 +173,18 @@ static void object_unlink(struct sockd *sockd, struct object *object)
     badge_free(sockd, object);
 }
 
+static void object_free(struct sockd *sockd, struct object *object)
+{
+    if (object->kind == OBJECT_SOCKET)
+        socket_dispose(sockd, socket_of(object));
+    user_put(sockd, object->user);
+    mem_free(object);
+}
+
 void object_discard(struct sockd *sockd, struct object *object)
 {
     object_unlink(sockd, object);
-    user_put(sockd, object->user);
-    mem_free(object);
+    object_free(sockd, object);
 }
 
 void object_ref(struct object *object)
@@ -187,10 +194,8 @@ void object_ref(struct object *object)
 
 void object_unref(struct sockd *sockd, struct object *object)
 {
-    if (--object->refs)
-        return;
-    user_put(sockd, object->user);
-    mem_free(object);
+    if (--object->refs == 0)
+        object_free(sockd, object);
 }
 
 /* ---- what holds it --------------------------------------------------------------------------- */

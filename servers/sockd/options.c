@@ -5,6 +5,7 @@
  * SO_RCVTIMEO and SO_SNDTIMEO are only kept: libposix asks for them and waits with a deadline.
  */
 #include "core.h"
+#include <ipc/memory.h>
 #include <string.h>
 
 /* Options that are kept as a flag and read back. Those that Linux acts on and sockd does not are
@@ -50,21 +51,21 @@ static void value_time(struct value *value, uint64_t us)
 
 static void value_peer_credentials(struct value *value, const struct socket *socket)
 {
-    const struct peer_credentials *peer = &socket->peer_credentials;
-    bool known = socket->has_peer_credentials;
+    const struct peer_credentials *peer = socket->peer_credentials;
     value->length = 12;
-    value->ids[0] = known ? peer->pid : 0;
-    value->ids[1] = known ? peer->uid : UINT32_MAX;
-    value->ids[2] = known ? peer->gid : UINT32_MAX;
+    value->ids[0] = peer ? peer->pid : 0;
+    value->ids[1] = peer ? peer->uid : UINT32_MAX;
+    value->ids[2] = peer ? peer->gid : UINT32_MAX;
 }
 
 static enum status value_peer_groups(struct value *value, const struct socket *socket,
                                      uint64_t room)
 {
-    if (!socket->has_peer_credentials)
+    const struct peer_credentials *peer = socket->peer_credentials;
+    if (!peer)
         return ST_NODATA;
-    value->length = socket->peer_credentials.group_count * 4;
-    memcpy(value->groups, socket->peer_credentials.groups, value->length);
+    value->length = peer->group_count * 4;
+    memcpy(value->groups, peer->groups, value->length);
     return room < value->length ? ST_RANGE : ST_OK;
 }
 
@@ -79,6 +80,21 @@ static enum status value_peer_name(struct value *value, const struct socket *soc
     value->length = address.length;
     memcpy(value->bytes, address.bytes, address.length);
     return ST_OK;
+}
+
+/* For reading. */
+static const struct rare_options *rare_of(const struct socket *socket)
+{
+    static const struct rare_options none;
+    return socket->rare ? socket->rare : &none;
+}
+
+/* For writing: ST_NOBUFS. */
+static enum status rare_make(struct socket *socket)
+{
+    if (!socket->rare)
+        socket->rare = mem_alloc(sizeof(*socket->rare));
+    return socket->rare ? ST_OK : ST_NOBUFS;
 }
 
 static enum status option_value(struct socket *socket, int64_t option, uint64_t room,
@@ -96,22 +112,22 @@ static enum status option_value(struct socket *socket, int64_t option, uint64_t 
     case LX_SO_ACCEPTCONN: value_number(value, socket->state == SOCKET_LISTENING); break;
     case LX_SO_SNDBUF: value_number(value, socket->sndbuf); break;
     case LX_SO_RCVBUF: value_number(value, socket->rcvbuf); break;
-    case LX_SO_PRIORITY: value_number(value, socket->priority); break;
+    case LX_SO_PRIORITY: value_number(value, rare_of(socket)->priority); break;
     case LX_SO_RCVLOWAT: value_number(value, socket->rcvlowat); break;
     case LX_SO_SNDLOWAT: value_number(value, 1); break;
     case LX_SO_REUSEPORT: value_number(value, 0); break;
     case LX_SO_ZEROCOPY: value_number(value, 0); break;
-    case LX_SO_MARK: value_number(value, socket->mark); break;
+    case LX_SO_MARK: value_number(value, rare_of(socket)->mark); break;
     case LX_SO_PEEK_OFF: value_number(value, socket->peek_offset); break;
     case LX_SO_LINGER:
         value->length = 8;
-        value->pair[0] = socket->linger_on;
-        value->pair[1] = socket->linger_seconds;
+        value->pair[0] = rare_of(socket)->linger_on;
+        value->pair[1] = rare_of(socket)->linger_seconds;
         break;
     case LX_SO_RCVTIMEO:
-    case LX_SO_RCVTIMEO_NEW: value_time(value, socket->rcvtimeo_us); break;
+    case LX_SO_RCVTIMEO_NEW: value_time(value, rare_of(socket)->rcvtimeo_us); break;
     case LX_SO_SNDTIMEO:
-    case LX_SO_SNDTIMEO_NEW: value_time(value, socket->sndtimeo_us); break;
+    case LX_SO_SNDTIMEO_NEW: value_time(value, rare_of(socket)->sndtimeo_us); break;
     case LX_SO_PEERCRED: value_peer_credentials(value, socket); break;
     case LX_SO_PEERGROUPS: return value_peer_groups(value, socket, room);
     case LX_SO_PEERNAME: return value_peer_name(value, socket, room);
@@ -169,11 +185,14 @@ static void sndbuf_set(struct sockd *sockd, struct socket *socket, int32_t asked
         object_wake(sockd, &socket->object, WAKE_WRITE);
 }
 
-static enum status timeout_set(const int64_t timeval[2], uint64_t *out)
+static enum status timeout_set(struct socket *socket, bool receive, const int64_t timeval[2])
 {
     int64_t seconds = timeval[0], us = timeval[1];
     if (us < 0 || us >= 1000000)
         return ST_DOM;
+    if (rare_make(socket) != ST_OK)
+        return ST_NOBUFS;
+    uint64_t *out = receive ? &socket->rare->rcvtimeo_us : &socket->rare->sndtimeo_us;
     if (seconds < 0) { /* Linux: do not wait at all; the shortest wait here */
         *out = 1;
         return ST_OK;
@@ -205,12 +224,16 @@ static enum status number_set(struct sockd *sockd, struct socket *socket, int64_
     case LX_SO_PRIORITY:
         if ((number < 0 || number > 6) && !root)
             return ST_PERM;
-        socket->priority = number;
+        if (rare_make(socket) != ST_OK)
+            return ST_NOBUFS;
+        socket->rare->priority = number;
         return ST_OK;
     case LX_SO_MARK:
         if (!root)
             return ST_PERM;
-        socket->mark = number;
+        if (rare_make(socket) != ST_OK)
+            return ST_NOBUFS;
+        socket->rare->mark = number;
         return ST_OK;
     case LX_SO_RCVLOWAT:
         socket->rcvlowat = number < 0 ? INT32_MAX : number ? number : 1;
@@ -224,9 +247,11 @@ static enum status number_set(struct sockd *sockd, struct socket *socket, int64_
 
 static enum status linger_set(struct socket *socket, const int32_t linger[2])
 {
-    socket->linger_on = linger[0] != 0;
+    if (rare_make(socket) != ST_OK)
+        return ST_NOBUFS;
+    socket->rare->linger_on = linger[0] != 0;
     if (linger[0])
-        socket->linger_seconds = linger[1];
+        socket->rare->linger_seconds = linger[1];
     return ST_OK;
 }
 
@@ -255,12 +280,10 @@ enum status op_set_option(void *state, struct ipc_call *call,
         return length < sizeof(value.pair) ? ST_INVAL : linger_set(socket, value.pair);
     case LX_SO_RCVTIMEO:
     case LX_SO_RCVTIMEO_NEW:
-        return length < sizeof(value.wide) ? ST_INVAL
-                                           : timeout_set(value.wide, &socket->rcvtimeo_us);
+        return length < sizeof(value.wide) ? ST_INVAL : timeout_set(socket, true, value.wide);
     case LX_SO_SNDTIMEO:
     case LX_SO_SNDTIMEO_NEW:
-        return length < sizeof(value.wide) ? ST_INVAL
-                                           : timeout_set(value.wide, &socket->sndtimeo_us);
+        return length < sizeof(value.wide) ? ST_INVAL : timeout_set(socket, false, value.wide);
     default: break;
     }
     if (option_is_flag(request->option)) {

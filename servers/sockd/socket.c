@@ -13,7 +13,7 @@ enum status socket_create(struct sockd *sockd, int type, uint64_t principal, str
         return status;
     socket->object.flags = LX_O_RDWR;
     socket->object.mode = LX_S_IFSOCK | 0777;
-    socket->type = type;
+    socket->type = (uint8_t)type;
     socket->sndbuf = socket->rcvbuf = LX_MEM_MAX;
     socket->rcvlowat = 1;
     socket->peek_offset = -1;
@@ -22,7 +22,7 @@ enum status socket_create(struct sockd *sockd, int type, uint64_t principal, str
     return ST_OK;
 }
 
-static void socket_discard(struct sockd *sockd, struct socket *socket)
+void socket_discard(struct sockd *sockd, struct socket *socket)
 {
     sockd->socket_count--;
     object_discard(sockd, &socket->object);
@@ -96,11 +96,18 @@ enum status op_socket_pair(void *state, struct ipc_call *call,
         socket_discard(sockd, first);
         return status;
     }
+    struct peer_credentials *credentials = peer_credentials_get(sockd, call->principal);
+    if (!credentials) {
+        socket_discard(sockd, first);
+        socket_discard(sockd, second);
+        return ST_NOMEM;
+    }
+    credentials->refs++;
+    socket_set_peer_credentials(sockd, first, credentials);
+    socket_set_peer_credentials(sockd, second, credentials);
     socket_connect_pair(first, second);
     socket_trace(sockd, first, AR_TRACE_SOCKET_CONNECTED, second->object.ino, 0, 0);
     socket_trace(sockd, second, AR_TRACE_SOCKET_CONNECTED, first->object.ino, 0, 0);
-    socket_take_peer_credentials(sockd, first, call->principal);
-    socket_take_peer_credentials(sockd, second, call->principal);
     object_reply(sockd, call, &first->object);
     object_reply(sockd, call, &second->object);
     return ST_OK;
@@ -126,18 +133,44 @@ void socket_connect_pair(struct socket *a, struct socket *b)
     a->state = b->state = SOCKET_CONNECTED;
 }
 
-/* SO_PEERCRED says effective ids, as they are now (unix(7)). */
-void socket_take_peer_credentials(struct sockd *sockd, struct socket *socket, uint64_t principal)
+/* SO_PEERCRED says effective ids, as they are now (unix(7)). Who makes many sockets one after the
+ * other gets the same structure for all. */
+struct peer_credentials *peer_credentials_get(struct sockd *sockd, uint64_t principal)
 {
     const struct credentials *caller = caller_credentials(sockd, principal);
-    struct peer_credentials *out = &socket->peer_credentials;
-    out->pid = caller->pid;
-    out->uid = caller->euid;
-    out->gid = caller->egid;
-    out->group_count =
+    uint32_t count =
         caller->group_count < CREDENTIALS_GROUPS ? caller->group_count : CREDENTIALS_GROUPS;
-    memcpy(out->groups, caller->groups, out->group_count * sizeof(out->groups[0]));
-    socket->has_peer_credentials = true;
+    size_t bytes = count * sizeof(caller->groups[0]);
+    struct peer_credentials *recent = sockd->recent_credentials;
+    if (recent && recent->pid == caller->pid && recent->uid == caller->euid &&
+        recent->gid == caller->egid && recent->group_count == count &&
+        memcmp(recent->groups, caller->groups, bytes) == 0) {
+        recent->refs++;
+        return recent;
+    }
+    struct peer_credentials *made = mem_alloc(sizeof(*made) + bytes);
+    if (!made)
+        return NULL;
+    made->refs = 1;
+    made->pid = caller->pid;
+    made->uid = caller->euid;
+    made->gid = caller->egid;
+    made->group_count = count;
+    memcpy(made->groups, caller->groups, bytes);
+    sockd->recent_credentials = made;
+    return made;
+}
+
+void socket_set_peer_credentials(struct sockd *sockd, struct socket *socket,
+                                 struct peer_credentials *credentials)
+{
+    struct peer_credentials *old = socket->peer_credentials;
+    socket->peer_credentials = credentials;
+    if (!old || --old->refs)
+        return;
+    if (sockd->recent_credentials == old)
+        sockd->recent_credentials = NULL;
+    mem_free(old);
 }
 
 /* The pending error, which is thereby reported. */
@@ -159,7 +192,7 @@ enum status op_shutdown(void *state, struct ipc_call *call,
         return status;
     if (request->how > 2)
         return ST_INVAL;
-    unsigned bits = (unsigned)request->how + 1; /* RD 0, WR 1, RDWR 2: the bits of enum SHUT_* */
+    uint8_t bits = (uint8_t)(request->how + 1); /* RD 0, WR 1, RDWR 2: the bits of enum SHUT_* */
     socket->shutdown |= bits;
     socket_trace(sockd, socket, AR_TRACE_SOCKET_SHUTDOWN, bits, 0, 0);
     object_wake(sockd, &socket->object, WAKE_ALL);
@@ -234,4 +267,11 @@ void socket_release(struct sockd *sockd, struct socket *socket)
     }
     accept_queue_release(sockd, socket);
     messages_purge(sockd, socket);
+}
+
+void socket_dispose(struct sockd *sockd, struct socket *socket)
+{
+    bound_address_put(socket->address);
+    socket_set_peer_credentials(sockd, socket, NULL);
+    mem_free(socket->rare);
 }

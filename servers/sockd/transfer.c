@@ -99,11 +99,11 @@ enum status op_send(void *state, struct ipc_call *call, const struct sock_send_r
 
 enum status receive_address(struct receive *receive, const struct socket *sender)
 {
-    if (!receive->want_address || !sender->address.length)
+    const struct bound_address *address = sender->address;
+    if (!receive->want_address || !address)
         return ST_OK; /* an unnamed sender: length 0, as Linux leaves msg_namelen */
-    receive->address_length = sender->address.length;
-    return ipc_data_put(receive->call, receive->address_offset, sender->address.bytes,
-                        sender->address.length);
+    receive->address_length = address->length;
+    return ipc_data_put(receive->call, receive->address_offset, address->bytes, address->length);
 }
 
 enum status op_receive(void *state, struct ipc_call *call,

@@ -101,7 +101,7 @@ static void scenario(void)
         }
     }
     if (named > 0)
-        sk_bind(named, "@n");
+        sk_bind(named, "@n"), sk_set(named, LX_SO_PRIORITY, 3);
     if (ASK(BADGE_ROOT, SOCK_SOCKET_PAIR, 1, LX_SOCK_SEQPACKET, 0) == ST_OK) {
         fd[0] = (long)W.got[0].value;
         fd[1] = (long)W.got[1].value;
