@@ -53,12 +53,8 @@ touch_write:
     xor eax, eax
     ret
 
-; VECTOR STATE. The kernel gives a thread vector registers when an instruction on them traps. QEMU 7.2 lets XSAVE and XRSTOR
-; pass without the trap, and they would then take or spoil another thread's: so an ordinary one goes first.
-
 ; int fpu_save_user(void *rdi area, uint64_t rsi mask): mask 0 = FXSAVE
 fpu_save_user:
-    movd eax, xmm0                          ; see VECTOR STATE above
     test rsi, rsi
     jz .fx
     mov eax, esi
@@ -82,7 +78,6 @@ global fpu_save, fpu_restore, fs_base_read, fs_base_write
 
 ; void fpu_save(void *rdi area, uint64_t rsi mask): our own memory
 fpu_save:
-    movd eax, xmm0                          ; see VECTOR STATE above
     test rsi, rsi
     jz .fx
     mov eax, esi
@@ -96,7 +91,6 @@ fpu_save:
 
 ; void fpu_restore(const void *rdi area, uint64_t rsi mask): a checked image in our own memory
 fpu_restore:
-    movd eax, xmm0                          ; see VECTOR STATE above
     test rsi, rsi
     jz .fx
     mov eax, esi

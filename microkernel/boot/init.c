@@ -197,6 +197,7 @@ static void make_thread(uint64_t entry, uint64_t buffer)
 {
     struct tcb *tcb = arch_pointer(boot_allocate_page());
     tcb_init(tcb);
+    tcb->no_vector = 1;
     core.init = tcb;
     give(AR_INIT_TCB, (struct cap){.type = AR_TCB, .object = (uint64_t)tcb});
     cap_copy(&tcb->cspace, init_slot(AR_INIT_CNODE), AR_ALL);

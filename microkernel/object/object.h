@@ -149,7 +149,7 @@ struct tcb {
             uint8_t state;        /* enum ar_thread_state */
             uint8_t suspended;
             uint8_t full_restore; /* leave the kernel by iret: every register counts */
-            uint8_t uses_vector;  /* has touched vector registers: they are switched for it */
+            uint8_t no_vector;    /* promises not to touch vector registers: they are another's */
         };
         uint32_t status;
     };
@@ -189,7 +189,7 @@ struct tcb {
 enum { TCB_VECTOR_OFFSET = 1024, TCB_VECTOR_SIZE = (1 << AR_TCB_BITS) - TCB_VECTOR_OFFSET };
 _Static_assert(sizeof(struct tcb) <= TCB_VECTOR_OFFSET, "the vector save area follows");
 
-/* The bits of tcb.status besides uses_vector. */
+/* The bits of tcb.status besides no_vector. */
 #define TCB_STATUS_MASK 0xffffffu
 
 static inline void *tcb_vector_area(struct tcb *tcb)

@@ -118,6 +118,18 @@ enum ar_error tcb_set_principal(struct invocation *call)
     return AR_OK;
 }
 
+/* Only who is trusted not to touch another's registers can have a thread trusted. */
+enum ar_error tcb_set_vector(struct invocation *call)
+{
+    if (target_tcb(call) == call->caller)
+        return invocation_fail(call, AR_ERR_BUSY, AR_ARG_TARGET, 0, 0);
+    if (!call->words[0] && !call->caller->no_vector)
+        return invocation_fail(call, AR_ERR_RIGHTS, 0, 1, 0);
+
+    target_tcb(call)->no_vector = !call->words[0];
+    return AR_OK;
+}
+
 enum ar_error tcb_set_foreign(struct invocation *call)
 {
     struct tcb *tcb = target_tcb(call);

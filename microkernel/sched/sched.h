@@ -33,7 +33,6 @@ struct core {
     unsigned work;            /* work.h: done in this entry into the kernel */
     uint64_t space;           /* physical address of the top page table in use */
     struct irq_line irq[IRQ_LINES];
-    uint64_t vector_off;      /* the next vector instruction traps */
 };
 extern struct core core;
 

@@ -75,6 +75,7 @@ ar_cap monitor_start(void)
     init_check(ar_syscall(AR_SYS_INVOKE, &m, 0, 0), "configure the monitor");
     init_check(ar_invoke4(tcb, AR_TCB_SET_PRIORITY, AR_PRIORITY_MAX, 0, 0, 0),
                "set the monitor's priority");
+    init_check(ar_invoke4(tcb, AR_TCB_SET_VECTOR, 0, 0, 0, 0), "take its vector registers");
     uint64_t name[2];
     memcpy(name, "init-monitor\0\0\0", sizeof(name));
     init_check(ar_invoke4(tcb, AR_TCB_SET_NAME, name[0], name[1], 0, 0), "name the monitor");

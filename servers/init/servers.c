@@ -102,6 +102,7 @@ static void thread_make(struct server_state *server, unsigned index, ar_cap faul
     init_check(ar_syscall(AR_SYS_INVOKE, &m, 0, 0), "configure the thread");
     init_check(ar_invoke4(server->tcb, AR_TCB_SET_PRIORITY, server->manifest->priority, 0, 0, 0),
                "set the priority");
+    init_check(ar_invoke4(server->tcb, AR_TCB_SET_VECTOR, 0, 0, 0, 0), "take vector registers");
     init_check(ar_invoke4(server->tcb, AR_TCB_BIND_NOTIFICATION, server->notification, 0, 0, 0),
                "bind the notification");
     uint64_t name[2];

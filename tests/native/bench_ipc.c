@@ -153,6 +153,14 @@ static ar_cap new_space(void)
     return space;
 }
 
+/* Like a server, without vector registers. */
+static void thread_start(native_entry *entry, uint64_t argument, ar_cap space)
+{
+    struct native_thread_plan plan = {.space = space, .no_vector = true};
+    struct native_thread thread = native_thread_make(&plan);
+    native_thread_run(&thread, entry, argument, PRIORITY);
+}
+
 /* The server's thread starts with a reply to nobody, which is no error. */
 static void serve_with(native_entry *entry, uint64_t argument, ar_cap space)
 {
@@ -162,7 +170,7 @@ static void serve_with(native_entry *entry, uint64_t argument, ar_cap space)
     reply = native_retype(AR_REPLY, 0);
     if (!space)
         space = new_space();
-    native_thread_start(entry, argument, PRIORITY, space);
+    thread_start(entry, argument, space);
     ar_yield();
 }
 
@@ -216,7 +224,7 @@ static void bench_notifications(void)
     uint64_t there = ping, back = pong;
     ROW("signal", signal_bits(there));
     wait_bits(there);
-    native_thread_start(answer_signals, 0, PRIORITY, new_space());
+    thread_start(answer_signals, 0, new_space());
     ar_yield();
     ROW("ping-pong", ({
             signal_bits(there);
@@ -243,7 +251,8 @@ static void breakpoints(uint64_t shared)
 static void bench_faults(void)
 {
     serve_with(serve, 0, 0);
-    struct native_thread_plan plan = {.space = new_space(), .fault_gate = gate};
+    struct native_thread_plan plan = {
+        .space = new_space(), .fault_gate = gate, .no_vector = true};
     native_share(plan.space, NATIVE_FREE, 1);
     struct native_thread thread = native_thread_make(&plan);
     spaces_now(&start_spaces);

@@ -96,6 +96,7 @@ struct native_thread_plan {
     ar_cap cspace;        /* [init's own] root CNode */
     ar_cap fault_gate;    /* [none: the first fault suspends it for good] */
     unsigned stack_pages; /* [4] at most 14 */
+    bool no_vector;       /* [it has] vector registers, which a server has not */
 };
 /* Make and configure a thread that does not run yet. */
 struct native_thread native_thread_make(const struct native_thread_plan *plan);

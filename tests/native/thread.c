@@ -35,6 +35,8 @@ struct native_thread native_thread_make(const struct native_thread_plan *plan)
                            .words = {plan->cspace ? plan->cspace : AR_INIT_CNODE, thread.space,
                                      thread.buffer_frame, buffer}};
     native_ok("configure a thread", ar_syscall(AR_SYS_INVOKE, &m, 0, 0));
+    if (plan->no_vector)
+        native_ok("take vector registers", ar_invoke4(thread.tcb, AR_TCB_SET_VECTOR, 0, 0, 0, 0));
     return thread;
 }
 

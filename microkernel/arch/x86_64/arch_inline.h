@@ -48,7 +48,7 @@ static inline void arch_switch(struct tcb *last, struct tcb *next)
         cpu_load_space(space);
     }
     /* cpu_vector_switch(next), so that no register is lost and the compiler sees no call */
-    if (__builtin_expect(next->uses_vector || !core.vector_off, 0))
+    if (__builtin_expect(!next->no_vector && core.vector_owner != next, 0))
         __asm__ volatile("call vector_switch" : : "D"(next) : "memory", "cc");
 }
 

@@ -12,7 +12,6 @@ enum {
 };
 #define EFER_SYSCALL 1ull
 #define EFER_NX (1ull << 11)
-#define CR0_TS 8ull
 #define CR0_WP (1ull << 16)
 #define CR4_MCE (1ull << 6)
 #define CR4_PGE (1ull << 7)
@@ -149,9 +148,10 @@ void cpu_init(void)
 /* ---- vector state ---------------------------------------------------------------------------- */
 
 /*
- * Servers never touch vector registers, so calling one must not cost a save and a restore. A
- * thread runs with CR0.TS set until its first vector instruction traps; from then on its state
- * is switched whenever another user of vectors runs.
+ * Servers never touch vector registers, so calling one must not cost a save and a restore: the
+ * registers stay those of the last thread that has any. Every other thread finds its own in them
+ * from its first instruction on: CR0.TS, which would find out who needs any, does not keep
+ * speculation (LazyFP) or QEMU's XSAVE and XRSTOR out.
  */
 void arch_vector_init(struct tcb *tcb)
 {
@@ -184,23 +184,8 @@ static void vector_load(struct tcb *tcb)
 
 void cpu_vector_switch(struct tcb *next)
 {
-    bool off = !next->uses_vector;
-    if (off != core.vector_off) {
-        uint64_t cr0;
-        core.vector_off = off;
-        __asm__ volatile("mov %%cr0, %0" : "=r"(cr0));
-        __asm__ volatile("mov %0, %%cr0" : : "r"(off ? cr0 | CR0_TS : cr0 & ~CR0_TS));
-    }
-    if (off || core.vector_owner == next)
-        return;
     if (core.vector_owner)
         vector_save(core.vector_owner);
     vector_load(next);
     core.vector_owner = next;
-}
-
-void cpu_vector_used(struct tcb *tcb)
-{
-    tcb->uses_vector = 1;
-    cpu_vector_switch(tcb);
 }

@@ -11,7 +11,7 @@
 #include "trace.h"
 
 enum {
-    VECTOR_NMI = 2, VECTOR_NO_DEVICE = 7, VECTOR_DOUBLE_FAULT = 8, VECTOR_PAGE_FAULT = 14,
+    VECTOR_NMI = 2, VECTOR_DOUBLE_FAULT = 8, VECTOR_PAGE_FAULT = 14,
     VECTOR_MACHINE_CHECK = 18,
     VECTOR_IRQ = 32,
     VECTOR_TIMER = 48, VECTOR_COUNT = 64, VECTOR_SIZE = 16
@@ -96,10 +96,6 @@ static void exception(struct tcb *tcb, uint64_t vector, uint64_t error_code)
      * cannot go there. The thread goes on where nothing is ever mapped. */
     if (tcb->regs.rip > ARCH_USER_END)
         tcb->regs.rip = ARCH_USER_END;
-    if (vector == VECTOR_NO_DEVICE) {
-        cpu_vector_used(tcb);
-        return;
-    }
     if (vector == VECTOR_NMI || vector == VECTOR_DOUBLE_FAULT || vector == VECTOR_MACHINE_CHECK)
         kernel_stop("%s while '%s' ran: the machine's doing, not the thread's; error %lx",
                     exception_name(vector), tcb->name,

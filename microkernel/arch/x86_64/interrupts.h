@@ -16,7 +16,4 @@ void trap_handle(uint64_t vector, uint64_t error_code);
 void trap_kernel(struct kernel_trap *trap);
 const char *exception_name(uint64_t vector);
 
-/* cpu.c: the first vector instruction of a thread. */
-void cpu_vector_used(struct tcb *tcb);
-
 #endif

@@ -68,6 +68,8 @@ enum ar_invocation {
     AR_TCB_INFO = 0x4a,
     /* end a blocked call, receive or wait with AR_ERR_CANCELLED */
     AR_TCB_CANCEL = 0x4b,
+    /* whether the thread has vector registers: w0 vector */
+    AR_TCB_SET_VECTOR = 0x4c,
 
     /* ---- VSPACE ---- */
     /* map a page table at the highest missing level: w0 table, w1 address */
