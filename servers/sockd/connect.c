@@ -57,7 +57,9 @@ enum status op_accept(void *state, struct ipc_call *call, const struct sock_acce
         return object_wait(sockd, call, &socket->object.waiters, WAKE_READ,
                            socket_nonblocking(socket));
     }
-    status = object_name_badge(sockd, &embryo->object);
+    status = account_move_object(sockd, &embryo->object, call->principal);
+    if (status == ST_OK)
+        status = object_name_badge(sockd, &embryo->object);
     if (status != ST_OK)
         return status;
     address_out(embryo->peer, &address);
@@ -89,7 +91,7 @@ static enum status connection_make(struct sockd *sockd, struct ipc_call *call,
     struct socket *embryo;
     enum status status = socket_create(sockd, socket->type, call->principal, &embryo);
     if (status != ST_OK)
-        return status == ST_NFILE ? ST_NOMEM : status;
+        return status == ST_NFILE || status == ST_MFILE ? ST_NOMEM : status;
     struct peer_credentials *credentials = peer_credentials_get(sockd, call->principal);
     if (!credentials) {
         socket_discard(sockd, embryo);

@@ -83,6 +83,10 @@ struct sockd *sockd_create(const struct credentials *credentials, const struct s
         return NULL;
     sockd->credentials = credentials;
     sockd->limits = *limits;
+    if (!limits->messages)
+        sockd->limits.messages = limits->queued / 1024;
+    if (!limits->in_flight)
+        sockd->limits.in_flight = limits->objects;
     return sockd;
 }
 

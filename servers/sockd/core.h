@@ -57,12 +57,20 @@ enum object_kind {
     OBJECT_SESSION
 };
 
-/* What one real uid has here. Lives while `refs` (objects and rights of that user). */
+/* What one real uid has here. Lives while `refs` (its accounts). */
 struct user {
     struct user *next;
     uint32_t uid;
     unsigned refs, objects, in_flight; /* in_flight: descriptors, for ETOOMANYREFS */
     uint64_t queued;                   /* bytes charged */
+};
+
+/* What one process pays for (account.c). Lives while `refs` (objects, messages, rights, pipes). */
+struct account {
+    struct user *user;
+    uint32_t index, pid; /* of the process: its place in sockd.accounts, and who it is */
+    unsigned refs, objects, in_flight, messages;
+    uint64_t queued;
 };
 
 /* Memory is counted: test_sockd_memory.c says what a pair of sockets may take. */
@@ -76,7 +84,7 @@ struct object {
     uint64_t ino, sequence;
     uint32_t flags; /* O_* status flags and access mode */
     uint32_t mode, uid, gid;
-    struct user *user;
+    struct account *account; /* charged */
     struct waiters waiters;
     struct object *next, *previous; /* all objects */
     struct object *release_next, *mark_next;
@@ -103,7 +111,7 @@ struct right {
 
 struct rights {
     unsigned refs, count;
-    struct user *user; /* charged */
+    struct account *account; /* charged */
     struct rights *doomed_next;
     struct right list[];
 };
@@ -116,7 +124,8 @@ struct peer_credentials {
 
 struct message {
     struct message *next;
-    struct socket *sender; /* a ref */
+    struct socket *sender;   /* a ref */
+    struct account *account; /* charged: of the process that sent it */
     uint32_t length, consumed, charge;
     bool peeked;
     uint32_t pid, uid, gid; /* of SCM_CREDENTIALS: 0, 65534, 65534 when nobody asked for any at the
@@ -188,12 +197,12 @@ struct session_object {
 #define PIPE_PAGES 16u
 struct pipe_page {
     uint8_t *bytes;
+    struct account *account; /* charged: of the process that filled it */
     uint32_t offset, length;
     bool packet;
 };
 struct pipe {
     struct pipe_end *reader, *writer; /* NULL once closed */
-    struct user *user;
     unsigned first, count; /* of the ring */
     struct pipe_page pages[PIPE_PAGES];
 };
@@ -230,9 +239,10 @@ struct sockd {
     struct object *objects, *release_first, *release_last;
     unsigned object_count, socket_count, orphan_count;
     bool reclaim_wanted;
-    uint64_t queued, in_flight, next_ino;
+    uint64_t queued, messages, in_flight, next_ino;
     uint32_t next_autobind;
     struct user *users;
+    struct account *accounts[CREDENTIALS_MAX]; /* by PRINCIPAL_PROCESS; not refs */
     struct rights *doomed; /* rights whose slots did not fit into the effects yet */
     struct peer_credentials *recent_credentials; /* the last made; not a ref */
     struct socket *abstract[ABSTRACT_BUCKETS];
@@ -271,13 +281,25 @@ void object_wake(struct sockd *sockd, struct object *object, uint32_t events);
 enum status object_wait(struct sockd *sockd, struct ipc_call *call, struct waiters *list,
                         uint32_t events, bool nowait);
 
-struct user *user_get(struct sockd *sockd, uint32_t uid); /* a ref; NULL when out of memory */
-void user_put(struct sockd *sockd, struct user *user);
-/* Charge queued bytes; false when a limit is reached. */
-bool user_charge(struct sockd *sockd, struct user *user, uint64_t bytes);
-void user_uncharge(struct sockd *sockd, struct user *user, uint64_t bytes);
+/* ---- account.c: who pays --------------------------------------------------------------------- */
+
 const struct credentials *caller_credentials(const struct sockd *sockd,
                                              uint64_t principal); /* never NULL */
+/* The account of the calling process: a ref, or NULL when out of memory. */
+struct account *account_get(struct sockd *sockd, uint64_t principal);
+void account_put(struct sockd *sockd, struct account *account);
+/* One object more: ST_NFILE (everybody's or the uid's limit), ST_MFILE (the process's share). */
+enum status account_take_object(struct sockd *sockd, struct account *account);
+void account_drop_object(struct sockd *sockd, struct account *account);
+/* From now on the caller pays for it: as above, ST_NOMEM. */
+enum status account_move_object(struct sockd *sockd, struct object *object, uint64_t principal);
+/* Charge one queued message of the caller: a ref on who pays, which account_uncharge takes back;
+ * NULL when a limit is reached. */
+struct account *account_charge(struct sockd *sockd, uint64_t principal, uint64_t bytes);
+void account_uncharge(struct sockd *sockd, struct account *account, uint64_t bytes);
+/* `count` more descriptors in flight; false when the share is used up. */
+bool account_fly(struct sockd *sockd, struct account *account, unsigned count);
+void account_land(struct sockd *sockd, struct account *account, unsigned count);
 
 /* ---- socket.c -------------------------------------------------------------------------------- */
 

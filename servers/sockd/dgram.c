@@ -22,13 +22,15 @@ static enum status datagram_queue(struct sockd *sockd, struct socket *socket, st
 {
     struct message *message;
     uint32_t length = (uint32_t)send->length, charge = charge_for_datagram(length);
-    if (!user_charge(sockd, socket->object.user, charge))
+    struct account *account = account_charge(sockd, send->principal, charge);
+    if (!account)
         return ST_NOBUFS;
     enum status status = message_create(send->call, send->data_offset, length, charge, &message);
     if (status != ST_OK) {
-        user_uncharge(sockd, socket->object.user, charge);
+        account_uncharge(sockd, account, charge);
         return status;
     }
+    message->account = account;
     message->rights = send->rights;
     send->rights = NULL;
     message_credentials(sockd, message, send, socket, other);

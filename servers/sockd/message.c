@@ -119,7 +119,7 @@ void message_free(struct sockd *sockd, struct message *message)
 {
     struct socket *sender = message->sender;
     sender->charged -= message->charge;
-    user_uncharge(sockd, sender->object.user, message->charge);
+    account_uncharge(sockd, message->account, message->charge);
     if (!sender->dead && socket_writable(sender))
         object_wake(sockd, &sender->object, WAKE_WRITE);
     if (message->rights)

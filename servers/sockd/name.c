@@ -129,7 +129,7 @@ static enum status name_prepare(struct sockd *sockd, struct ipc_call *call, stru
     struct name *name;
     enum status status = object_create(sockd, OBJECT_NAME, sizeof(*name), call->principal, &name);
     if (status != ST_OK)
-        return status == ST_NFILE ? ST_NOMEM : status;
+        return status == ST_NFILE || status == ST_MFILE ? ST_NOMEM : status;
     status = object_name_badge(sockd, &name->object);
     if (status == ST_OK && !(name->address = bound_address_create(address)))
         status = ST_NOMEM;

@@ -65,97 +65,35 @@ enum status socket_of_call(const struct sockd *sockd, struct socket **socket)
     return ST_OK;
 }
 
-/* ---- users ----------------------------------------------------------------------------------- */
-
-const struct credentials *caller_credentials(const struct sockd *sockd, uint64_t principal)
-{
-    static const struct credentials nobody = {.ruid = LX_OVERFLOW_ID,
-                                              .euid = LX_OVERFLOW_ID,
-                                              .suid = LX_OVERFLOW_ID,
-                                              .fsuid = LX_OVERFLOW_ID,
-                                              .rgid = LX_OVERFLOW_ID,
-                                              .egid = LX_OVERFLOW_ID,
-                                              .sgid = LX_OVERFLOW_ID,
-                                              .fsgid = LX_OVERFLOW_ID};
-    uint32_t process = PRINCIPAL_PROCESS(principal);
-    return process < CREDENTIALS_MAX ? &sockd->credentials[process] : &nobody;
-}
-
-struct user *user_get(struct sockd *sockd, uint32_t uid)
-{
-    struct user *user = sockd->users;
-    while (user && user->uid != uid)
-        user = user->next;
-    if (!user) {
-        user = mem_alloc(sizeof(*user));
-        if (!user)
-            return NULL;
-        user->uid = uid;
-        user->next = sockd->users;
-        sockd->users = user;
-    }
-    user->refs++;
-    return user;
-}
-
-void user_put(struct sockd *sockd, struct user *user)
-{
-    if (--user->refs)
-        return;
-    struct user **link = &sockd->users;
-    while (*link != user)
-        link = &(*link)->next;
-    *link = user->next;
-    mem_free(user);
-}
-
-bool user_charge(struct sockd *sockd, struct user *user, uint64_t bytes)
-{
-    if (sockd->queued + bytes > sockd->limits.queued)
-        return false;
-    if (user->uid != 0 && user->queued + bytes > sockd->limits.queued_of_user)
-        return false;
-    user->queued += bytes;
-    sockd->queued += bytes;
-    return true;
-}
-
-void user_uncharge(struct sockd *sockd, struct user *user, uint64_t bytes)
-{
-    user->queued -= bytes;
-    sockd->queued -= bytes;
-}
-
 /* ---- life ------------------------------------------------------------------------------------ */
 
 enum status object_create(struct sockd *sockd, enum object_kind kind, size_t size,
                           uint64_t principal, void *out)
 {
     const struct credentials *caller = caller_credentials(sockd, principal);
-    struct user *user = user_get(sockd, caller->ruid);
-    if (!user)
+    struct account *account = account_get(sockd, principal);
+    if (!account)
         return ST_NOMEM;
+    enum status status = account_take_object(sockd, account);
     struct object *object = NULL;
-    bool full = sockd->object_count >= sockd->limits.objects ||
-                (user->uid != 0 && user->objects >= sockd->limits.objects_of_user);
-    if (!full)
-        object = mem_alloc(size);
-    if (!object) {
-        user_put(sockd, user);
-        return full ? ST_NFILE : ST_NOMEM;
+    if (status == ST_OK && !(object = mem_alloc(size))) {
+        account_drop_object(sockd, account);
+        status = ST_NOMEM;
+    }
+    if (status != ST_OK) {
+        account_put(sockd, account);
+        return status;
     }
     object->kind = kind;
     object->refs = 1;
     object->ino = ++sockd->next_ino;
     object->uid = caller->fsuid;
     object->gid = caller->fsgid;
-    object->user = user;
-    user->objects++;
+    object->account = account;
     object->next = sockd->objects;
     if (object->next)
         object->next->previous = object;
     sockd->objects = object;
-    sockd->object_count++;
     *(void **)out = object;
     return ST_OK;
 }
@@ -168,8 +106,7 @@ static void object_unlink(struct sockd *sockd, struct object *object)
         sockd->objects = object->next;
     if (object->next)
         object->next->previous = object->previous;
-    sockd->object_count--;
-    object->user->objects--;
+    account_drop_object(sockd, object->account);
     badge_free(sockd, object);
 }
 
@@ -177,7 +114,7 @@ static void object_free(struct sockd *sockd, struct object *object)
 {
     if (object->kind == OBJECT_SOCKET)
         socket_dispose(sockd, socket_of(object));
-    user_put(sockd, object->user);
+    account_put(sockd, object->account);
     mem_free(object);
 }
 

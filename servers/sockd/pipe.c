@@ -9,20 +9,14 @@
 #include "core.h"
 #include <ipc/memory.h>
 
-static void pipe_free(struct sockd *sockd, struct pipe *pipe)
-{
-    user_put(sockd, pipe->user);
-    mem_free(pipe);
-}
-
 static void page_release(struct sockd *sockd, struct pipe *pipe)
 {
     struct pipe_page *page = &pipe->pages[pipe->first];
     mem_free(page->bytes);
+    account_uncharge(sockd, page->account, LX_PAGE);
     *page = (struct pipe_page){0};
     pipe->first = (pipe->first + 1) % PIPE_PAGES;
     pipe->count--;
-    user_uncharge(sockd, pipe->user, LX_PAGE);
 }
 
 static enum status pipe_end_create(struct sockd *sockd, struct pipe *pipe, uint64_t principal,
@@ -53,11 +47,6 @@ enum status op_pipe(void *state, struct ipc_call *call, const struct sock_pipe_r
     struct pipe *pipe = mem_alloc(sizeof(*pipe));
     if (!pipe)
         return ST_NOMEM;
-    pipe->user = user_get(sockd, caller_credentials(sockd, call->principal)->ruid);
-    if (!pipe->user) {
-        mem_free(pipe);
-        return ST_NOMEM;
-    }
     enum status status = pipe_end_create(sockd, pipe, call->principal, false, &pipe->reader);
     if (status == ST_OK) {
         status = pipe_end_create(sockd, pipe, call->principal, true, &pipe->writer);
@@ -65,7 +54,7 @@ enum status op_pipe(void *state, struct ipc_call *call, const struct sock_pipe_r
             object_discard(sockd, &pipe->reader->object);
     }
     if (status != ST_OK) {
-        pipe_free(sockd, pipe);
+        mem_free(pipe);
         return status;
     }
     pipe->reader->object.flags |= request->flags & LX_O_NONBLOCK;
@@ -93,7 +82,7 @@ void pipe_end_release(struct sockd *sockd, struct pipe_end *end)
     }
     if (!pipe->reader && !pipe->writer) {
         sockd->socket_count--;
-        pipe_free(sockd, pipe);
+        mem_free(pipe);
     }
 }
 
@@ -164,17 +153,19 @@ static enum status pipe_merge(struct pipe *pipe, struct ipc_call *call, uint64_t
 static enum status page_append(struct sockd *sockd, struct pipe *pipe, struct ipc_call *call,
                                uint64_t offset, uint32_t bytes, bool packet)
 {
-    if (!user_charge(sockd, pipe->user, LX_PAGE))
+    struct account *account = account_charge(sockd, call->principal, LX_PAGE);
+    if (!account)
         return ST_NOMEM;
     uint8_t *memory = mem_alloc(LX_PAGE);
     enum status status = memory ? ipc_data_get(call, offset, memory, bytes) : ST_NOMEM;
     if (status != ST_OK) {
         mem_free(memory);
-        user_uncharge(sockd, pipe->user, LX_PAGE);
+        account_uncharge(sockd, account, LX_PAGE);
         return status;
     }
     pipe->pages[(pipe->first + pipe->count++) % PIPE_PAGES] =
-        (struct pipe_page){.bytes = memory, .length = bytes, .packet = packet};
+        (struct pipe_page){
+            .bytes = memory, .account = account, .length = bytes, .packet = packet};
     return ST_OK;
 }
 

@@ -38,9 +38,8 @@ void rights_unref(struct sockd *sockd, struct rights *rights)
 {
     if (--rights->refs)
         return;
-    sockd->in_flight -= rights->count;
-    rights->user->in_flight -= rights->count;
-    user_put(sockd, rights->user);
+    account_land(sockd, rights->account, rights->count);
+    account_put(sockd, rights->account);
     for (unsigned i = 0; i < rights->count; i++)
         if (rights->list[i].object)
             object_land(sockd, rights->list[i].object);
@@ -75,24 +74,31 @@ static bool cap_is_descriptor(const struct sockd *sockd, const struct ipc_cap *c
                                     cap->issuer == ISSUER_CONSOLED);
 }
 
+/* Room for `more`, which are charged. */
 static enum status stage_reserve(struct sockd *sockd, struct session_object *session,
                                  uint64_t principal, unsigned more)
 {
     struct rights *stage = session->stage;
     unsigned count = stage ? stage->count : 0;
-    struct user *user =
-        stage ? stage->user : user_get(sockd, caller_credentials(sockd, principal)->ruid);
-    if (!user)
+    struct account *account = stage ? stage->account : account_get(sockd, principal);
+    if (!account)
         return ST_NOMEM;
-    struct rights *bigger =
-        mem_resize(stage, sizeof(*bigger) + (count + more) * sizeof(struct right));
-    if (!bigger) {
+    enum status status = account_fly(sockd, account, more) ? ST_OK : ST_TOOMANYREFS;
+    struct rights *bigger = NULL;
+    if (status == ST_OK) {
+        bigger = mem_resize(stage, sizeof(*bigger) + (count + more) * sizeof(struct right));
+        if (!bigger) {
+            account_land(sockd, account, more);
+            status = ST_NOMEM;
+        }
+    }
+    if (status != ST_OK) {
         if (!stage)
-            user_put(sockd, user);
-        return ST_NOMEM;
+            account_put(sockd, account);
+        return status;
     }
     if (!stage)
-        *bigger = (struct rights){.refs = 1, .user = user};
+        *bigger = (struct rights){.refs = 1, .account = account};
     session->stage = bigger;
     return ST_OK;
 }
@@ -135,8 +141,6 @@ enum status op_stage(void *state, struct ipc_call *call, const struct sock_stage
         } else {
             right->slot = call->caps[i].value;
         }
-        sockd->in_flight++;
-        stage->user->in_flight++;
     }
     reply->staged = stage ? stage->count : 0;
     return ST_OK;
@@ -155,7 +159,7 @@ enum status stage_take(struct sockd *sockd, uint64_t principal, uint64_t expecte
     }
     const struct credentials *caller = caller_credentials(sockd, principal);
     /* Linux tests what is in flight before it adds these. */
-    if (caller->euid != 0 && session->stage->user->in_flight - expected > caller->nofile) {
+    if (caller->euid != 0 && session->stage->account->user->in_flight - expected > caller->nofile) {
         stage_reset(sockd, session);
         return ST_TOOMANYREFS;
     }

@@ -18,6 +18,8 @@ struct sockd_limits {
     unsigned objects_of_user; /* of one real uid other than root: so that root can always go on */
     uint64_t queued; /* bytes of queued data as charged to senders, of everybody: ST_NOBUFS above */
     uint64_t queued_of_user; /* of one real uid other than root */
+    uint64_t messages;       /* queued, of everybody; 0: one for every KiB of `queued` */
+    uint64_t in_flight;      /* descriptors, of everybody; 0: as many as `objects` */
 };
 
 struct sockd;

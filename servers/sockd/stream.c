@@ -34,7 +34,8 @@ static enum status chunk_send(struct sockd *sockd, struct socket *socket, struct
                     : object_wait(sockd, send->call, &socket->object.waiters, WAKE_WRITE,
                                   send->nowait);
     uint32_t size = chunk_size(socket, send->length - sent), charge = charge_for_chunk(size);
-    if (!user_charge(sockd, socket->object.user, charge))
+    struct account *account = account_charge(sockd, send->principal, charge);
+    if (!account)
         return ST_NOBUFS;
     status = message_create(send->call, send->data_offset + sent, size, charge, &message);
     if (status == ST_OK && (other->dead || (other->shutdown & SHUT_RECEIVE))) {
@@ -42,9 +43,10 @@ static enum status chunk_send(struct sockd *sockd, struct socket *socket, struct
         status = ST_PIPE;
     }
     if (status != ST_OK) {
-        user_uncharge(sockd, socket->object.user, charge);
+        account_uncharge(sockd, account, charge);
         return status;
     }
+    message->account = account;
     message->rights = send->rights;
     send->rights = NULL;
     message_credentials(sockd, message, send, socket, other);

@@ -417,7 +417,11 @@ static void credentials_set(unsigned process, uint32_t pid, uint32_t uid)
 }
 
 static const struct sockd_limits default_limits = {
-    .objects = 8000, .objects_of_user = 7000, .queued = 64u << 20, .queued_of_user = 32u << 20};
+    .objects = 8000,
+    .objects_of_user = 7000,
+    .queued = 64u << 20,
+    .queued_of_user = 32u << 20,
+    .in_flight = 20000};
 
 static void world_begin(const struct sockd_limits *limits)
 {
