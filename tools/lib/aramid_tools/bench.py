@@ -6,10 +6,11 @@ import statistics
 import subprocess
 import time
 
-from aramid_tools import bench_ipc, build, linux, packages
+from aramid_tools import bench_ipc, bench_sockets, build, linux, packages
 from aramid_tools.common import EXIT_USAGE, ROOT, ToolError, note
 
-LATER = ("sockets", "dbus")
+LATER = ("dbus",)
+BENCHES = ("boot", "ipc", "sockets")
 BOOT_LIMIT_SECONDS = 60
 BOOT_GOAL_SECONDS = 2.0
 
@@ -53,17 +54,18 @@ def _print_boot(rows, runs):
 def main(argv):
     parser = argparse.ArgumentParser(prog="tools/bench", description="Measure Aramid beside Linux in the same QEMU, or beside "
                                      "what seL4 needs for the same.")
-    parser.add_argument("bench", nargs="*", metavar="BENCH", help=f"boot, ipc; default both; not yet: {', '.join(LATER)}")
+    parser.add_argument("bench", nargs="*", metavar="BENCH", 
+                        help=f"{', '.join(BENCHES)}; default all; not yet: {', '.join(LATER)}")
     parser.add_argument("--json", action="store_true", help="print one JSON object a row")
     parser.add_argument("--runs", type=int, default=5, help="runs a system, for wall times (default: %(default)s)")
     parser.add_argument("--no-install", action="store_true", help="install nothing; say what is missing")
     arguments = parser.parse_args(argv)
-    benches = arguments.bench or ["boot", "ipc"]
+    benches = arguments.bench or BENCHES
     for bench in benches:
         if bench in LATER:
             raise ToolError(f"bench {bench}: not yet", EXIT_USAGE)
-        if bench not in ("boot", "ipc"):
-            raise ToolError(f"no bench is named '{bench}': there are boot, ipc", EXIT_USAGE)
+        if bench not in BENCHES:
+            raise ToolError(f"no bench is named '{bench}': there are {', '.join(BENCHES)}", EXIT_USAGE)
     if arguments.runs < 1:
         raise ToolError(f"--runs {arguments.runs}: expected at least 1", EXIT_USAGE)
     packages.ensure(not arguments.no_install)
@@ -73,13 +75,14 @@ def main(argv):
             note("measuring boot; about half a minute")
             rows = boot(arguments.runs)
         else:
-            build.build(bench_ipc.TARGETS)
-            rows = bench_ipc.rows()
+            suite = bench_ipc if bench == "ipc" else bench_sockets
+            build.build(suite.TARGETS)
+            rows = suite.rows()
         if arguments.json:
             for row in rows:
                 print(json.dumps(row, ensure_ascii=False))
         elif bench == "boot":
             _print_boot(rows, arguments.runs)
         else:
-            bench_ipc.show(rows)
+            suite.show(rows)
     return 0

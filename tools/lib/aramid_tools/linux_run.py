@@ -19,8 +19,8 @@ def boot(arguments, merged, mode, argv, variables, log, on_first_byte=None, stdo
     """Run one machine to its end; (status, complaint)."""
     with guest.work_directory(arguments.keep) as work:
         archive = linux.write_initramfs(work, merged, mode, argv, variables)
-        command = qemu_command(linux.kernel(), archive, linux.COMMAND_LINE, arguments.cpu, arguments.mem,
-                               arguments.icount)
+        command = qemu_command(linux.kernel(), archive, " ".join([linux.COMMAND_LINE, *arguments.append]), arguments.cpu,
+                               arguments.mem, arguments.icount)
         with guest.raw_terminal(mode == "tty"):
             machine = Machine(command, log, mode == "tty", arguments.timeout, stdin, stdout, dump_on_timeout=False,
                               on_first_byte=on_first_byte)
@@ -32,6 +32,7 @@ def main(argv):
     parser = guest.Parser(prog="tools/lib/linux-run", usage=USAGE, description="Run a program on Debian's Linux kernel.")
     guest.add_options(parser, LINUX_CPU)
     parser.add_argument("--tty", action="store_true", help="give PROGRAM a terminal, not a pair of pipes")
+    parser.add_argument("--append", action="append", default=[], metavar="WORDS", help="more for the kernel's command line")
     parser.add_argument("--version", action="store_true", help="print the kernel's version")
     options, program = guest.split_program(argv)
     arguments = parser.parse_args(options)
