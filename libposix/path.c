@@ -7,6 +7,7 @@
 #include <ipc/kernel.h>
 #include <proto/console.h>
 #include <proto/proc.h>
+#include <proto/sock.h>
 
 #define REDIRECTS_MAX 8 /* mounts crossed in one path; more is a loop */
 
@@ -152,6 +153,16 @@ static long console_descriptor(struct path *path, uint64_t flags, unsigned *kind
     return error;
 }
 
+/* /proc/net/unix leads to sockd's root gate. */
+static long socket_table_descriptor(struct path *path, uint64_t flags, unsigned *kind)
+{
+    struct path_request request;
+    path_request_begin(path, &request);
+    request.transfer.in_count = 0;
+    *kind = IO_KIND_PROC;
+    return POSIX_CALL(&request.retry, sock_table(path->target, flags, &request.transfer));
+}
+
 /* Has the caller's session the terminal? Then /dev/tty is it; else ENXIO (tty(4)). */
 static long terminal_own(void)
 {
@@ -171,6 +182,8 @@ long path_open(struct path *path, uint64_t flags, uint64_t mode, unsigned *kind,
         *server = path->server;
         if (path->server == ISSUER_CONSOLED)
             return console_descriptor(path, flags, kind);
+        if (path->server == ISSUER_SOCKD)
+            return socket_table_descriptor(path, flags, kind);
         struct path_request request;
         path_request_begin(path, &request);
         struct fs_open_reply reply;

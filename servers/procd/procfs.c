@@ -1,8 +1,10 @@
 /* /proc as a server of fs and io. SPDX-License-Identifier: MIT */
 #include "procfs.h"
 #include <ipc/memory.h>
+#include <ipc/server.h>
 #include <proto/fs.h>
 #include <proto/io.h>
+#include <proto/sock.h>
 #include <string.h>
 
 #define DESCRIPTIONS_MAX 4096u /* open files of /proc, all processes together; more is MFILE */
@@ -113,8 +115,10 @@ static void stat_fill(struct procd *procd, struct io_stat_reply *reply, enum pro
     int64_t time =
         (int64_t)(procd->boot_seconds * 1000000000ull + procd->machine->now_ns(procd->context));
     *reply = (struct io_stat_reply){
-        .dev = 5,
-        .ino = kind == PROCFS_ROOT ? 1 : (uint64_t)(pid + 1) << 16 | (unsigned)kind,
+        .dev = SOCK_TABLE_DEVICE,
+        .ino = kind == PROCFS_ROOT       ? 1
+               : kind == PROCFS_NET_UNIX ? SOCK_TABLE_INO
+                                         : (uint64_t)(pid + 1) << 16 | (unsigned)kind,
         .mode = node_mode(&node),
         .nlink = procfs_is_directory(&node) ? 2 : 1,
         .uid = uid,
@@ -147,6 +151,11 @@ static enum status procfs_fs_open(void *state, struct ipc_call *call,
         return ST_NOTDIR;
     if (request->flags & O_ACCESS)
         return directory ? ST_ISDIR : ST_ACCES;
+    if (node.kind == PROCFS_NET_UNIX) { /* sockd knows the sockets: sock.table there */
+        reply->kind = IO_KIND_PROC;
+        ipc_reply_slot(call, SERVER_SLOT_ROOT_SOCKD, false);
+        return ST_REDIRECT;
+    }
     unsigned number = 0;
     while (number < DESCRIPTIONS_MAX && procd->procfs->descriptions[number])
         number++;

@@ -12,7 +12,7 @@ struct name {
 static const struct name root_names[] = {
     {"self", PROCFS_SELF},
     {"mounts", PROCFS_MOUNTS_LINK},
-    {"net", PROCFS_NET},
+    {"net", PROCFS_NET_LINK},
     {"sys", PROCFS_SYS},
     {"uptime", PROCFS_UPTIME},
     {"meminfo", PROCFS_MEMINFO},
@@ -31,7 +31,8 @@ static const struct name pid_names[] = {
     {"maps", PROCFS_MAPS},     {"cgroup", PROCFS_CGROUP},
     {"mounts", PROCFS_MOUNTS}, {"exe", PROCFS_EXE},
     {"cwd", PROCFS_CWD},       {"root", PROCFS_ROOT_LINK},
-    {"fd", PROCFS_FD},         {0},
+    {"fd", PROCFS_FD},         {"net", PROCFS_NET},
+    {0},
 };
 static const struct name sys_names[] = {{"kernel", PROCFS_SYS_KERNEL}, {0}};
 static const struct name kernel_names[] = {
@@ -105,7 +106,7 @@ static enum status step_up(struct procfs_node *node)
     static const enum procfs_kind parent[] = {
         [PROCFS_PID] = PROCFS_ROOT, [PROCFS_FD] = PROCFS_PID, [PROCFS_TASK] = PROCFS_PID,
         [PROCFS_TID] = PROCFS_TASK,
-        [PROCFS_SYS] = PROCFS_ROOT, [PROCFS_SYS_KERNEL] = PROCFS_SYS, [PROCFS_NET] = PROCFS_ROOT,
+        [PROCFS_SYS] = PROCFS_ROOT, [PROCFS_SYS_KERNEL] = PROCFS_SYS, [PROCFS_NET] = PROCFS_PID,
     };
     if (node->kind == PROCFS_ROOT)
         return ST_NOENT; /* outside the mount: filed's */
@@ -115,7 +116,7 @@ static enum status step_up(struct procfs_node *node)
     return ST_OK;
 }
 
-/* "self" leads to the caller's directory, the link of mounts to the caller's. */
+/* "self" leads to the caller's directory, the links of mounts and net to the caller's. */
 static enum status follow_link(struct process *caller, struct procfs_node *node)
 {
     if (!caller)
@@ -124,6 +125,8 @@ static enum status follow_link(struct process *caller, struct procfs_node *node)
         *node = (struct procfs_node){.kind = PROCFS_PID, .process = caller};
     else if (node->kind == PROCFS_MOUNTS_LINK)
         *node = (struct procfs_node){.kind = PROCFS_MOUNTS, .process = caller};
+    else if (node->kind == PROCFS_NET_LINK)
+        *node = (struct procfs_node){.kind = PROCFS_NET, .process = caller};
     return ST_OK;
 }
 
@@ -210,6 +213,9 @@ enum status procfs_target(struct procd *procd, struct process *caller,
         if (!caller)
             return ST_NOENT;
         text_number(text, caller->pid);
+        return ST_OK;
+    case PROCFS_NET_LINK:
+        text_string(text, "self/net");
         return ST_OK;
     case PROCFS_MOUNTS_LINK:
         text_string(text, "self/mounts");

@@ -102,9 +102,6 @@ void procfs_system_text(struct procd *procd, const struct procfs_node *node, str
     case PROCFS_PID_MAX:
         text_row(text, "", ID_MAX + 1, "\n");
         break;
-    case PROCFS_NET_UNIX:
-        text_string(text, "Num       RefCount Protocol Flags    Type St Inode Path\n");
-        break;
     default:
         break;
     }

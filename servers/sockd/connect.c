@@ -155,11 +155,16 @@ static void datagram_set_peer(struct sockd *sockd, struct socket *socket, struct
         object_ref(&old->object);
     socket_set_peer(sockd, socket, other);
     socket->state = other ? SOCKET_CONNECTED : SOCKET_CLOSED;
+    socket->shown_connected = other;
+    if (other)
+        other->shown_connected = true;
     socket_trace(sockd, socket, AR_TRACE_SOCKET_CONNECTED, other ? other->object.ino : 0, 0, 0);
     if (old) {
         if (other != old) {
             object_wake(sockd, &socket->object, WAKE_WRITE);
             datagram_disconnected(sockd, socket, old);
+            if (!old->peer)
+                old->shown_connected = false;
         }
         object_unref(sockd, &old->object);
     }

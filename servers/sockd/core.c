@@ -55,6 +55,7 @@ static const struct sock_server root_operations = {
     .socket_pair = op_socket_pair,
     .pipe = op_pipe,
     .event = op_event,
+    .table = op_table,
     .stage = op_stage,
     .claim = op_claim,
     .counts = handle_counts,

@@ -3,7 +3,7 @@
  * SPDX-License-Identifier: MIT
  *
  * OBJECTS. Every badge names one `struct object`: a socket, a pipe end, an event counter, an epoll
- * identity, a name or a session. An object is
+ * identity, an open /proc/net/unix, a name or a session. An object is
  *   held      while a copy of its gate exists outside (`open`), or a set of rights names it
  *             (`in_flight` > 0), or, an embryo, while its listener's accept queue holds it;
  *   released  from the moment nothing holds it: it has left every queue and told its peer, and can
@@ -53,6 +53,7 @@ enum object_kind {
     OBJECT_PIPE_END,
     OBJECT_EVENT,
     OBJECT_EPOLL,
+    OBJECT_TABLE,
     OBJECT_NAME,
     OBJECT_SESSION
 };
@@ -155,7 +156,10 @@ struct socket {
     uint8_t shutdown;
     bool dead;
     bool abstract; /* in the registry of abstract names */
+    bool shown_connected;    /* DGRAM, for /proc/net/unix: as Linux's sk_state, also after being
+                                connected to */
     enum status error;
+    unsigned datagram_peers; /* DGRAM: sockets whose peer this is */
     /* name */
     struct bound_address *address; /* NULL: unnamed */
     struct socket *abstract_next;
@@ -263,6 +267,10 @@ struct object *object_find(const struct sockd *sockd, uint64_t badge);
 /* The socket that this request was sent to: ST_NOTSOCK, ST_BADF. */
 enum status socket_of_call(const struct sockd *sockd, struct socket **socket);
 void object_ref(struct object *object);
+/* An object that is a place in the list of all objects: change places with the next one, which is
+ * the answer (NULL: it was the last); go to the front. */
+struct object *object_step(struct sockd *sockd, struct object *object);
+void object_rewind(struct sockd *sockd, struct object *object);
 void object_unref(struct sockd *sockd, struct object *object);
 void object_fly(struct sockd *sockd, struct object *object);
 void object_land(struct sockd *sockd, struct object *object);
@@ -477,6 +485,21 @@ enum status event_read(struct sockd *sockd, struct event *event, struct ipc_call
 enum status event_write(struct sockd *sockd, struct event *event, struct ipc_call *call,
                         uint64_t length, bool nowait, uint64_t *count);
 
+/* ---- table.c: /proc/net/unix ----------------------------------------------------------------- */
+
+#define TABLE_LINE_MAX 192u
+struct table {
+    struct object object; /* also the place in the list of objects: those behind it come next */
+    uint64_t offset;      /* the description's */
+    uint64_t at;          /* in the text: where the rest of `line` stands */
+    uint32_t pid;         /* who opened it */
+    uint16_t line_used, line_length;
+    char line[TABLE_LINE_MAX];
+};
+enum status table_read(struct sockd *sockd, struct table *table, struct ipc_call *call,
+                       int64_t offset, uint64_t length, bool nowait, uint64_t *count);
+enum status table_seek(struct table *table, int64_t offset, uint64_t whence, int64_t *result);
+
 /* ---- operations, for the tables in core.c and io.c ------------------------------------------- */
 
 extern const struct io_server sockd_io;
@@ -486,6 +509,7 @@ SOCKD_OP(socket_pair, const struct sock_socket_pair_request *);
 SOCKD_OP(pipe, const struct sock_pipe_request *);
 SOCKD_OP(event, const struct sock_event_request *);
 SOCKD_OP(bind_prepare, const struct sock_bind_prepare_request *, struct sock_bind_prepare_reply *);
+SOCKD_OP(table, const struct sock_table_request *);
 enum status op_bind_commit(void *state, struct ipc_call *call);
 enum status op_bind_abort(void *state, struct ipc_call *call);
 SOCKD_OP(listen, const struct sock_listen_request *);

@@ -47,6 +47,7 @@ static enum status datagram_peer_died(struct sockd *sockd, struct socket *socket
     object_ref(&old->object);
     socket_set_peer(sockd, socket, NULL);
     socket->state = SOCKET_CLOSED;
+    socket->shown_connected = false;
     object_wake(sockd, &socket->object, WAKE_WRITE);
     datagram_disconnected(sockd, socket, old);
     object_unref(sockd, &old->object);

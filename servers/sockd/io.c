@@ -44,6 +44,9 @@ static enum status handle_read(void *state, struct ipc_call *call,
         return status;
     bool nowait = call_nowait(object, request->flags);
     uint64_t length = request->length < INT32_MAX ? request->length : INT32_MAX;
+    if (object->kind == OBJECT_TABLE)
+        return table_read(sockd, (struct table *)object, call, request->offset, length,
+                          request->flags & IO_NOWAIT, &reply->count);
     if (request->offset != IO_CURRENT)
         return ST_SPIPE;
     switch (object->kind) {
@@ -68,6 +71,8 @@ static enum status handle_write(void *state, struct ipc_call *call,
         return status;
     bool nowait = call_nowait(object, request->flags);
     uint64_t length = request->length < INT32_MAX ? request->length : INT32_MAX;
+    if (object->kind == OBJECT_TABLE)
+        return ST_BADF;
     if (request->offset != IO_CURRENT)
         return ST_SPIPE;
     struct send send = {
@@ -86,8 +91,10 @@ static enum status handle_seek(void *state, struct ipc_call *call,
                                const struct io_seek_request *request, struct io_seek_reply *reply)
 {
     struct object *object;
-    (void)call, (void)request, (void)reply;
+    (void)call;
     enum status status = object_of_call(state, &object);
+    if (status == ST_OK && object->kind == OBJECT_TABLE)
+        return table_seek((struct table *)object, request->offset, request->whence, &reply->offset);
     return status == ST_OK ? ST_SPIPE : status;
 }
 
@@ -97,6 +104,7 @@ static uint64_t object_io_kind(const struct object *object)
     case OBJECT_PIPE_END: return IO_KIND_PIPE;
     case OBJECT_EVENT: return IO_KIND_EVENT;
     case OBJECT_EPOLL: return IO_KIND_EPOLL;
+    case OBJECT_TABLE: return IO_KIND_PROC;
     default: return IO_KIND_SOCKET;
     }
 }
@@ -110,7 +118,10 @@ static enum status handle_stat(void *state, struct ipc_call *call, struct io_sta
         return status;
     /* sockfs, pipefs and the anonymous inodes are file systems of their own */
     reply->kind = object_io_kind(object);
-    reply->dev = reply->kind == IO_KIND_SOCKET ? 8 : reply->kind == IO_KIND_PIPE ? 14 : 15;
+    reply->dev = reply->kind == IO_KIND_SOCKET ? 8
+                 : reply->kind == IO_KIND_PIPE ? 14
+                 : reply->kind == IO_KIND_PROC ? SOCK_TABLE_DEVICE
+                                               : 15;
     reply->ino = object->ino;
     reply->mode = object->mode;
     reply->nlink = 1;
@@ -250,6 +261,8 @@ static enum status handle_set_attributes(void *state, struct ipc_call *call,
     if (status != ST_OK)
         return status;
     const struct credentials *caller = caller_credentials(sockd, call->principal);
+    if (object->kind == OBJECT_TABLE)
+        return ST_PERM;
     if (caller->fsuid != 0 && caller->fsuid != object->uid)
         return ST_PERM;
     if (caller->fsuid != 0 && (((request->what & 2) && request->uid != object->uid) ||
@@ -272,27 +285,41 @@ static enum status handle_sync(void *state, struct ipc_call *call)
     return status == ST_OK ? ST_INVAL : status;
 }
 
-/* What /proc/self/fd shows: socket:[7], pipe:[7], anon_inode:[eventfd]. */
+static size_t put_number(char *text, uint64_t number)
+{
+    char digits[20];
+    unsigned count = 0;
+    size_t length = 0;
+    do
+        digits[count++] = (char)('0' + number % 10);
+    while ((number /= 10));
+    while (count)
+        text[length++] = digits[--count];
+    return length;
+}
+
+/* What /proc/self/fd shows: socket:[7], pipe:[7], anon_inode:[eventfd], /proc/7/net/unix. */
 static enum status handle_path(void *state, struct ipc_call *call, struct io_path_reply *reply)
 {
     struct object *object;
     enum status status = object_of_call(state, &object);
     if (status != ST_OK)
         return status;
-    char text[48], digits[20];
+    char text[48];
     const char *head = object->kind == OBJECT_SOCKET     ? "socket:["
                        : object->kind == OBJECT_PIPE_END ? "pipe:["
                        : object->kind == OBJECT_EVENT    ? "anon_inode:[eventfd]"
+                       : object->kind == OBJECT_TABLE    ? "/proc/"
                                                          : "anon_inode:[eventpoll]";
     size_t length = strlen(head);
     memcpy(text, head, length);
     if (object->kind == OBJECT_SOCKET || object->kind == OBJECT_PIPE_END) {
-        unsigned count = 0;
-        for (uint64_t number = object->ino; number || count == 0; number /= 10)
-            digits[count++] = (char)('0' + number % 10);
-        while (count)
-            text[length++] = digits[--count];
+        length += put_number(text + length, object->ino);
         text[length++] = ']';
+    } else if (object->kind == OBJECT_TABLE) {
+        length += put_number(text + length, ((struct table *)object)->pid);
+        memcpy(text + length, "/net/unix", 9);
+        length += 9;
     }
     reply->length = length;
     return ipc_data_put(call, 0, text, length);

@@ -65,6 +65,45 @@ enum status socket_of_call(const struct sockd *sockd, struct socket **socket)
     return ST_OK;
 }
 
+/* ---- the list of all objects, newest first --------------------------------------------------- */
+
+static void list_take(struct sockd *sockd, struct object *object)
+{
+    if (object->previous)
+        object->previous->next = object->next;
+    else
+        sockd->objects = object->next;
+    if (object->next)
+        object->next->previous = object->previous;
+}
+
+/* NULL: at the front. */
+static void list_put_after(struct sockd *sockd, struct object *before, struct object *object)
+{
+    struct object **link = before ? &before->next : &sockd->objects;
+    object->previous = before;
+    object->next = *link;
+    if (object->next)
+        object->next->previous = object;
+    *link = object;
+}
+
+struct object *object_step(struct sockd *sockd, struct object *object)
+{
+    struct object *next = object->next;
+    if (next) {
+        list_take(sockd, object);
+        list_put_after(sockd, next, object);
+    }
+    return next;
+}
+
+void object_rewind(struct sockd *sockd, struct object *object)
+{
+    list_take(sockd, object);
+    list_put_after(sockd, NULL, object);
+}
+
 /* ---- life ------------------------------------------------------------------------------------ */
 
 enum status object_create(struct sockd *sockd, enum object_kind kind, size_t size,
@@ -90,22 +129,14 @@ enum status object_create(struct sockd *sockd, enum object_kind kind, size_t siz
     object->uid = caller->fsuid;
     object->gid = caller->fsgid;
     object->account = account;
-    object->next = sockd->objects;
-    if (object->next)
-        object->next->previous = object;
-    sockd->objects = object;
+    list_put_after(sockd, NULL, object);
     *(void **)out = object;
     return ST_OK;
 }
 
 static void object_unlink(struct sockd *sockd, struct object *object)
 {
-    if (object->previous)
-        object->previous->next = object->next;
-    else
-        sockd->objects = object->next;
-    if (object->next)
-        object->next->previous = object->previous;
+    list_take(sockd, object);
     account_drop_object(sockd, object->account);
     badge_free(sockd, object);
 }
@@ -207,7 +238,8 @@ static void object_release(struct sockd *sockd, struct object *object)
     case OBJECT_NAME: name_release(sockd, (struct name *)object); break;
     case OBJECT_SESSION: session_object_release(sockd, (struct session_object *)object); break;
     case OBJECT_EVENT:
-    case OBJECT_EPOLL: break;
+    case OBJECT_EPOLL:
+    case OBJECT_TABLE: break;
     }
     waiters_destroy(&object->waiters, sockd->effects);
     object_unlink(sockd, object);

@@ -46,6 +46,7 @@ uint32_t object_poll(const struct object *object, uint32_t events)
     case OBJECT_SOCKET: mask = socket_poll((const struct socket *)object); break;
     case OBJECT_PIPE_END: mask = pipe_end_poll((const struct pipe_end *)object); break;
     case OBJECT_EVENT: mask = event_poll((const struct event *)object); break;
+    case OBJECT_TABLE: mask = WAKE_READ | LX_POLLOUT | LX_POLLWRNORM; break;
     case OBJECT_EPOLL: /* libposix knows */
     case OBJECT_NAME:
     case OBJECT_SESSION: break;

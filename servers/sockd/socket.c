@@ -116,11 +116,15 @@ enum status op_socket_pair(void *state, struct ipc_call *call,
 void socket_set_peer(struct sockd *sockd, struct socket *socket, struct socket *peer)
 {
     struct socket *old = socket->peer;
-    if (peer)
+    if (peer) {
         object_ref(&peer->object);
+        peer->datagram_peers++;
+    }
     socket->peer = peer;
-    if (old)
+    if (old) {
+        old->datagram_peers--;
         object_unref(sockd, &old->object);
+    }
 }
 
 /* Both are fresh. */
@@ -130,6 +134,8 @@ void socket_connect_pair(struct socket *a, struct socket *b)
     object_ref(&b->object);
     a->peer = b;
     b->peer = a;
+    a->datagram_peers = b->datagram_peers = 1;
+    a->shown_connected = b->shown_connected = true;
     a->state = b->state = SOCKET_CONNECTED;
 }
 

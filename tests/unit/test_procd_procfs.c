@@ -1,5 +1,6 @@
 /* procd: /proc's names, texts and descriptions. SPDX-License-Identifier: MIT */
 #include "procd_fake.h"
+#include <ipc/server.h>
 #include <proto/fs.h>
 #include <proto/io.h>
 #include <stdio.h>
@@ -107,6 +108,9 @@ static void names_resolve(void **state)
         {"2/exe", ST_OK, 0120777},
         {"2/task/2/comm", ST_OK, 0100444},
         {"net/unix", ST_OK, 0100444},
+        {"2/net/unix", ST_OK, 0100444},
+        {"2/net/../stat", ST_OK, 0100444},
+        {"net/..", ST_OK, 0040555},
         {"nonsense", ST_NOENT, 0},
     };
     for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -126,6 +130,12 @@ static void names_resolve(void **state)
     assert_int_equal(path_request(procd, BADGE_MOUNT, pid, FS_READ_LINK, "2/stat", 2, 0, 0),
                      ST_INVAL);
     assert_int_equal(path_request(procd, BADGE_MOUNT, pid, FS_OPEN, "2/stat", 3, 1, 0), ST_ACCES);
+    /* O4: sockd lists the sockets; no description is made here */
+    assert_int_equal(path_request(procd, BADGE_MOUNT, pid, FS_OPEN, "net/unix", 3, 0, 0),
+                     ST_REDIRECT);
+    assert_false(fake_call.reply_caps[0].own_gate);
+    assert_int_equal(fake_call.reply_caps[0].value, SERVER_SLOT_ROOT_SOCKD);
+    assert_int_equal(path_request(procd, BADGE_MOUNT, pid, FS_OPEN, "net/unix", 3, 1, 0), ST_ACCES);
     assert_int_equal(path_request(procd, BADGE_MOUNT, pid, FS_OPEN, "2/stat", 3, 0200000, 0),
                      ST_NOTDIR);
     assert_int_equal(path_request(procd, BADGE_MOUNT, pid, FS_ACCESS, "2/stat", 3, 0, 4), ST_OK);
