@@ -31,7 +31,8 @@ static bool fault_again(struct posix_retry *retry)
         return false;
     long read = user_touch(transfer->in, transfer->in_count, false);
     long write = user_touch(transfer->out, transfer->out_count, true);
-    return retry->faults == 1 || (read == 0 && write == 0);
+    retry->memory_bad = read != 0 || write != 0;
+    return retry->faults == 1 || !retry->memory_bad;
 }
 
 static bool wait_again(struct posix_retry *retry)

@@ -175,6 +175,10 @@ long socket_address_write(uint64_t user, uint64_t user_length, const union socke
 
 #define RIGHTS_MAX 253
 
+/* read(2) on a socket that io.read did not serve: with a low-water mark, or into memory that cannot
+ * be had (the message may be lost). EFAULT when it is no socket. */
+long receive_as_read(const struct fd_info *info, const struct iov_list *list, uint64_t flags);
+
 /* What control messages ask of a send. */
 struct control_out {
     unsigned rights;

@@ -201,6 +201,7 @@ struct posix_retry {
     enum status status;   /* the last one */
     /* 0, -errno, a restart code; 0 as well for ST_REDIRECT (look at status) */
     long result;
+    bool memory_bad; /* after ST_FAULT: some page of the transfer cannot be made present */
     /* private */
     unsigned faults, sessions, slots;
 };

@@ -31,9 +31,13 @@ static long destination_find(const struct fd_info *info, struct outgoing *out)
 /* One try after the other until the server took something. A stage lives until an answer other
  * than ST_WAIT, so it is filled again before any other repeat. */
 static long send_request(const struct fd_info *info, const struct outgoing *out,
-                         struct posix_retry *retry, uint64_t length, unsigned rights,
+                         struct posix_retry *retry, uint64_t done, uint64_t length,
                          struct ipc_transfer *transfer)
 {
+    /* Descriptors go with the first bytes, once; the byte that is out of band is the last. */
+    unsigned rights = done ? 0 : out->control.rights;
+    uint32_t flags =
+        done + length < out->list.total ? out->flags & ~LX_MSG_OOB : out->flags;
     const struct linux_ucred *ucred = &out->control.ucred;
     struct sock_send_reply reply = {0};
     enum status status;
@@ -45,7 +49,7 @@ static long send_request(const struct fd_info *info, const struct outgoing *out,
                 return error;
         }
         status =
-            sock_send(info->slot, out->flags, length, out->address_length, rights,
+            sock_send(info->slot, flags, length, out->address_length, rights,
                       out->control.credentials, out->control.credentials ? (uint32_t)ucred->pid : 0,
                       out->control.credentials ? ucred->uid : 0,
                       out->control.credentials ? ucred->gid : 0, &reply, transfer);
@@ -77,9 +81,7 @@ static long send_once(const struct fd_info *info, const struct outgoing *out, ui
     retry.no_wait = out->flags & LX_MSG_DONTWAIT;
     if (!retry.no_wait)
         socket_set_deadline(&retry, info, LX_SO_SNDTIMEO);
-    /* Descriptors go with the first bytes, once. */
-    result =
-        send_request(info, out, &retry, window.length, done ? 0 : out->control.rights, &transfer);
+    result = send_request(info, out, &retry, done, window.length, &transfer);
     iov_window_end(&window, &out->list, done, 0);
     return result;
 }

@@ -10,13 +10,33 @@ struct incoming {
     bool want_address;
     uint64_t max_rights;
     union socket_address address;
-    struct iov_list list;
+    const struct iov_list *list;
     /* what came */
     uint64_t done;            /* bytes in the program's memory */
     uint64_t address_length;
+    uint64_t deadline_ns;     /* of the whole call; 0: none */
     unsigned received;        /* descriptors in the receive slots */
     struct sock_receive_reply reply;
 };
+
+/* The first request, or one that goes on after a part or after memory that could not be had. */
+static enum status receive_ask(const struct fd_info *info, struct incoming *in, uint64_t length,
+                               bool address, bool memory_bad, struct ipc_transfer *transfer)
+{
+    uint64_t flags = in->flags & ~(uint64_t)LX_MSG_CMSG_CLOEXEC;
+    if (in->done == 0 && !memory_bad)
+        return sock_receive(info->slot, flags, length, address, in->max_rights, &in->reply,
+                            transfer);
+    const struct sock_receive_reply before = in->reply;
+    struct sock_receive_more_reply reply = {0};
+    enum status status = sock_receive_more(
+        info->slot, flags, length, address, in->max_rights, in->done, memory_bad,
+        before.credentials, before.pid, before.uid, before.gid, &reply, transfer);
+    _Static_assert(sizeof(reply) == sizeof(in->reply), "the two replies are one");
+    if (status == ST_OK)
+        memcpy(&in->reply, &reply, sizeof(reply));
+    return status;
+}
 
 static long receive_once(const struct fd_info *info, struct incoming *in)
 {
@@ -24,7 +44,7 @@ static long receive_once(const struct fd_info *info, struct incoming *in)
     struct ar_segment segments[AR_MSG_SEGS];
     unsigned count = 0;
     bool address = in->want_address && in->done == 0;
-    long result = iov_window_begin(&window, &in->list, in->done, AR_MSG_SEGS - address, true);
+    long result = iov_window_begin(&window, in->list, in->done, AR_MSG_SEGS - address, true);
     if (result)
         return result;
     for (; count < window.count; count++)
@@ -35,17 +55,17 @@ static long receive_once(const struct fd_info *info, struct incoming *in)
                                     .out_count = count,
                                     .recv_slots = receive_slots(),
                                     .recv_slot_count = AR_MSG_CAPS};
-    struct posix_retry retry = {.server = ISSUER_SOCKD, .transfer = &transfer};
-    retry.no_wait = in->flags & LX_MSG_DONTWAIT;
-    if (!retry.no_wait)
-        socket_set_deadline(&retry, info, LX_SO_RCVTIMEO);
-    uint64_t flags = in->flags & ~(uint64_t)(LX_MSG_WAITALL | LX_MSG_CMSG_CLOEXEC);
-    result = POSIX_CALL(&retry, sock_receive(info->slot, flags, window.length, address,
-                                             in->max_rights, &in->reply, &transfer));
+    struct posix_retry retry = {.server = ISSUER_SOCKD,
+                                .transfer = &transfer,
+                                .no_wait = in->flags & LX_MSG_DONTWAIT,
+                                .deadline_ns = in->deadline_ns,
+                                .interrupted = in->deadline_ns ? ERR(INTR) : 0};
+    result = POSIX_CALL(&retry, receive_ask(info, in, window.length, address, retry.memory_bad,
+                                            &transfer));
     uint64_t moved = result ? 0 : in->reply.count;
     if (moved > window.length)
         moved = window.length;
-    long copied = iov_window_end(&window, &in->list, in->done, moved);
+    long copied = iov_window_end(&window, in->list, in->done, moved);
     if (result)
         return result;
     if (copied) {
@@ -58,15 +78,6 @@ static long receive_once(const struct fd_info *info, struct incoming *in)
     return (long)moved;
 }
 
-/* MSG_WAITALL on a stream: go on, but never past bytes that came with descriptors or with other
- * credentials. */
-static bool receive_more(const struct fd_info *info, const struct incoming *in, long moved)
-{
-    return (in->flags & LX_MSG_WAITALL) && !(in->flags & (LX_MSG_PEEK | LX_MSG_OOB)) && moved > 0 &&
-           in->done < in->list.total && in->reply.rights == 0 && !in->reply.credentials &&
-           socket_type(info) == LX_SOCK_STREAM;
-}
-
 /* The value of the call; the descriptors that came are in the receive slots and the session
  * still. */
 static long receive_list(const struct fd_info *info, struct incoming *in)
@@ -76,17 +87,20 @@ static long receive_list(const struct fd_info *info, struct incoming *in)
     in->received = 0;
     in->address_length = 0;
     memset(&in->reply, 0, sizeof(in->reply));
+    struct posix_retry deadline = {0};
+    if (!(in->flags & LX_MSG_DONTWAIT))
+        socket_set_deadline(&deadline, info, LX_SO_RCVTIMEO);
+    in->deadline_ns = deadline.deadline_ns;
     do {
-        struct sock_receive_reply before = in->reply;
         moved = receive_once(info, in);
-        if (moved < 0) {
-            in->reply = before;
+        if (moved < 0)
             return in->done ? (long)in->done : moved;
-        }
         in->done += (uint64_t)moved;
-    } while (receive_more(info, in, moved));
+    } while ((in->reply.message_flags & SOCK_MORE) && moved > 0);
     if ((in->flags & LX_MSG_TRUNC) && (in->reply.message_flags & LX_MSG_TRUNC))
         return (long)in->reply.full_length;
+    if ((in->flags & LX_MSG_OOB) && in->list->total == 0)
+        return in->reply.count != 0; /* the byte that had no room */
     return (long)in->done;
 }
 
@@ -97,15 +111,21 @@ static void rights_drop(const struct fd_info *info, const struct incoming *in)
         control_put_rights(&none, info->slot, in->received, in->reply.rights, false);
 }
 
+long receive_as_read(const struct fd_info *info, const struct iov_list *list, uint64_t flags)
+{
+    struct incoming in = {.flags = flags & IO_NOWAIT ? LX_MSG_DONTWAIT : 0, .list = list};
+    long result = receive_list(info, &in);
+    rights_drop(info, &in);
+    return result == ERR(NOTSOCK) ? ERR(FAULT) : result;
+}
+
 /* ---- recvfrom -------------------------------------------------------------------------------- */
 
 static long recvfrom_run(const struct fd_info *info, const uint64_t a[6])
 {
-    struct incoming in;
-    in.flags = (uint32_t)a[3];
-    in.want_address = a[4] != 0;
-    in.max_rights = 0;
-    long result = iov_single(&in.list, a[1], a[2]);
+    struct iov_list list;
+    struct incoming in = {.flags = (uint32_t)a[3], .want_address = a[4] != 0, .list = &list};
+    long result = iov_single(&list, a[1], a[2]);
     if (result)
         return result;
     result = receive_list(info, &in);
@@ -169,11 +189,10 @@ static long recvmsg_run(const struct fd_info *info, uint64_t user, uint32_t flag
         return ERR(MSGSIZE);
     if (header.control == 0)
         header.control_length = 0;
-    struct incoming in;
-    in.flags = flags;
-    in.want_address = header.name != 0;
+    struct iov_list list;
+    struct incoming in = {.flags = flags, .want_address = header.name != 0, .list = &list};
     in.max_rights = control_rights_room(&(struct control_in){.room = header.control_length});
-    long result = iov_import(&in.list, header.iov, header.iov_count);
+    long result = iov_import(&list, header.iov, header.iov_count);
     if (result)
         return result;
     result = receive_list(info, &in);

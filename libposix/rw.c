@@ -29,6 +29,9 @@ static long read_once(struct fd_info *info, const struct iov_list *list, uint64_
     if (count > window.length)
         count = window.length;
     long copied = iov_window_end(&window, list, done, count);
+    if (info->server == ISSUER_SOCKD && (retry.status == ST_REDIRECT || retry.memory_bad) &&
+        (error == 0 || error == ERR(FAULT)) && count == 0)
+        return receive_as_read(info, list, flags);
     return error ? error : copied ? copied : (long)count;
 }
 

@@ -69,6 +69,7 @@ static const struct sock_server object_operations = {
     .connect = op_connect,
     .send = op_send,
     .receive = op_receive,
+    .receive_more = op_receive_more,
     .stage = op_stage,
     .claim = op_claim,
     .shutdown = op_shutdown,

@@ -143,9 +143,10 @@ enum { SHUT_RECEIVE = 1, SHUT_SEND = 2, SHUT_BOTH = 3 };
 #define OPTION_BIT(option) (1ull << (option))
 
 /* Options that hardly anybody sets; made when one is. */
+#define TIMEOUT_AT_ONCE UINT64_MAX /* a negative SO_RCVTIMEO or SO_SNDTIMEO: no call waits */
 struct rare_options {
     int priority, mark, linger_on, linger_seconds;
-    uint64_t rcvtimeo_us, sndtimeo_us; /* 0: none */
+    uint64_t rcvtimeo_us, sndtimeo_us; /* 0: none; TIMEOUT_AT_ONCE */
 };
 
 struct socket {
@@ -166,6 +167,7 @@ struct socket {
     struct name *name, *pending_name; /* not refs: the name clears them */
     /* receive queue */
     struct message *first, *last;
+    struct message *oob; /* STREAM: of one byte, behind the out-of-band mark; NULL: no mark */
     unsigned message_count, rights_count; /* rights_count: messages that carry rights */
     uint64_t unread;                      /* bytes */
     /* accept queue */
@@ -283,6 +285,7 @@ void objects_reap(struct sockd *sockd);
 void object_wake(struct sockd *sockd, struct object *object, uint32_t events);
 #define WAKE_ALL UINT32_MAX
 #define WAKE_READ (LX_POLLIN | LX_POLLRDNORM)
+#define WAKE_ARRIVED (WAKE_READ | LX_POLLPRI | LX_POLLRDBAND) /* data, perhaps out of band */
 #define WAKE_WRITE (LX_POLLOUT | LX_POLLWRNORM | LX_POLLWRBAND)
 /* Answer for a call that cannot go on: ST_AGAIN when it must not block, else arm and ST_WAIT
  * (ST_SESSION, ST_NOMEM). */
@@ -315,6 +318,11 @@ static inline struct socket *socket_of(struct object *object)
 {
     return (struct socket *)object;
 }
+/* One of the options that are a flag. */
+static inline bool option_on(const struct socket *socket, int option)
+{
+    return socket->option_flags & OPTION_BIT(option);
+}
 static inline bool socket_connection_based(const struct socket *socket)
 {
     return socket->type != LX_SOCK_DGRAM;
@@ -322,6 +330,17 @@ static inline bool socket_connection_based(const struct socket *socket)
 static inline bool socket_nonblocking(const struct socket *socket)
 {
     return socket->object.flags & LX_O_NONBLOCK;
+}
+/* A call that receives (accepts), or sends (connects), may not wait. */
+static inline bool socket_receives_at_once(const struct socket *socket)
+{
+    return socket_nonblocking(socket) ||
+           (socket->rare && socket->rare->rcvtimeo_us == TIMEOUT_AT_ONCE);
+}
+static inline bool socket_sends_at_once(const struct socket *socket)
+{
+    return socket_nonblocking(socket) ||
+           (socket->rare && socket->rare->sndtimeo_us == TIMEOUT_AT_ONCE);
 }
 /* Linux's rule for POLLOUT and for waking writers: at most a quarter of sndbuf is charged. */
 static inline bool socket_writable(const struct socket *socket)
@@ -421,12 +440,15 @@ struct send {
 struct receive {
     struct ipc_call *call;
     uint64_t length, address_offset;
+    uint64_t done;   /* bytes that this call of the program's has already: STREAM, after `more` */
     bool nowait, want_address;
+    bool memory_bad; /* libposix could not make the memory present: a fault is the program's */
     uint32_t flags;
     /* out */
     uint64_t count, full_length, message_flags;
+    bool more; /* STREAM: less than was asked for, and nothing that ends the read: ask again */
     struct socket *sender; /* borrowed */
-    bool credentials;
+    bool credentials; /* in: those of the bytes `done`, from now on of no other writer */
     uint32_t pid, uid, gid;
     struct rights *rights; /* a ref, or NULL */
     uint16_t address_length;
@@ -434,6 +456,9 @@ struct receive {
 enum status stream_send(struct sockd *sockd, struct socket *socket, struct send *send,
                         uint64_t *count);
 enum status stream_receive(struct sockd *sockd, struct socket *socket, struct receive *receive);
+/* A read of `length` bytes may have to wait for more than is there (SO_RCVLOWAT). */
+bool stream_below_low_water(const struct socket *socket, uint64_t length);
+bool stream_at_mark(const struct socket *socket); /* sockatmark(3) */
 enum status datagram_send(struct sockd *sockd, struct socket *socket, struct send *send,
                           uint64_t *count);
 enum status datagram_receive(struct sockd *sockd, struct socket *socket, struct receive *receive);
@@ -517,6 +542,7 @@ SOCKD_OP(accept, const struct sock_accept_request *, struct sock_accept_reply *)
 SOCKD_OP(connect, const struct sock_connect_request *);
 SOCKD_OP(send, const struct sock_send_request *, struct sock_send_reply *);
 SOCKD_OP(receive, const struct sock_receive_request *, struct sock_receive_reply *);
+SOCKD_OP(receive_more, const struct sock_receive_more_request *, struct sock_receive_more_reply *);
 SOCKD_OP(stage, const struct sock_stage_request *, struct sock_stage_reply *);
 SOCKD_OP(claim, const struct sock_claim_request *, struct sock_claim_reply *);
 SOCKD_OP(shutdown, const struct sock_shutdown_request *);

@@ -138,6 +138,17 @@ static struct message *datagram_choose(const struct socket *socket, bool peek, u
     return message;
 }
 
+/* The first message leaves, with its descriptors. */
+static void datagram_consume(struct sockd *sockd, struct socket *socket, struct message *message)
+{
+    message_unlink(socket, NULL, message);
+    socket_trace(sockd, socket, AR_TRACE_SOCKET_TAKEN,
+                 socket_trace_amount(message->length, message->rights), socket->unread,
+                 message->sender->object.ino);
+    waiters_wake(&socket->room, WAKE_WRITE, sockd->effects);
+    message_free(sockd, message);
+}
+
 enum status datagram_receive(struct sockd *sockd, struct socket *socket, struct receive *receive)
 {
     if (socket->type == LX_SOCK_SEQPACKET && socket->state != SOCKET_CONNECTED)
@@ -156,8 +167,12 @@ enum status datagram_receive(struct sockd *sockd, struct socket *socket, struct 
     status = receive_address(receive, message->sender);
     if (status == ST_OK)
         status = ipc_data_put(receive->call, 0, &message->data[skip], bytes);
-    if (status != ST_OK)
+    if (status != ST_OK && (!receive->memory_bad || peek))
         return status;
+    if (status != ST_OK) { /* the memory is the program's fault: as on Linux the message is lost */
+        datagram_consume(sockd, socket, message);
+        return status;
+    }
     receive->sender = message->sender;
     receive->count = bytes;
     receive->full_length = have;
@@ -180,12 +195,8 @@ enum status datagram_receive(struct sockd *sockd, struct socket *socket, struct 
         socket->peek_offset = socket->peek_offset > (int)message->length
                                   ? socket->peek_offset - (int)message->length
                                   : 0;
-    message_unlink(socket, NULL, message);
-    socket_trace(sockd, socket, AR_TRACE_SOCKET_TAKEN,
-                 socket_trace_amount(message->length, message->rights), socket->unread,
-                 message->sender->object.ino);
-    message->rights = NULL;
-    waiters_wake(&socket->room, WAKE_WRITE, sockd->effects);
-    message_free(sockd, message);
+    if (receive->rights)
+        receive->rights->refs++;
+    datagram_consume(sockd, socket, message);
     return ST_OK;
 }

@@ -25,6 +25,8 @@ static enum status socket_read(struct sockd *sockd, struct socket *socket, struc
     struct receive receive = {.call = call, .length = length, .nowait = nowait};
     if (length == 0)
         return ST_OK; /* Linux never gets to the socket */
+    if (socket->type == LX_SOCK_STREAM && stream_below_low_water(socket, length))
+        return ST_REDIRECT; /* it may have to wait with a part of it: that is sock.receive's */
     enum status status = socket_receive(sockd, socket, &receive);
     if (status != ST_OK)
         return status;
@@ -226,6 +228,12 @@ static enum status handle_ioctl(void *state, struct ipc_call *call,
         if (object->kind == OBJECT_PIPE_END)
             return put_int(call, pipe_unread(((struct pipe_end *)object)->pipe));
         return ST_NOTTY;
+    case LX_SIOCATMARK:
+        if (object->kind != OBJECT_SOCKET)
+            return ST_NOTTY;
+        if (socket_of(object)->type != LX_SOCK_STREAM)
+            return ST_OPNOTSUPP;
+        return put_int(call, stream_at_mark(socket_of(object)));
     case LX_TIOCOUTQ:
         return object->kind == OBJECT_SOCKET ? put_int(call, socket_of(object)->charged) : ST_NOTTY;
     default: return ST_NOTTY;

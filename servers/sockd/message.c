@@ -99,7 +99,7 @@ void message_queue(struct sockd *sockd, struct message *message, struct socket *
     socket_trace(sockd, receiver, AR_TRACE_SOCKET_QUEUED,
                  socket_trace_amount(message->length, message->rights), receiver->unread,
                  sender->object.ino);
-    object_wake(sockd, &receiver->object, WAKE_READ);
+    object_wake(sockd, &receiver->object, WAKE_ARRIVED);
 }
 
 void message_unlink(struct socket *socket, struct message *previous, struct message *message)
@@ -110,6 +110,8 @@ void message_unlink(struct socket *socket, struct message *previous, struct mess
         socket->first = message->next;
     if (socket->last == message)
         socket->last = previous;
+    if (socket->oob == message)
+        socket->oob = NULL;
     socket->message_count--;
     socket->rights_count -= message->rights != NULL;
     socket->unread -= message_unread(message);

@@ -45,6 +45,8 @@ static void value_number(struct value *value, int32_t number)
 static void value_time(struct value *value, uint64_t us)
 {
     value->length = 16;
+    if (us == TIMEOUT_AT_ONCE)
+        us = 0;
     value->wide[0] = us / 1000000;
     value->wide[1] = us % 1000000;
 }
@@ -193,8 +195,8 @@ static enum status timeout_set(struct socket *socket, bool receive, const int64_
     if (rare_make(socket) != ST_OK)
         return ST_NOBUFS;
     uint64_t *out = receive ? &socket->rare->rcvtimeo_us : &socket->rare->sndtimeo_us;
-    if (seconds < 0) { /* Linux: do not wait at all; the shortest wait here */
-        *out = 1;
+    if (seconds < 0) {
+        *out = TIMEOUT_AT_ONCE;
         return ST_OK;
     }
     const int64_t tick = 1000000 / LX_HZ;

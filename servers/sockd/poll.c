@@ -16,6 +16,8 @@ static uint32_t socket_poll(const struct socket *socket)
         mask |= LX_POLLRDHUP | WAKE_READ;
     if (socket->first || socket->accept_first)
         mask |= WAKE_READ;
+    if (socket->oob)
+        mask |= LX_POLLPRI;
     if (socket_connection_based(socket) && socket->state == SOCKET_CLOSED)
         mask |= LX_POLLHUP;
     bool writable = socket_writable(socket);

@@ -3,18 +3,19 @@
  * MIT
  */
 #include "core.h"
+#include <string.h>
 
 enum status socket_send(struct sockd *sockd, struct socket *socket, struct send *send,
                         uint64_t *count)
 {
-    send->nowait = send->nowait || socket_nonblocking(socket);
+    send->nowait = send->nowait || socket_sends_at_once(socket);
     return socket->type == LX_SOCK_STREAM ? stream_send(sockd, socket, send, count)
                                           : datagram_send(sockd, socket, send, count);
 }
 
 enum status socket_receive(struct sockd *sockd, struct socket *socket, struct receive *receive)
 {
-    receive->nowait = receive->nowait || socket_nonblocking(socket);
+    receive->nowait = receive->nowait || socket_receives_at_once(socket);
     return socket->type == LX_SOCK_STREAM ? stream_receive(sockd, socket, receive)
                                           : datagram_receive(sockd, socket, receive);
 }
@@ -106,8 +107,9 @@ enum status receive_address(struct receive *receive, const struct socket *sender
     return ipc_data_put(receive->call, receive->address_offset, address->bytes, address->length);
 }
 
-enum status op_receive(void *state, struct ipc_call *call,
-                       const struct sock_receive_request *request, struct sock_receive_reply *reply)
+enum status op_receive_more(void *state, struct ipc_call *call,
+                            const struct sock_receive_more_request *request,
+                            struct sock_receive_more_reply *reply)
 {
     struct sockd *sockd = state;
     struct socket *socket;
@@ -115,9 +117,15 @@ enum status op_receive(void *state, struct ipc_call *call,
         .call = call,
         .length = request->length < INT32_MAX ? request->length : INT32_MAX,
         .address_offset = request->length,
+        .done = request->done,
         .nowait = request->flags & LX_MSG_DONTWAIT,
         .want_address = request->address,
+        .memory_bad = request->memory_bad,
         .flags = (uint32_t)request->flags,
+        .credentials = request->credentials,
+        .pid = (uint32_t)request->pid,
+        .uid = (uint32_t)request->uid,
+        .gid = (uint32_t)request->gid,
     };
     enum status status = socket_of_call(sockd, &socket);
     if (status == ST_OK)
@@ -130,7 +138,7 @@ enum status op_receive(void *state, struct ipc_call *call,
         receive.message_flags |= LX_MSG_CTRUNC;
     reply->count = receive.count;
     reply->full_length = socket->type == LX_SOCK_STREAM ? receive.count : receive.full_length;
-    reply->message_flags = receive.message_flags;
+    reply->message_flags = receive.message_flags | (receive.more ? SOCK_MORE : 0);
     reply->address_length = receive.address_length;
     if (receive.credentials) {
         reply->credentials = 1;
@@ -139,4 +147,21 @@ enum status op_receive(void *state, struct ipc_call *call,
         reply->gid = receive.gid;
     }
     return ST_OK;
+}
+
+/* The two replies are one. */
+_Static_assert(sizeof(struct sock_receive_reply) == sizeof(struct sock_receive_more_reply),
+               "receive_more answers as receive does");
+
+enum status op_receive(void *state, struct ipc_call *call,
+                       const struct sock_receive_request *request, struct sock_receive_reply *reply)
+{
+    const struct sock_receive_more_request first = {.flags = request->flags,
+                                                    .length = request->length,
+                                                    .address = request->address,
+                                                    .max_rights = request->max_rights};
+    struct sock_receive_more_reply answer = {0};
+    enum status status = op_receive_more(state, call, &first, &answer);
+    memcpy(reply, &answer, sizeof(*reply));
+    return status;
 }

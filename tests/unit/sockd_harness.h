@@ -292,6 +292,18 @@ static long sk_recv(long fd, size_t length, uint64_t flags)
 {
     return sk_recv_rights(fd, length, flags, 0);
 }
+
+/* Going on after `done` bytes, without credentials. */
+static long sk_recv_more(long fd, size_t length, uint64_t flags, uint64_t done, bool memory_bad)
+{
+    memory_reset();
+    W.out_size = length + 128;
+    if (memory_bad)
+        W.out_bad = 0;
+    enum status status = ASK((uint64_t)fd, SOCK_RECEIVE_MORE, flags, length, 0, 0, done,
+                             memory_bad, 0, 0, 0, 0);
+    return status == ST_OK ? (long)REPLY(0) : -(long)status;
+}
 #define RECV_FULL REPLY(1)
 #define RECV_FLAGS REPLY(2)
 #define RECV_ADDRESS REPLY(3)
@@ -484,6 +496,7 @@ static inline void harness_unused(void)
     (void)sk_send_size, (void)sk_recv, (void)fd_poll, (void)fd_read, (void)fd_write, (void)fd_ioctl;
     (void)sk_shutdown, (void)sk_get, (void)sk_set, (void)fd_nonblock, (void)stage_own, (void)woken;
     (void)cap_foreign, (void)setup, (void)teardown, (void)last_name_gate, (void)fd_poll_arm;
+    (void)sk_recv_more;
 }
 
 #endif

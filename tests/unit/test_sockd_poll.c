@@ -114,15 +114,64 @@ static void r3_low_water_mark(void **state)
     assert_int_equal(sk_set(fd[1], LX_SO_RCVLOWAT, 5), 0);
     sk_send(fd[0], "abc", 3, 0);
     assert_true(fd_poll(fd[1]) & LX_POLLIN); /* does not change poll */
-    assert_int_equal(sk_recv(fd[1], 9, 0), -ST_WAIT);
+    assert_int_equal(fd_read(fd[1], 9), -ST_REDIRECT); /* libposix comes again, with receive */
     assert_int_equal(sk_recv(fd[1], 9, LX_MSG_DONTWAIT), 3);
+    assert_false(RECV_FLAGS & SOCK_MORE);
     sk_send(fd[0], "abc", 3, 0);
-    sk_send(fd[0], "de", 2, 0);
-    assert_int_equal(sk_recv(fd[1], 9, 0), 5);
+    assert_int_equal(sk_recv(fd[1], 9, 0), 3); /* taken, and more is wanted */
+    assert_true(RECV_FLAGS & SOCK_MORE);
+    assert_int_equal(sk_recv_more(fd[1], 6, 0, 3, false), -ST_WAIT);
+    sk_send(fd[0], "d", 1, 0);
+    assert_int_equal(woken(USER), 1);
+    assert_int_equal(sk_recv_more(fd[1], 6, 0, 3, false), 1);
+    assert_true(RECV_FLAGS & SOCK_MORE);
+    sk_send(fd[0], "e", 1, 0);
+    assert_int_equal(sk_recv_more(fd[1], 5, 0, 4, false), 1); /* five in all: enough */
+    assert_false(RECV_FLAGS & SOCK_MORE);
     sk_send(fd[0], "abc", 3, 0);
     assert_int_equal(sk_recv(fd[1], 2, 0), 2);
+    assert_false(RECV_FLAGS & SOCK_MORE);
     fd_close(fd[0]);
     assert_int_equal(sk_recv(fd[1], 9, 0), 1);
+    assert_false(RECV_FLAGS & SOCK_MORE);
+}
+
+static void r3_wait_for_all(void **state)
+{
+    (void)state;
+    long fd[2];
+    pair_make(LX_SOCK_STREAM, fd);
+    sk_send(fd[0], "abc", 3, 0);
+    assert_int_equal(sk_recv(fd[1], 5, LX_MSG_WAITALL), 3);
+    assert_true(RECV_FLAGS & SOCK_MORE);
+    sk_send(fd[0], "de", 2, 0);
+    assert_int_equal(sk_recv_more(fd[1], 2, LX_MSG_WAITALL, 3, false), 2);
+    assert_false(RECV_FLAGS & SOCK_MORE);
+    sk_send(fd[0], "a", 1, 0);
+    fd_close(fd[0]);
+    assert_int_equal(sk_recv(fd[1], 2, LX_MSG_WAITALL), 1);
+    assert_false(RECV_FLAGS & SOCK_MORE);
+}
+
+static void r3_negative_timeouts_never_wait(void **state)
+{
+    (void)state;
+    long fd[2];
+    pair_make(LX_SOCK_STREAM, fd);
+    const int64_t negative[2] = {-1, 0};
+    for (int option = LX_SO_RCVTIMEO; option <= LX_SO_SNDTIMEO; option++) {
+        memory_reset();
+        W.in_size = 16;
+        memcpy(W.in, negative, 16);
+        assert_int_equal(ASK(fd[0], SOCK_SET_OPTION, LX_SOL_SOCKET, (uint64_t)option, 16), ST_OK);
+        assert_int_equal(sk_get(fd[0], option), 0);
+    }
+    assert_int_equal(sk_recv(fd[0], 1, 0), -ST_AGAIN);
+    assert_int_equal(fd_read(fd[0], 1), -ST_AGAIN);
+    assert_int_equal(sk_send_size(fd[0], 1 << 20, 0), 219264);
+    assert_int_equal(sk_send(fd[0], "x", 1, 0), -ST_AGAIN);
+    assert_int_equal(sk_recv(fd[1], 1 << 20, LX_MSG_WAITALL), 219264);
+    assert_int_equal(sk_recv(fd[1], 1, 0), -ST_WAIT);
 }
 
 static void r3_timeouts_are_kept_in_ticks(void **state)
@@ -308,6 +357,8 @@ int main(void)
         TEST(r1_only_what_was_asked_for),
         TEST(r2_arming_and_sequence),
         TEST(r3_low_water_mark),
+        TEST(r3_wait_for_all),
+        TEST(r3_negative_timeouts_never_wait),
         TEST(r3_timeouts_are_kept_in_ticks),
         TEST(o1_read_only_options),
         TEST(o1_buffers),

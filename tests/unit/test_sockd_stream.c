@@ -169,15 +169,6 @@ static void s5_peek_offset(void **state)
     assert_int_equal(sk_recv(fd[1], 9, LX_MSG_PEEK | LX_MSG_DONTWAIT), -ST_AGAIN);
 }
 
-static void s5_oob_is_not_supported_yet(void **state)
-{
-    (void)state;
-    long fd[2];
-    pair_make(LX_SOCK_STREAM, fd);
-    assert_int_equal(sk_send(fd[0], "x", 1, LX_MSG_OOB), -ST_OPNOTSUPP);
-    assert_int_equal(sk_recv(fd[1], 1, LX_MSG_OOB), -ST_INVAL);
-}
-
 static void s6_trunc_is_ignored_on_stream(void **state)
 {
     (void)state;
@@ -290,7 +281,6 @@ int main(void)
         TEST(s4_write_to_closed_peer),
         TEST(s5_peek_leaves_the_data),
         TEST(s5_peek_offset),
-        TEST(s5_oob_is_not_supported_yet),
         TEST(s6_trunc_is_ignored_on_stream),
         TEST(s7_bad_buffers_change_nothing),
         TEST(s9_shutdown),
