@@ -104,12 +104,8 @@ _Static_assert(offsetof(struct posix_thread, frame) == 16 &&
                "used by entry.asm");
 _Static_assert(sizeof(struct posix_thread) <= 4096, "the thread record is one page");
 
-static inline struct posix_thread *thread_self(void)
-{
-    struct posix_thread *self;
-    __asm__("movq %%gs:0, %0" : "=r"(self));
-    return self;
-}
+/* thread_self() and where things of a thread are. */
+#include "machine.h"
 
 /* The calling thread's slot n of its 16 (enum posix_thread_slot). */
 static inline ar_cap thread_slot(unsigned n)

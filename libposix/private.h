@@ -17,8 +17,7 @@
 #define PAGE_UP(x) (((x) + PAGE_SIZE - 1) & ~(PAGE_SIZE - 1))
 
 /* ---- our part of POSIX_PRIVATE ---- */
-/* struct fd_entry[POSIX_FD_MAX], lazily backed */
-#define PRIVATE_FD_TABLE POSIX_PRIVATE
+/* PRIVATE_FD_TABLE is first: machine.h */
 #define PRIVATE_FD_SIZE 0x40000ull
 #define PRIVATE_HEAP (POSIX_PRIVATE + PRIVATE_FD_SIZE)
 #define PRIVATE_HEAP_END (POSIX_PRIVATE_END - 0x800000ull)

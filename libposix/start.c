@@ -105,7 +105,7 @@ static long search_and_run(struct exec_state *state, const struct posix_start *s
 
 void posix_start_first(uint64_t pid, uint64_t tid, const struct posix_start *start)
 {
-    struct posix_thread *thread = (struct posix_thread *)(POSIX_AREA(0) + POSIX_AREA_THREAD);
+    struct posix_thread *thread = area_thread(0);
     thread_init(thread, (uint32_t)tid, 0);
     process_init(pid, start);
     if (!cpu_has_fsgsbase()) {

@@ -20,7 +20,7 @@ void thread_init(struct posix_thread *thread, uint32_t tid, uint32_t area)
         .stack_top = POSIX_AREA(area) + POSIX_AREA_STACK_TOP,
         .tid = tid,
         .area = area,
-        .ipc = (struct ar_ipc_buffer *)(POSIX_AREA(area) + POSIX_AREA_IPC),
+        .ipc = area_ipc(area),
         .system_call = UINT64_MAX,
         .altstack.flags = LINUX_SS_DISABLE,
     };
@@ -65,7 +65,7 @@ long thread_clone(const struct clone_request *request)
 
 void posix_thread_start(uint64_t tid, uint64_t area, struct thread_start *start)
 {
-    struct posix_thread *thread = (struct posix_thread *)(POSIX_AREA(area) + POSIX_AREA_THREAD);
+    struct posix_thread *thread = area_thread(area);
     thread_init(thread, (uint32_t)tid, (uint32_t)area);
     thread->frame = start->frame;
     thread->mask = start->mask;

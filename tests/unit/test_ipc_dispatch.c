@@ -111,8 +111,8 @@ static void probe_closed(void *state, uint64_t badge, struct ipc_effects *effect
 }
 
 static struct probe probe, other_probe;
-static const struct host_core core = {&probe, probe_handle, probe_closed, ISSUER_SOCKD};
-static const struct host_core other = {&other_probe, probe_handle, probe_closed, ISSUER_FILED};
+static const struct host_core core = {&probe, probe_handle, probe_closed, ISSUER_SOCKD, NULL};
+static const struct host_core other = {&other_probe, probe_handle, probe_closed, ISSUER_FILED, NULL};
 static ar_cap root;
 
 static int world(void **state)

@@ -2,11 +2,12 @@
  * The host backend: run a server's core in this process, for unit tests.
  * SPDX-License-Identifier: MIT
  *
- * Two levels. `host_call_*` builds one struct ipc_call by hand and looks at what the core left
+ * Three levels. `host_call_*` builds one struct ipc_call by hand and looks at what the core left
  * in it: slots are plain numbers that mean nothing. The *world* (`host_*` below) has capability
  * slots with gates and notifications in them, counts copies, delivers closed messages and
- * carries the generated client stubs: ipc_client_call works on it. Everything is deterministic
- * and single-threaded; effects are carried out after the reply, as in the guest.
+ * carries the generated client stubs: ipc_client_call works on it. ipc/host_kernel.h has many
+ * such spaces and the kernel's system calls, for the simulator (tests/sim). Everything is
+ * deterministic and single-threaded; effects are carried out after the reply, as in the guest.
  */
 #ifndef IPC_HOST_H
 #define IPC_HOST_H
@@ -42,13 +43,15 @@ unsigned host_call_effects(const struct host_call *host, enum ipc_effect_kind ki
 
 /* ---- the world ------------------------------------------------------------------------------- */
 
-#define HOST_SLOTS 4096u /* slots 1..HOST_SLOTS - 1 */
+#define HOST_SLOTS 4096u /* so many at most */
 
+struct host_space; /* ipc/host_kernel.h */
 struct host_core {
     void *state;
     void (*handle)(void *state, struct ipc_call *call);
     void (*closed)(void *state, uint64_t badge, struct ipc_effects *effects);
     uint64_t issuer; /* enum ipc_issuer */
+    struct host_space *space; /* where arriving capabilities go; NULL: among the slots below */
 };
 
 /* Empty every slot, without closed messages, and forget everything. */

@@ -1,6 +1,5 @@
 /*
- * Raw kernel system calls, as inline functions. Guest only (servers and libposix).
- * SPDX-License-Identifier: MIT
+ * Raw kernel system calls, as inline functions: servers and libposix. SPDX-License-Identifier: MIT
  *
  * `struct ar_ipc_buffer *buffer` is the calling thread's own.
  */
@@ -14,29 +13,9 @@ struct ar_message {
     uint64_t badge, info, words[4], principal;
 };
 
-/* Every system call goes through here; `m` carries rdi (badge), rsi (info) and words 0..3 both
- * ways. */
-static inline enum ar_error ar_syscall(enum ar_syscall number, struct ar_message *m, ar_cap reply,
-                                       uint64_t deadline)
-{
-    uint64_t rax = number;
-    uint64_t rbx = 0;
-    register uint64_t r10 __asm__("r10") = m->words[1];
-    register uint64_t r8 __asm__("r8") = m->words[2];
-    register uint64_t r9 __asm__("r9") = m->words[3];
-    register uint64_t r12 __asm__("r12") = reply;
-    register uint64_t r13 __asm__("r13") = deadline;
-    __asm__ volatile("syscall"
-                     : "+a"(rax), "+D"(m->badge), "+S"(m->info), "+d"(m->words[0]), "+r"(r10),
-                       "+r"(r8), "+r"(r9), "+b"(rbx), "+r"(r12), "+r"(r13)
-                     :
-                     : "rcx", "r11", "memory");
-    m->words[1] = r10;
-    m->words[2] = r8;
-    m->words[3] = r9;
-    m->principal = rbx;
-    return (enum ar_error)rax;
-}
+/* Every system call goes through ar_syscall; `m` carries rdi (badge), rsi (info) and words 0..3
+ * both ways. In the guest it is the instruction, on the host a function. */
+#include <ipc/system_call.h>
 
 /* Invoke with up to four words; results are left in *m. */
 static inline enum ar_error ar_invoke(ar_cap target, enum ar_invocation label, uint64_t w0,

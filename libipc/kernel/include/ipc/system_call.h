@@ -1,0 +1,28 @@
+/* The system call instruction: the only file that a host build replaces. Included by ipc/kernel.h
+ * alone. SPDX-License-Identifier: MIT */
+#ifndef IPC_SYSTEM_CALL_H
+#define IPC_SYSTEM_CALL_H
+
+static inline enum ar_error ar_syscall(enum ar_syscall number, struct ar_message *m, ar_cap reply,
+                                       uint64_t deadline)
+{
+    uint64_t rax = number;
+    uint64_t rbx = 0;
+    register uint64_t r10 __asm__("r10") = m->words[1];
+    register uint64_t r8 __asm__("r8") = m->words[2];
+    register uint64_t r9 __asm__("r9") = m->words[3];
+    register uint64_t r12 __asm__("r12") = reply;
+    register uint64_t r13 __asm__("r13") = deadline;
+    __asm__ volatile("syscall"
+                     : "+a"(rax), "+D"(m->badge), "+S"(m->info), "+d"(m->words[0]), "+r"(r10),
+                       "+r"(r8), "+r"(r9), "+b"(rbx), "+r"(r12), "+r"(r13)
+                     :
+                     : "rcx", "r11", "memory");
+    m->words[1] = r10;
+    m->words[2] = r8;
+    m->words[3] = r9;
+    m->principal = rbx;
+    return (enum ar_error)rax;
+}
+
+#endif
