@@ -89,6 +89,9 @@ long memory_unmap(uint64_t address, uint64_t length);
 long file_read_at(ar_cap file, unsigned server, void *to, size_t length, int64_t offset);
 /* Fill with random bytes. */
 void random_fill(void *to, size_t length);
+/* The first process, before anything else (start_process.c): 0, or -errno and what could not be
+ * had. */
+long process_begin(uint64_t pid, uint64_t tid, uint64_t boot_seconds, const char **what);
 /* Descriptor table: first process and exec. */
 long fd_table_init(void);
 uint32_t futex_wake_address(uint64_t address, uint32_t count, uint32_t bitset);

@@ -5,8 +5,6 @@
 #include "exec.h"
 
 #define DEFAULT_PATH "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"
-#define NOFILE_SOFT 1024u
-#define NOFILE_HARD 20000u
 #define EXIT_NOT_FOUND 127u
 #define EXIT_CANNOT_RUN 126u
 #define EXIT_SYSTEM 125u
@@ -19,39 +17,6 @@ _Noreturn static void fail(unsigned status, const char *what, const char *why)
 {
     posix_log("cannot start %s: %s", what, why);
     process_exit(status, 0, false);
-}
-
-static void process_init(uint64_t pid, const struct posix_start *start)
-{
-    struct proc_limit_reply limit;
-    process.pid = (uint32_t)pid;
-    process.threads = 1;
-    process.umask = 022;
-    process.boot_seconds = start->boot_seconds;
-    process.nofile_soft = NOFILE_SOFT;
-    process.nofile_hard = NOFILE_HARD;
-    process.fsize = UINT64_MAX;
-    memcpy(process.name, "libposix", 9);
-    process.traced = ar_trace(AR_TRACE_ASK, 0, 0, 0, 0, 0) == AR_OK;
-    if (PROC_CALL(proc_limit(POSIX_SLOT_PROCD, 0, LINUX_RLIMIT_NOFILE, 0, 0, 0, &limit)) == 0) {
-        process.nofile_soft = limit.soft < POSIX_FD_MAX ? (uint32_t)limit.soft : POSIX_FD_MAX;
-        process.nofile_hard = limit.hard < POSIX_FD_MAX ? (uint32_t)limit.hard : POSIX_FD_MAX;
-    }
-}
-
-/* The working directory: "/", in a slot of its own. */
-static long cwd_open(void)
-{
-    struct ar_segment path = {(uint64_t) "/", 1};
-    struct ipc_transfer transfer = {
-        .in = &path, .in_count = 1, .recv_slots = receive_slots(), .recv_slot_count = 1};
-    struct posix_retry retry = {.transfer = &transfer, .server = ISSUER_FILED};
-    struct fs_open_reply reply;
-    long error = POSIX_CALL(&retry, fs_open(POSIX_SLOT_FILED, 1, LINUX_O_PATH | LINUX_O_DIRECTORY,
-                                            0, &reply, &transfer));
-    if (!error && ar_cap_move(AR_CAP_SELF, POSIX_SLOT_CWD, AR_CAP_SELF, receive_slots()[0]))
-        error = -LINUX_EIO;
-    return error;
 }
 
 static const char *path_variable(const struct posix_start *start)
@@ -105,20 +70,14 @@ static long search_and_run(struct exec_state *state, const struct posix_start *s
 
 void posix_start_first(uint64_t pid, uint64_t tid, const struct posix_start *start)
 {
-    struct posix_thread *thread = area_thread(0);
-    thread_init(thread, (uint32_t)tid, 0);
-    process_init(pid, start);
+    const char *what;
+    long error = process_begin(pid, tid, start->boot_seconds, &what);
     if (!cpu_has_fsgsbase()) {
         posix_log("this processor lacks FSGSBASE, which libposix needs");
         process_exit(EXIT_SYSTEM, 0, false);
     }
-    if (fd_table_init()) {
-        posix_log("no memory for the descriptor table");
-        process_exit(EXIT_SYSTEM, 0, false);
-    }
-    long error = cwd_open();
     if (error)
-        fail(EXIT_SYSTEM, "/", status_name((enum status)-error));
+        fail(EXIT_SYSTEM, what, status_name((enum status)-error));
     if (start->argc == 0)
         fail(EXIT_NOT_FOUND, "no program", "the command is empty");
     struct exec_state *state = exec_state_begin();

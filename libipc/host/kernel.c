@@ -44,6 +44,8 @@ static enum ar_error call(struct ar_message *m)
     if (error)
         return error;
     enum status status = host_request(host_current, &request, &error);
+    if (host_hooks.served)
+        host_hooks.served();
     if (error)
         return error;
     m->info = AR_INFO(status, request.reply_word_count, request.reply_cap_count, 0, 0);

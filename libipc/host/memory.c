@@ -14,9 +14,26 @@ union header {
 static size_t in_use;
 static unsigned countdown; /* allocations until the one that fails; 0: none will */
 
-static bool fails_now(void)
+static bool (*fails_hook)(void);
+static size_t bytes_limit, blocks;
+
+/* More, by so many bytes. */
+static bool fails_now(size_t bytes)
 {
-    return countdown != 0 && --countdown == 0;
+    if (bytes_limit && (bytes > bytes_limit || in_use > bytes_limit - bytes))
+        return true;
+    return (countdown != 0 && --countdown == 0) || (fails_hook && fails_hook());
+}
+
+void mem_fail_when(bool (*fails)(void), size_t limit)
+{
+    fails_hook = fails;
+    bytes_limit = limit;
+}
+
+size_t mem_blocks(void)
+{
+    return blocks;
 }
 
 void mem_fail_at(unsigned n)
@@ -26,13 +43,14 @@ void mem_fail_at(unsigned n)
 
 void *mem_alloc(size_t bytes)
 {
-    if (fails_now())
+    if (fails_now(bytes))
         return NULL;
     union header *header = calloc(1, sizeof(*header) + bytes);
     if (!header)
         return NULL;
     header->bytes = bytes;
     in_use += bytes;
+    blocks++;
     return header + 1;
 }
 
@@ -40,10 +58,10 @@ void *mem_resize(void *memory, size_t bytes)
 {
     if (!memory)
         return mem_alloc(bytes);
-    if (fails_now())
-        return NULL;
     union header *old = (union header *)memory - 1;
     size_t old_bytes = old->bytes;
+    if (fails_now(bytes > old_bytes ? bytes - old_bytes : 0))
+        return NULL;
     union header *header = realloc(old, sizeof(*header) + bytes);
     if (!header)
         return NULL;
@@ -58,6 +76,7 @@ void mem_free(void *memory)
         return;
     union header *header = (union header *)memory - 1;
     in_use -= header->bytes;
+    blocks--;
     free(header);
 }
 

@@ -19,6 +19,9 @@ static inline struct posix_thread *area_thread(uint64_t area)
 
 struct ar_ipc_buffer *area_ipc(uint64_t area);
 
+/* Of random_fill. */
+extern uint64_t posix_host_random;
+
 extern uint8_t posix_host_fd_table[];
 #define PRIVATE_FD_TABLE ((uint64_t)posix_host_fd_table)
 

@@ -88,6 +88,8 @@ struct host_hooks {
     /* the server has served the request: may the reply go to the caller? false: it is dead */
     bool (*reply_arrives)(void);
     void (*traced)(const struct host_traced *traced);
+    /* after the server: the caller may not come back from here */
+    void (*served)(void);
     /* ar_syscall: before each; a message is about to go: AR_OK, or what the caller gets */
     void (*step)(enum ar_syscall number);
     enum ar_error (*call_fails)(const struct ipc_request *request);

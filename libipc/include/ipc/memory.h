@@ -6,6 +6,7 @@
 #ifndef IPC_MEMORY_H
 #define IPC_MEMORY_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 void *mem_alloc(size_t bytes);  /* zeroed, 16-byte aligned; NULL when the heap is full */
@@ -16,5 +17,9 @@ size_t mem_in_use(void);        /* bytes handed out and not freed: tests compare
 
 /* Host only: make allocation number `n` from now on fail, once (0: never). */
 void mem_fail_at(unsigned n);
+/* Host only: each allocation fails of which `fails` says so (NULL: none), and each that would bring
+ * more than `limit` bytes in use (0: no limit). */
+void mem_fail_when(bool (*fails)(void), size_t limit);
+size_t mem_blocks(void); /* host only: how many are in use */
 
 #endif
