@@ -84,3 +84,8 @@ size_t mem_in_use(void)
 {
     return in_use;
 }
+
+size_t mem_taken(void)
+{
+    return in_use;
+}

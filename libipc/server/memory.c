@@ -56,6 +56,11 @@ void mem_free(void *memory)
         heap_free(&heap, memory);
 }
 
+size_t mem_taken(void)
+{
+    return heap.in_use;
+}
+
 size_t mem_in_use(void)
 {
     return heap.in_use - runtime_bytes;

@@ -73,7 +73,7 @@ void server_grant(struct server_state *server)
         grant_listed(server, &manifest->grants[i]);
     if (manifest->untyped != MANIFEST_UNTYPED_REST)
         hand_over(server, SERVER_SLOT_UNTYPED,
-                  object_make(AR_UNTYPED, (unsigned)__builtin_ctzll(manifest->untyped), 1));
+                  object_make(AR_UNTYPED, server_untyped_bits(manifest), 1));
 }
 
 void server_grant_rest(struct server_state *server)

@@ -103,6 +103,8 @@ ar_cap gate_make(ar_cap endpoint, uint64_t badge);
  * order, the rest last. */
 void server_grant(struct server_state *server);
 void server_grant_rest(struct server_state *server);
+/* Size of its Untyped, as a power of two: what the manifest says, or less as its heap is. */
+unsigned server_untyped_bits(const struct manifest_server *manifest);
 /* Log every capability of every server (capdump=1). */
 void servers_dump_caps(void);
 

@@ -158,6 +158,7 @@ static void counts_report(const struct counts *before, const struct counts *afte
     COUNT(sock, in_flight);
     COUNT(sock, sessions);
     COUNT(sock, heap);
+    COUNT(sock, taken);
 #undef COUNT
 }
 

@@ -77,6 +77,27 @@ static uint64_t heap_size(const struct manifest_server *manifest)
     return manifest->heap_percent && most < manifest->heap ? most : manifest->heap;
 }
 
+/* Slots and Untyped shrink with the heap, for what they are needed for does. */
+static uint64_t shrunk(const struct manifest_server *manifest, uint64_t amount)
+{
+    return manifest->heap ? amount * (heap_size(manifest) / LARGE_PAGE) / (manifest->heap / LARGE_PAGE)
+                          : amount;
+}
+
+static unsigned slot_count(const struct manifest_server *manifest)
+{
+    return ((unsigned)shrunk(manifest, manifest->slots) + AR_LEAF_SLOTS - 1) / AR_LEAF_SLOTS *
+           AR_LEAF_SLOTS;
+}
+
+unsigned server_untyped_bits(const struct manifest_server *manifest)
+{
+    unsigned bits = 12;
+    while ((2ull << bits) <= shrunk(manifest, manifest->untyped))
+        bits++;
+    return bits;
+}
+
 static void memory_map(const struct server_state *server)
 {
     ar_cap stack = object_make(AR_FRAME, 12, STACK_SIZE / PAGE);
@@ -125,7 +146,7 @@ static void server_create(struct server_state *server, unsigned index, ar_cap fa
         "set the issuer");
     server->privileged = gate_make(server->endpoint, BADGE_PRIVILEGED);
     init_step(name, "making its capability space");
-    server->root = cspace_make(server->manifest->slots);
+    server->root = cspace_make(slot_count(server->manifest));
     init_step(name, "mapping its memory");
     memory_map(server);
     thread_make(server, index, fault_endpoint);
@@ -166,7 +187,7 @@ static void info_write(const struct server_state *server, const struct ar_boot_i
     memcpy(info->name, server->manifest->name, sizeof(info->name));
     info->heap_size = heap_size(server->manifest);
     info->blob_size = server->blob_size;
-    info->slot_count = server->manifest->slots;
+    info->slot_count = slot_count(server->manifest);
     info->boot_seconds = boot_seconds;
     info->tsc_per_us = boot->tsc_per_us;
     memcpy(info->command_line, boot->command_line, sizeof(info->command_line));

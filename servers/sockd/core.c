@@ -43,6 +43,7 @@ static enum status handle_counts(void *state, struct ipc_call *call,
     reply->in_flight = sockd->in_flight;
     reply->sessions = sockd->sessions.count;
     reply->heap = mem_in_use();
+    reply->taken = mem_taken();
     return ST_OK;
 }
 

@@ -224,11 +224,11 @@ struct event {
     bool semaphore;
 };
 
-/* badge -> object. A badge is free again when its object is released, which is after its closed
- * message. */
+/* badge -> object: a pointer, or of a free one next << 1 | 1, where next is index + 1 of the next
+ * free one. A badge is free again when its object is released, which is after its closed message.
+ */
 struct handle {
-    struct object *object;
-    uint32_t next_free; /* index + 1 */
+    uintptr_t word;
 };
 
 #define ABSTRACT_BUCKETS 1024u

@@ -4,8 +4,8 @@
 #include <ipc/server.h>
 #include <string.h>
 
-#define OBJECTS_MAX 65536u
-#define OBJECT_BYTES 2048u /* about what the largest object and its queue heads take */
+#define OBJECTS_MAX 262144u
+#define OBJECT_BYTES 384u /* with its place in the tables; the largest, a socket, takes about 350 */
 
 /* The address goes before, 32 bytes at a time. */
 static void trace(enum ar_trace_socket what, uint64_t ino, uint64_t badge, const uint64_t words[3],
@@ -24,10 +24,13 @@ static void trace(enum ar_trace_socket what, uint64_t ino, uint64_t badge, const
 _Noreturn void server_main(const struct server_info *info)
 {
     uint64_t heap = info->heap_size;
-    /* Half the heap for queued data (its charge is above its size), a quarter for objects; a user
-     * other than root gets half of each. */
-    struct sockd_limits limits = {.queued = heap / 2, .queued_of_user = heap / 4};
-    uint64_t objects = heap / 4 / OBJECT_BYTES;
+    /* Half the heap for objects, a quarter for queued data (its charge is above its size), the
+     * rest for wake-ups, descriptors in flight and tables that grow. A user other than root gets
+     * half of each. Descriptors in flight may take half of the slots. */
+    struct sockd_limits limits = {.queued = heap / 4,
+                                  .queued_of_user = heap / 8,
+                                  .in_flight = info->slot_count / 2};
+    uint64_t objects = heap / 2 / OBJECT_BYTES;
     limits.objects = objects < OBJECTS_MAX ? (unsigned)objects : OBJECTS_MAX;
     limits.objects_of_user = limits.objects / 2;
     struct server server = {

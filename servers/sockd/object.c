@@ -17,7 +17,7 @@ static bool handles_grow(struct sockd *sockd)
     if (!handles)
         return false;
     for (uint32_t i = capacity; i-- > old;) {
-        handles[i] = (struct handle){.next_free = sockd->handle_free};
+        handles[i].word = (uintptr_t)sockd->handle_free << 1 | 1;
         sockd->handle_free = i + 1;
     }
     sockd->handles = handles;
@@ -31,8 +31,8 @@ enum status object_name_badge(struct sockd *sockd, struct object *object)
         return ST_NOMEM;
     uint32_t index = sockd->handle_free - 1;
     struct handle *handle = &sockd->handles[index];
-    sockd->handle_free = handle->next_free;
-    *handle = (struct handle){.object = object};
+    sockd->handle_free = (uint32_t)(handle->word >> 1);
+    handle->word = (uintptr_t)object;
     object->badge = BADGE_OBJECTS + index;
     return ST_OK;
 }
@@ -42,7 +42,7 @@ static void badge_free(struct sockd *sockd, struct object *object)
     if (!object->badge)
         return;
     uint32_t index = (uint32_t)(object->badge - BADGE_OBJECTS);
-    sockd->handles[index] = (struct handle){.next_free = sockd->handle_free};
+    sockd->handles[index].word = (uintptr_t)sockd->handle_free << 1 | 1;
     sockd->handle_free = index + 1;
     object->badge = 0;
 }
@@ -51,7 +51,8 @@ struct object *object_find(const struct sockd *sockd, uint64_t badge)
 {
     if (badge < BADGE_OBJECTS || badge - BADGE_OBJECTS >= sockd->handle_capacity)
         return NULL;
-    return sockd->handles[badge - BADGE_OBJECTS].object;
+    uintptr_t word = sockd->handles[badge - BADGE_OBJECTS].word;
+    return word & 1 ? NULL : (struct object *)word;
 }
 
 enum status socket_of_call(const struct sockd *sockd, struct socket **socket)

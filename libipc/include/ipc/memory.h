@@ -15,6 +15,8 @@ void *mem_resize(void *memory, size_t bytes);
 void mem_free(void *memory);    /* NULL is fine */
 size_t mem_in_use(void);        /* bytes handed out and not freed: tests compare before and after */
 
+size_t mem_taken(void);         /* all that is taken of the heap, the server runtime's part too */
+
 /* Host only: make allocation number `n` from now on fail, once (0: never). */
 void mem_fail_at(unsigned n);
 /* Host only: each allocation fails of which `fails` says so (NULL: none), and each that would bring

@@ -122,7 +122,7 @@ def _memory(tree, work):
     def heap(pairs):
         log = Path(work, f"log-{pairs}")
         text = _aramid(tree, ["--boot", "leakcheck=1", "--log", str(log)], [f"idle={pairs}"])
-        return text, int(re.search(r"aramid-leak: sock.heap \d+ (\d+)", log.read_text(errors="replace"))[1])
+        return text, int(re.search(r"aramid-leak: sock.taken \d+ (\d+)", log.read_text(errors="replace"))[1])
     text, many = heap(IDLE_PAIRS)
     _, few = heap(1)
     ours = (many - few) / (IDLE_PAIRS - 1) + measured(text) + 2 * GATE_BYTES
