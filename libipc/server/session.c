@@ -1,22 +1,11 @@
 /*
- * Sessions and waiters: see ipc/session.h for what they are. Pure: no kernel call.
- * SPDX-License-Identifier: MIT
- *
- * A waiter is on two lists at once: its object's (circular, oldest first, so that wake-ups go
- * out in the order of arming) and its session's (so that the end of a session finds them all).
- * It exists exactly while it is on both.
+ * Sessions and waiters: see ipc/session.h for what they are, waiter.h for the lists. Pure: no
+ * kernel call. SPDX-License-Identifier: MIT
  */
+#include "waiter.h"
 #include <ipc/memory.h>
 #include <ipc/session.h>
 #include <string.h>
-
-struct waiter {
-    struct waiters *object;
-    struct session *session;
-    struct waiter *object_next, *object_previous;   /* circular */
-    struct waiter *session_next, *session_previous; /* ends in NULL */
-    uint32_t events;
-};
 
 #define TABLE_LEAST 16u
 
@@ -146,6 +135,18 @@ enum status waiters_arm(struct waiters *list, struct session *session, uint32_t 
     return ST_OK;
 }
 
+/* Once for all objects that one request changes: a notification counts nothing, and the effects
+ * have room for every session but not for every waiter. */
+static void session_wake(struct session *session, struct ipc_effects *effects)
+{
+    const struct ipc_effect *last = &effects->list[session->woken_at];
+    if (session->woken_at < effects->count && last->kind == IPC_EFFECT_WAKE &&
+        last->value == session->notification)
+        return;
+    session->woken_at = effects->count;
+    ipc_wake(effects, session->notification);
+}
+
 void waiters_wake(struct waiters *list, uint32_t events, struct ipc_effects *effects)
 {
     struct waiter *waiter = list->first;
@@ -155,7 +156,7 @@ void waiters_wake(struct waiters *list, uint32_t events, struct ipc_effects *eff
         bool at_end = waiter == last;
         next = waiter->object_next;
         if (waiter->events & events) {
-            ipc_wake(effects, waiter->session->notification);
+            session_wake(waiter->session, effects);
             waiter_remove(waiter);
         }
         if (at_end)
@@ -166,7 +167,7 @@ void waiters_wake(struct waiters *list, uint32_t events, struct ipc_effects *eff
 void waiters_destroy(struct waiters *list, struct ipc_effects *effects)
 {
     while (list->first) {
-        ipc_wake(effects, list->first->session->notification);
+        session_wake(list->first->session, effects);
         waiter_remove(list->first);
     }
 }
@@ -192,11 +193,11 @@ enum status session_begin(struct session_table *table, uint64_t principal,
         session->badge = badge;
         return ST_OK;
     }
-    if (!table_reserve(table))
-        return ST_NOMEM;
     session = mem_alloc(sizeof(*session));
-    if (!session)
+    if (!session || !table_reserve(table)) { /* in this order: an empty table owns no memory */
+        mem_free(session);
         return ST_NOMEM;
+    }
     session->thread = PRINCIPAL_THREAD(principal);
     session->notification = notification_slot;
     session->badge = badge;

@@ -116,6 +116,31 @@ static void arming_twice_keeps_one_entry_with_both_events(void **state)
     assert_null(other.first);
 }
 
+/* More waiters than there is room for effects: each session wakes once, nobody is left out. */
+static void many_objects_wake_a_session_once(void **state)
+{
+    (void)state;
+    struct session_table table = {0};
+    static struct waiters lists[IPC_EFFECTS_MAX + 10];
+    struct session *flood = begin(&table, 1), *other = begin(&table, 2);
+    for (unsigned i = 0; i < IPC_EFFECTS_MAX + 10; i++)
+        assert_int_equal(waiters_arm(&lists[i], flood, 1), ST_OK);
+    assert_int_equal(waiters_arm(&lists[IPC_EFFECTS_MAX + 9], other, 1), ST_OK);
+    for (unsigned i = 0; i < IPC_EFFECTS_MAX + 10; i++)
+        waiters_destroy(&lists[i], &effects);
+    assert_int_equal(effects.count, 2);
+    assert_int_equal(effects_of(IPC_EFFECT_WAKE, 1001), 1);
+    assert_int_equal(effects_of(IPC_EFFECT_WAKE, 1002), 1);
+    effects.count = 0; /* the next request: it wakes again */
+    assert_int_equal(waiters_arm(&lists[0], other, 1), ST_OK);
+    assert_int_equal(waiters_arm(&lists[0], flood, 1), ST_OK);
+    waiters_wake(&lists[0], 1, &effects);
+    assert_int_equal(effects_of(IPC_EFFECT_WAKE, 1001), 1);
+    assert_int_equal(effects_of(IPC_EFFECT_WAKE, 1002), 1);
+    session_close(&table, flood, &effects);
+    session_close(&table, other, &effects);
+}
+
 static void without_a_session_the_answer_is_session(void **state)
 {
     (void)state;
@@ -141,7 +166,7 @@ static void out_of_memory_changes_nothing(void **state)
         mem_fail_at(0);
         if (session)
             session_close(&table, session, &effects);
-        mem_free(table.slots);
+        assert_null(table.slots); /* an empty table owns no memory */
         if (armed == ST_OK)
             break;
         assert_true(n < 10);
@@ -156,6 +181,7 @@ int main(void)
         TEST(a_second_open_replaces_the_first),
         TEST(a_wakeup_is_one_shot_and_by_events_in_order_of_arming),
         TEST(arming_twice_keeps_one_entry_with_both_events),
+        TEST(many_objects_wake_a_session_once),
         TEST(without_a_session_the_answer_is_session),
         TEST(out_of_memory_changes_nothing),
     };

@@ -30,6 +30,7 @@ struct session {
     uint64_t badge;        /* of the session gate */
     struct waiter *armed;  /* every waiter of this session */
     unsigned armed_count;
+    uint32_t woken_at; /* where its last wake-up stands in the effects, if these are still those */
 };
 
 /* Bounds the memory that one thread can pin in a server by arming wake-ups. */
