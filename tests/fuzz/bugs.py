@@ -33,7 +33,7 @@ def compile_all():
     kernel = {name: compile_file(KERNEL / name, SANITIZE) for name in names}
     rest = [compile_file(WORK / 'object/decode_table.c', SANITIZE)]
     for name in ('tests/unit/kernel_host.c', 'tests/unit/kernel_host_pages.c', 'tests/fuzz/world.c', 'tests/fuzz/steps.c',
-                 'tests/fuzz/victims.c', 'tests/fuzz/fuzz_kernel.c', 'tests/fuzz/drive.c'):
+                 'tests/fuzz/victims.c', 'tests/fuzz/fuzz_input.c', 'tests/fuzz/drive.c'):
         rest.append(compile_file(ROOT / name, SANITIZE))
     for path in sorted((ROOT / 'tests/unit').glob('kernel_check*.c')):
         rest.append(compile_file(path, []))

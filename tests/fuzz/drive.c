@@ -1,11 +1,12 @@
 /*
  * The fuzzer without libFuzzer: replay files, then steps from a seed. SPDX-License-Identifier: MIT
  *
- *   drive [--steps N] [--seed N] [FILE...]
+ *   drive [--steps N] [--seed N] [FILE|FOLDER...]
  *   drive --write FILE --seed N   the input that comes from one seed, to be made smaller
  *   drive --plain FILE...         rewrite inputs that are to be kept (step_plain)
  */
-#include "world.h"
+#include "fuzz.h"
+#include <dirent.h>
 #include <sanitizer/common_interface_defs.h>
 #include <signal.h>
 #include <stdio.h>
@@ -59,6 +60,28 @@ static void replay(const char *name)
     file = name;
     fuzz_input(input, read_file(name));
     file = NULL;
+}
+
+static int is_input(const struct dirent *entry)
+{
+    return entry->d_name[0] != '.';
+}
+
+/* A file, or all files of a folder, in order. */
+static void replay_all(const char *name)
+{
+    struct dirent **entries;
+    int count = scandir(name, &entries, is_input, alphasort);
+    if (count < 0)
+        replay(name);
+    for (int i = 0; i < count; i++) {
+        char path[4096];
+        snprintf(path, sizeof(path), "%s/%s", name, entries[i]->d_name);
+        replay(path);
+        free(entries[i]);
+    }
+    if (count >= 0)
+        free(entries);
 }
 
 /* One input's bytes follow from its seed alone, so that a failure is found again at once. */
@@ -119,7 +142,7 @@ int main(int count, char **arguments)
         else if (!strcmp(arguments[i], "--write") && i + 1 < count)
             write_to = arguments[++i];
         else
-            replay(arguments[i]);
+            replay_all(arguments[i]);
     }
     if (write_to)
         return write_input(write_to, first);

@@ -10,6 +10,7 @@
 #ifndef FUZZ_WORLD_H
 #define FUZZ_WORLD_H
 
+#include "fuzz.h"
 #include "kernel_host.h"
 
 enum { PARTIES = 2, PARTY_THREADS = 2, PARTY_SLOTS = 48 };
@@ -29,15 +30,9 @@ enum {
 #define USER_RIP 0x400002ull /* behind the system call instruction */
 
 extern struct tcb *world_keeper;
-/* Kernel entries so far, each of them checked. */
-extern uint64_t world_steps;
-/* The last of them are kept for the report of a crash. */
+/* Kept for world_report. */
 void world_trace(const char *what, uint64_t a, uint64_t b);
-void world_report(void);
 
-void world_start(void);
-/* Everything is given back: the memory must be whole again. */
-void world_end(void);
 /* The keeper deletes what a party has and makes it anew. */
 void world_party(unsigned party);
 /* The current thread's registers are set: enter the kernel, then check everything. */
@@ -53,19 +48,10 @@ enum {
     K_NOTIFICATION, K_VICTIMS = 16, K_PARTY = 96, K_PARTY_SLOTS = 64
 };
 
-/* steps.c: what the bytes say. */
-enum { STEP_BYTES = 8 };
-void step_run(const uint8_t bytes[STEP_BYTES]);
-/* The same step as it will be written when there are more operations. */
-void step_plain(uint8_t bytes[STEP_BYTES]);
-
 /* victims.c */
 void victims_make(void);
 /* The current thread is a victim: it does the next thing of its program. False: it is none. */
 bool victims_step(void);
 void victims_check(void);
-
-/* fuzz_kernel.c: one whole machine. */
-void fuzz_input(const uint8_t *bytes, uint64_t size);
 
 #endif

@@ -1,26 +1,28 @@
 /*
- * One input, one machine. SPDX-License-Identifier: MIT
+ * One input, one world; libFuzzer's entry. SPDX-License-Identifier: MIT
  */
-#include "world.h"
+#include "fuzz.h"
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 static uint64_t steps_wanted;
+static void (*fuzzers_own)(int); /* keeps the input */
 
 static void aborted(int number)
 {
-    (void)number;
     world_report();
-    signal(SIGABRT, SIG_DFL);
+    signal(SIGABRT, fuzzers_own);
+    if (fuzzers_own != SIG_DFL && fuzzers_own != SIG_IGN)
+        fuzzers_own(number);
 }
 
 static void prepare(void)
 {
     const char *text = getenv("ARAMID_FUZZ_STEPS");
     steps_wanted = text ? strtoull(text, NULL, 0) : UINT64_MAX;
-    signal(SIGABRT, aborted);
+    fuzzers_own = signal(SIGABRT, aborted);
 }
 
 void fuzz_input(const uint8_t *bytes, uint64_t size)

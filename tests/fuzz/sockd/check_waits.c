@@ -1,0 +1,186 @@
+/*
+ * Sessions, their waiters, and threads that wait: see check.c. SPDX-License-Identifier: MIT
+ *
+ * A thread whose last request was answered "wait" (or whose last poll is armed) and that was not
+ * woken since must have nothing to wake it: otherwise it is lost.
+ */
+#include "check.h"
+#include "waiter.h"
+
+/* ---- the lists ------------------------------------------------------------------------------- */
+
+void waiters_check(const struct sockd *sockd, const struct waiters *list)
+{
+    const struct waiter *waiter = list->first;
+    if (!waiter)
+        return;
+    do {
+        const struct session *session = waiter->session;
+        CHECK(waiter->object == list, "a waiter on another object's list");
+        CHECK(waiter->object_next->object_previous == waiter, "a list of waiters is broken");
+        CHECK(waiter->events, "a waiter for nothing");
+        CHECK(session_find(&sockd->sessions, PRINCIPAL(0, session->thread)) == session,
+              "a waiter of no session");
+        struct tally *tally = tally_of(session);
+        CHECK(++tally->waiters <= session->armed_count, "more waiters than a session has");
+        waiter = waiter->object_next;
+    } while (waiter != list->first);
+}
+
+static void session_check(const struct sockd *sockd, const struct session *session)
+{
+    unsigned count = 0;
+    for (const struct waiter *waiter = session->armed; waiter; waiter = waiter->session_next) {
+        CHECK(++count <= session->armed_count, "more waiters than are counted");
+        CHECK(waiter->session == session, "a waiter of another session");
+        CHECK(!waiter->session_next || waiter->session_next->session_previous == waiter,
+              "a session's list of waiters is broken");
+    }
+    CHECK(count == session->armed_count, "the number of waiters");
+    CHECK(tally_of(session)->waiters == count, "a waiter on no live object's list");
+    const struct object *object = object_find(sockd, session->badge);
+    CHECK(object && object->kind == OBJECT_SESSION, "a session's badge leads to no session");
+    CHECK(((const struct session_object *)object)->thread == session->thread,
+          "a session's badge leads to another thread's");
+    slot_claim(session->notification, SLOT_NOTIFICATION);
+}
+
+void sessions_check(const struct sockd *sockd)
+{
+    unsigned count = 0;
+    for (unsigned i = 0; i < sockd->sessions.capacity; i++) {
+        const struct session *session = sockd->sessions.slots[i];
+        if (!session)
+            continue;
+        count++;
+        CHECK(session_find(&sockd->sessions, PRINCIPAL(0, session->thread)) == session,
+              "the table does not find a session");
+        session_check(sockd, session);
+    }
+    CHECK(count == sockd->sessions.count, "the number of sessions");
+}
+
+/* ---- threads that wait ----------------------------------------------------------------------- */
+
+static enum wait_kind wait_kind(uint32_t label)
+{
+    switch (label) {
+    case IO_POLL: return WAIT_POLL;
+    case IO_READ:
+    case SOCK_RECEIVE:
+    case SOCK_RECEIVE_MORE:
+    case SOCK_ACCEPT: return WAIT_READ;
+    case IO_WRITE:
+    case SOCK_SEND: return WAIT_WRITE;
+    case SOCK_CONNECT: return WAIT_CONNECT;
+    default: return WAIT_NONE;
+    }
+}
+
+void waits_note(const struct sockd *sockd, const struct request *request)
+{
+    const struct object *object = object_find(sockd, request->badge);
+    const struct ipc_call *call = &request->call;
+    bool armed = request->label == IO_POLL && call->status == ST_OK && request->words[1] &&
+                 call->reply_words[0] == 0;
+    if (call->status != ST_WAIT && !armed)
+        return;
+    const struct session *session = session_find(&sockd->sessions, request->thread->principal);
+    CHECK(object && session && session->armed, "a thread waits and nothing is armed");
+    struct blocked *blocked = &request->thread->blocked;
+    *blocked = (struct blocked){.kind = wait_kind(request->label),
+                                .badge = request->badge,
+                                .ino = object->ino,
+                                .events = (uint32_t)request->words[0]};
+    if (blocked->kind == WAIT_WRITE) /* of a send: whether it goes to the peer */
+        blocked->events = request->label == SOCK_SEND && request->words[2] ? 0 : UINT32_MAX;
+    CHECK(blocked->kind, "an operation that never waits says that it does");
+    if (wait_kind(request->label) == WAIT_READ && request->label != IO_READ &&
+        request->label != SOCK_ACCEPT && (request->words[0] & LX_MSG_PEEK))
+        blocked->kind = WAIT_NONE; /* it may wait for what comes behind SO_PEEK_OFF */
+    if (object->kind == OBJECT_SOCKET && ((const struct socket *)object)->peer)
+        blocked->peer_ino = ((const struct socket *)object)->peer->object.ino;
+}
+
+static bool can_read(const struct object *object)
+{
+    if (object->kind == OBJECT_PIPE_END) {
+        const struct pipe *pipe = ((const struct pipe_end *)object)->pipe;
+        return pipe->count || !pipe->writer;
+    }
+    if (object->kind == OBJECT_EVENT)
+        return ((const struct event *)object)->value > 0;
+    const struct socket *socket = (const struct socket *)object;
+    if (socket->state == SOCKET_LISTENING)
+        return socket->accept_first || (socket->shutdown & SHUT_RECEIVE);
+    if (socket->rcvlowat > 1 && socket->first) /* stream.c: below_low_water */
+        return socket->error != ST_OK;
+    return socket->first || socket->error != ST_OK ||
+           (socket->shutdown & SHUT_RECEIVE);
+}
+
+static bool can_write(const struct object *object, const struct blocked *blocked)
+{
+    if (object->kind == OBJECT_PIPE_END) {
+        const struct pipe *pipe = ((const struct pipe_end *)object)->pipe;
+        return pipe->count < PIPE_PAGES || !pipe->reader;
+    }
+    if (object->kind == OBJECT_EVENT)
+        return ((const struct event *)object)->value == 0;
+    const struct socket *socket = (const struct socket *)object, *peer = socket->peer;
+    if (socket->error != ST_OK || (socket->shutdown & SHUT_SEND))
+        return true;
+    if (socket->type == LX_SOCK_STREAM)
+        return socket_writable(socket);
+    /* A datagram may wait for another than the peer, and a new peer wakes nobody, as in Linux. */
+    if (!peer || peer->object.ino != blocked->peer_ino || peer->peer == socket)
+        return false;
+    return blocked->events == UINT32_MAX && socket_writable(socket) && datagram_room(socket, peer);
+}
+
+/* Some listener's queue that this session waits for is full. */
+static bool connect_waits(const struct session *session)
+{
+    const struct waiter *waiter = session->armed;
+    for (; waiter; waiter = waiter->session_next) {
+        const struct socket *listener =
+            (const struct socket *)((const char *)waiter->object -
+                                    __builtin_offsetof(struct socket, room));
+        bool known = false;
+        for (const struct object *o = world.core->objects; o && !known; o = o->next)
+            known = o == &listener->object && o->kind == OBJECT_SOCKET;
+        if (known && listener->state == SOCKET_LISTENING && !(listener->shutdown & SHUT_RECEIVE) &&
+            listener->accept_count > listener->backlog)
+            return true;
+    }
+    return false;
+}
+
+void waits_check(const struct sockd *sockd)
+{
+    for (unsigned t = 0; t < THREADS; t++) {
+        const struct thread *thread = &world.threads[t];
+        const struct blocked *blocked = &thread->blocked;
+        if (!blocked->kind || thread->woken)
+            continue;
+        const struct session *session = session_find(&sockd->sessions, thread->principal);
+        if (!session || session->notification != thread->notification)
+            continue; /* its session ended: nobody can wake it, nor did it ask to be */
+        const struct object *object = object_find(sockd, blocked->badge);
+        if (!object || object->ino != blocked->ino) {
+            /* Who waits for room at another socket has a copy of its own gate, or should have. */
+            CHECK(blocked->kind == WAIT_WRITE || blocked->kind == WAIT_CONNECT,
+                  "what a thread waited for died, and it sleeps");
+            continue;
+        }
+        switch (blocked->kind) {
+        case WAIT_POLL:
+            CHECK(object_poll(object, blocked->events) == 0, "ready, and the thread sleeps");
+            break;
+        case WAIT_READ: CHECK(!can_read(object), "it can read, and sleeps"); break;
+        case WAIT_WRITE: CHECK(!can_write(object, blocked), "it can write, and sleeps"); break;
+        case WAIT_CONNECT: CHECK(connect_waits(session), "it can connect, and sleeps"); break;
+        case WAIT_NONE: break;
+        }
+    }
+}
