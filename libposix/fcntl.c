@@ -3,93 +3,6 @@
  */
 #include "files.h"
 
-/* Who gets SIGIO and SIGURG, as F_SETOWN said; read back by F_GETOWN. Few programs ask, so few
- * are remembered. */
-#define OWNERS_MAX 32
-static struct {
-    struct posix_lock lock;
-    volatile uint32_t count; /* entries in use; 0 lets close pass without the lock */
-    struct { int32_t used, fd, pid, signal; } entries[OWNERS_MAX];
-} owners;
-
-static long owner_set(int fd, int32_t pid, int32_t signal, bool set_signal)
-{
-    long result = ERR(NOMEM);
-    lock_take(&owners.lock);
-    int slot = -1;
-    for (int i = 0; i < OWNERS_MAX; i++) {
-        if (owners.entries[i].used && owners.entries[i].fd == fd) {
-            slot = i;
-            break;
-        }
-        if (!owners.entries[i].used && slot < 0)
-            slot = i;
-    }
-    if (slot >= 0) {
-        if (!owners.entries[slot].used) {
-            owners.entries[slot].pid = owners.entries[slot].signal = 0;
-            owners.entries[slot].fd = fd;
-            owners.entries[slot].used = 1;
-            owners.count++;
-        }
-        if (set_signal)
-            owners.entries[slot].signal = signal;
-        else
-            owners.entries[slot].pid = pid;
-        result = 0;
-    }
-    lock_release(&owners.lock);
-    return result;
-}
-
-static int32_t owner_get(int fd, bool signal)
-{
-    int32_t value = 0;
-    lock_take(&owners.lock);
-    for (int i = 0; i < OWNERS_MAX; i++)
-        if (owners.entries[i].used && owners.entries[i].fd == fd)
-            value = signal ? owners.entries[i].signal : owners.entries[i].pid;
-    lock_release(&owners.lock);
-    return value;
-}
-
-void fd_owner_lock(void)
-{
-    lock_take(&owners.lock);
-}
-
-void fd_owner_unlock(void)
-{
-    lock_release(&owners.lock);
-}
-
-void fd_owner_forget(int fd)
-{
-    if (owners.count == 0)
-        return;
-    lock_take(&owners.lock);
-    for (int i = 0; i < OWNERS_MAX; i++)
-        if (owners.entries[i].used && owners.entries[i].fd == fd) {
-            owners.entries[i].used = 0;
-            owners.count--;
-        }
-    lock_release(&owners.lock);
-}
-
-/* The server is told as well: a socket's owner gets SIGURG from it. Servers without signals say
- * ENOTTY, and that is fine. */
-static long owner_tell(const struct fd_info *info, int fd, int32_t pid)
-{
-    struct ar_segment segment = {(uint64_t)&pid, sizeof(pid)};
-    struct ipc_transfer transfer = {.in = &segment, .out = &segment, .in_count = 1, .out_count = 1};
-    struct posix_retry retry = {.server = info->server, .transfer = &transfer};
-    struct io_ioctl_reply reply;
-    long error = POSIX_CALL(&retry, io_ioctl(info->slot, LX_FIOSETOWN, 0, &reply, &transfer));
-    if (error == ERR(SRCH) || error == ERR(PERM))
-        return error;
-    return owner_set(fd, pid, 0, false);
-}
-
 static long flags_get(int fd, struct fd_info *info)
 {
     struct posix_retry retry = {.server = info->server};
@@ -204,21 +117,6 @@ static long pipe_size(int fd, struct fd_info *info, bool set, uint32_t wish)
     return wish > INT32_MAX ? ERR(INVAL) : ERR(PERM);
 }
 
-static long owner_ex(const struct fd_info *info, int fd, bool set, uint64_t user)
-{
-    struct linux_f_owner_ex owner;
-    if (!set) {
-        int32_t pid = owner_get(fd, false);
-        owner = (struct linux_f_owner_ex){pid < 0 ? 2 : 1, pid < 0 ? -pid : pid};
-        return user_write((void *)user, &owner, sizeof(owner));
-    }
-    if (user_read(&owner, (const void *)user, sizeof(owner)))
-        return ERR(FAULT);
-    if (owner.type < 0 || owner.type > 2)
-        return ERR(INVAL);
-    return owner_tell(info, fd, owner.type == 2 ? -owner.pid : owner.pid);
-}
-
 static long same_description(int fd, int other)
 {
     struct fd_identity a, b;
@@ -235,8 +133,10 @@ static long fcntl_server(int fd, struct fd_info *info, uint32_t command, uint64_
         return flags_get(fd, info);
     case LX_F_SETFL:
         return POSIX_CALL(
-            &retry, io_set_flags(info->slot, argument & (LX_O_APPEND | LX_O_NONBLOCK | LX_O_ASYNC |
-                                                         LX_O_DIRECT | LX_O_NOATIME)));
+            &retry, io_set_flags(info->slot,
+                                 argument & (LX_O_APPEND | LX_O_NONBLOCK | LX_O_ASYNC |
+                                             LX_O_DIRECT | LX_O_NOATIME),
+                                 fd));
     case LX_F_GETLK:
     case LX_F_SETLK:
     case LX_F_SETLKW:
@@ -245,17 +145,17 @@ static long fcntl_server(int fd, struct fd_info *info, uint32_t command, uint64_
     case LX_F_OFD_SETLKW:
         return lock_record(info, command, argument);
     case LX_F_SETOWN:
-        return (int32_t)argument == INT32_MIN ? ERR(INVAL)
-                                              : owner_tell(info, fd, (int32_t)argument);
+        return owner_set_number(info, fd, (int32_t)argument);
     case LX_F_GETOWN:
-        return owner_get(fd, false);
+        return owner_get_number(info, fd);
     case LX_F_SETSIG:
-        return argument > 64 ? ERR(INVAL) : owner_set(fd, 0, (int32_t)argument, true);
+        return owner_set_signal(info, fd, argument);
     case LX_F_GETSIG:
-        return owner_get(fd, true);
+        return owner_get_signal(info, fd);
     case LX_F_SETOWN_EX:
+        return owner_set_extended(info, fd, argument);
     case LX_F_GETOWN_EX:
-        return owner_ex(info, fd, command == LX_F_SETOWN_EX, argument);
+        return owner_get_extended(info, fd, argument);
     case LX_F_GETLEASE:
         return LX_F_UNLCK;
     case LX_F_SETPIPE_SZ:

@@ -85,6 +85,15 @@ long file_size_check(uint64_t end);
  * given back. */
 bool fd_table_full(void);
 /* Forget what fcntl(F_SETOWN) said of a closed descriptor. */
+/* fcntl's F_SETOWN and its kin on an open descriptor: 0, the answer, or -errno. */
+long owner_set_number(const struct fd_info *info, int fd, int32_t number);
+long owner_get_number(const struct fd_info *info, int fd);
+long owner_set_signal(const struct fd_info *info, int fd, uint64_t signal);
+long owner_get_signal(const struct fd_info *info, int fd);
+long owner_set_extended(const struct fd_info *info, int fd, uint64_t user);
+long owner_get_extended(const struct fd_info *info, int fd, uint64_t user);
+/* FIOSETOWN, SIOCSPGRP, FIOGETOWN, SIOCGPGRP. */
+long owner_ioctl(const struct fd_info *info, int fd, bool set, uint64_t user);
 void fd_owner_forget(int fd);
 /* Around fork: nobody may be half-way through that table. */
 void fd_owner_lock(void);

@@ -22,10 +22,6 @@ static uint64_t argument_size(uint32_t request)
         return sizeof(struct linux_winsize);
     case LX_FIONREAD:
     case LX_TIOCOUTQ:
-    case LX_FIOSETOWN:
-    case LX_SIOCSPGRP:
-    case LX_FIOGETOWN:
-    case LX_SIOCGPGRP:
     case LX_SIOCATMARK:
         return sizeof(int32_t);
     case LX_FIOQSIZE:
@@ -44,14 +40,13 @@ static uint64_t argument_size(uint32_t request)
 static bool only_written(uint32_t request)
 {
     return request == LX_TCGETS || request == LX_TIOCGWINSZ || request == LX_FIONREAD ||
-           request == LX_TIOCOUTQ || request == LX_FIOGETOWN || request == LX_SIOCGPGRP ||
-           request == LX_SIOCATMARK || request == LX_FIOQSIZE || request >> 30 == 2;
+           request == LX_TIOCOUTQ || request == LX_SIOCATMARK || request == LX_FIOQSIZE || request >> 30 == 2;
 }
 
 static bool only_read(uint32_t request)
 {
     return (request >= LX_TCSETS && request <= LX_TCSETSF) || request == LX_TIOCSWINSZ ||
-           request == LX_FIOSETOWN || request == LX_SIOCSPGRP || request >> 30 == 1;
+           request >> 30 == 1;
 }
 
 static long ioctl_server(const struct fd_info *info, uint32_t request, uint64_t argument)
@@ -73,7 +68,7 @@ static long ioctl_server(const struct fd_info *info, uint32_t request, uint64_t 
 }
 
 /* FIONBIO, FIOASYNC: one status flag, from an int in memory. */
-static long flag_change(const struct fd_info *info, uint64_t user, uint64_t flag)
+static long flag_change(const struct fd_info *info, int fd, uint64_t user, uint64_t flag)
 {
     int32_t on;
     if (user_read(&on, (const void *)user, sizeof(on)))
@@ -85,8 +80,8 @@ static long flag_change(const struct fd_info *info, uint64_t user, uint64_t flag
         return error;
     uint64_t flags = on ? reply.flags | flag : reply.flags & ~flag;
     retry = (struct posix_retry){.server = info->server};
-    return POSIX_CALL(&retry, io_set_flags(info->slot, flags & (LX_O_APPEND | LX_O_NONBLOCK |
-                                                                LX_O_ASYNC | LX_O_DIRECT)));
+    flags &= LX_O_APPEND | LX_O_NONBLOCK | LX_O_ASYNC | LX_O_DIRECT;
+    return POSIX_CALL(&retry, io_set_flags(info->slot, flags, fd));
 }
 
 /* tcgetpgrp(3), tcsetpgrp(3), tcgetsid(3): procd knows the foreground group of the one terminal. */
@@ -133,9 +128,9 @@ static long ioctl_run(int fd, struct fd_info *info, uint32_t request, uint64_t a
     case LX_FIONCLEX:
         return fd_set_cloexec(fd, false);
     case LX_FIONBIO:
-        return flag_change(info, argument, LX_O_NONBLOCK);
+        return flag_change(info, fd, argument, LX_O_NONBLOCK);
     case LX_FIOASYNC:
-        return flag_change(info, argument, LX_O_ASYNC);
+        return flag_change(info, fd, argument, LX_O_ASYNC);
     case LX_TIOCGPGRP:
     case LX_TIOCSPGRP:
     case LX_TIOCGSID:
@@ -145,6 +140,13 @@ static long ioctl_run(int fd, struct fd_info *info, uint32_t request, uint64_t a
         return fd_kind(fd, info) == IO_KIND_TERMINAL ? terminal_take() : ERR(NOTTY);
     case LX_TIOCNOTTY:
         return fd_kind(fd, info) == IO_KIND_TERMINAL ? 0 : ERR(NOTTY);
+    case LX_FIOSETOWN:
+    case LX_SIOCSPGRP:
+    case LX_FIOGETOWN:
+    case LX_SIOCGPGRP:
+        if (fd_kind(fd, info) != IO_KIND_SOCKET)
+            return ERR(NOTTY);
+        return owner_ioctl(info, fd, request == LX_FIOSETOWN || request == LX_SIOCSPGRP, argument);
     default:
         return ioctl_server(info, request, argument);
     }

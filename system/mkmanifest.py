@@ -10,10 +10,10 @@ import tomllib
 from pathlib import Path
 
 # The layout of struct manifest, manifest_server and manifest_grant; init checks version and sizes.
-MAGIC, VERSION = b"ARAMIDMF", 2
+MAGIC, VERSION = b"ARAMIDMF", 3
 HEADER = struct.Struct("<8sIIII")           # magic, version, server count, size of a server, reserved
 GRANT = struct.Struct("<IIII")              # kind, slot, server, badge
-SERVER = struct.Struct("<16s48sQQIIIIIIIIII")
+SERVER = struct.Struct("<16s48sQQIIIIIIIIIIII")
 GRANTS_MAX, SERVERS_MAX = 8, 16
 GRANT_ROOT_GATE, GRANT_SIGNAL = 1, 2
 UNTYPED_REST = (1 << 64) - 1
@@ -22,10 +22,10 @@ NO_IRQ = 0xFFFFFFFF
 ISSUERS = {"ISSUER_PROCD": 1, "ISSUER_FILED": 2, "ISSUER_SOCKD": 3, "ISSUER_CONSOLED": 4}
 BADGES = {"BADGE_PRIVILEGED": 1, "BADGE_ROOT": 2, "BADGE_MOUNT": 4}
 ROOT_SLOTS = {"procd": 16, "filed": 17, "sockd": 18, "consoled": 19}  # enum server_slot
-SLOT_TTY_SIGNAL = 24
+SLOT_SIGNAL = 24
 CREDENTIALS = {None: 0, "read": 1, "write": 2}
 KEYS = {"name", "issuer", "priority", "heap", "heap_percent", "untyped", "slots", "irq", "ports", "log", "blob", "credentials",
-        "root_gates", "tty_signal"}
+        "root_gates", "signals", "signal_ring"}
 
 
 class ManifestError(Exception):
@@ -54,8 +54,8 @@ def grants(where, server, names):
         target = gate["server"]
         out.append((GRANT_ROOT_GATE, choose(where, ROOT_SLOTS, target), choose(where, names, target),
                     choose(where, BADGES, gate["badge"])))
-    if "tty_signal" in server:
-        out.append((GRANT_SIGNAL, SLOT_TTY_SIGNAL, choose(where, names, server["tty_signal"]), 0))
+    if "signals" in server:
+        out.append((GRANT_SIGNAL, SLOT_SIGNAL, choose(where, names, server["signals"]), 0))
     if len(out) > GRANTS_MAX:
         raise ManifestError(f"{where}: {len(out)} grants, {GRANTS_MAX} fit")
     if len({slot for _, slot, _, _ in out}) != len(out):
@@ -92,7 +92,7 @@ def pack(server, names):
     packed = SERVER.pack(server["name"].encode(), blob, heap, untyped, server["priority"],
                          choose(where, ISSUERS, server["issuer"]), slots, server.get("irq", NO_IRQ), first, last,
                          int(server.get("log", False)), choose(where, CREDENTIALS, server.get("credentials")),
-                         len(granted), percent)
+                         len(granted), percent, int(server.get("signal_ring", False)), 0)
     granted += [(0, 0, 0, 0)] * (GRANTS_MAX - len(granted))
     return packed + b"".join(GRANT.pack(*grant) for grant in granted)
 

@@ -118,7 +118,7 @@ static void settle(struct ipc_effects *effects)
     output_push(effects);
     uint32_t signals = console_signals_take(console);
     if (signals)
-        ar_signal(SERVER_SLOT_TTY_SIGNAL, signals);
+        ar_signal(SERVER_SLOT_SIGNAL, signals);
 }
 
 static bool output_is_out(void)

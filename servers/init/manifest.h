@@ -8,7 +8,7 @@
 #include <stdint.h>
 
 #define MANIFEST_MAGIC "ARAMIDMF"
-#define MANIFEST_VERSION 2u
+#define MANIFEST_VERSION 3u
 #define MANIFEST_SERVERS_MAX 16u
 #define MANIFEST_GRANTS_MAX 8u
 #define MANIFEST_UNTYPED_REST UINT64_MAX
@@ -34,9 +34,10 @@ struct manifest_server {
     uint64_t heap, untyped; /* bytes; untyped: a power of two, or MANIFEST_UNTYPED_REST */
     uint32_t priority, issuer, slots, irq, port_first, port_last, log, credentials, grant_count;
     uint32_t heap_percent; /* of all memory: the heap is no larger than that; 0: no such bound */
+    uint32_t signal_ring, reserved;
     struct manifest_grant grants[MANIFEST_GRANTS_MAX];
 };
-_Static_assert(sizeof(struct manifest_server) == 248, "as SERVER and GRANT in mkmanifest.py");
+_Static_assert(sizeof(struct manifest_server) == 256, "as SERVER and GRANT in mkmanifest.py");
 
 struct manifest {
     char magic[8];

@@ -7,6 +7,7 @@
 #include "init.h"
 
 #include <ipc/credentials.h>
+#include <ipc/signal_ring.h>
 #include <ipc/kernel.h>
 #include <ipc/server.h>
 #include <posix_abi.h>
@@ -180,6 +181,15 @@ static void credentials_map(void)
     }
 }
 
+static void signal_ring_map(void)
+{
+    init_step("init", "mapping the ring of signals");
+    ar_cap frame = object_make(AR_FRAME, 12, 1);
+    for (unsigned i = 0; i < server_count; i++)
+        if (servers[i].manifest->signal_ring)
+            frame_map_shared(servers[i].vspace, frame, SIGNAL_RING_ADDRESS, AR_READ | AR_WRITE);
+}
+
 static void info_write(const struct server_state *server, const struct ar_boot_info *boot,
                        uint64_t boot_seconds)
 {
@@ -218,6 +228,7 @@ void servers_start(const struct ar_boot_info *boot, uint64_t boot_seconds, ar_ca
     for (unsigned i = 0; i < server_count; i++)
         server_create(&servers[i], i, fault_endpoint);
     credentials_map();
+    signal_ring_map();
     for (unsigned i = 0; i < server_count; i++)
         server_grant(&servers[i]);
     for (unsigned i = 0; i < server_count; i++)

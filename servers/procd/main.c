@@ -2,6 +2,16 @@
 #include "objects.h"
 #include "procd.h"
 #include <ipc/server.h>
+#include <ipc/signal_ring.h>
+
+/* consoled's bits are signals themselves; sockd's says that there is something in the ring. */
+static void notified(void *state, uint64_t bits, struct ipc_effects *effects)
+{
+    struct signal_request request;
+    procd_notified(state, bits, effects);
+    while (signal_ring_take((struct signal_ring *)SIGNAL_RING_ADDRESS, &request))
+        procd_signal_request(state, &request, effects);
+}
 
 _Noreturn void server_main(const struct server_info *info)
 {
@@ -13,7 +23,7 @@ _Noreturn void server_main(const struct server_info *info)
     if (!procd)
         server_panic("libposix cannot be loaded: %s", reason);
     const struct server server = {
-        .state = procd, .handle = procd_handle, .closed = procd_closed, .notified = procd_notified,
+        .state = procd, .handle = procd_handle, .closed = procd_closed, .notified = notified,
         .deadline = procd_deadline, .expired = procd_expired, .fault = procd_fault,
     };
     server_run(&server);

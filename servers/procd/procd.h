@@ -18,6 +18,7 @@
 #include <ipc/credentials.h>
 #include <ipc/message.h>
 #include <ipc/session.h>
+#include <ipc/signal_ring.h>
 #include <posix_abi.h>
 #include <proto/proc.h>
 
@@ -154,6 +155,9 @@ void procd_destroy(struct procd *procd);
 void procd_handle(void *procd, struct ipc_call *call);
 void procd_closed(void *procd, uint64_t badge, struct ipc_effects *effects);
 void procd_notified(void *procd, uint64_t bits, struct ipc_effects *effects);
+/* asynchronous.c: what sockd put into the ring. */
+void procd_signal_request(struct procd *procd, const struct signal_request *request,
+                          struct ipc_effects *effects);
 uint64_t procd_deadline(void *procd);
 void procd_expired(void *procd, uint64_t now_ns, struct ipc_effects *effects);
 bool procd_fault(void *procd, uint64_t principal, const uint64_t words[6],

@@ -113,6 +113,7 @@ static enum status connection_make(struct sockd *sockd, struct ipc_call *call,
     listener->accept_last = embryo;
     listener->accept_count++;
     object_wake(sockd, &listener->object, WAKE_READ);
+    socket_signal(sockd, listener, ASYNC_IN);
     object_wake(sockd, &socket->object, WAKE_ALL);
     return ST_OK;
 }
@@ -144,6 +145,7 @@ void datagram_disconnected(struct sockd *sockd, struct socket *socket, struct so
     if (!old_peer->dead && old_peer->peer == socket) {
         old_peer->error = ST_CONNRESET;
         object_wake(sockd, &old_peer->object, WAKE_ALL);
+        socket_signal(sockd, old_peer, ASYNC_ERROR);
     }
 }
 

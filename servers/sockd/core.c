@@ -98,6 +98,11 @@ void sockd_set_trace(struct sockd *sockd, sockd_trace *trace)
     sockd->trace = trace;
 }
 
+void sockd_set_signal(struct sockd *sockd, sockd_signal *signal)
+{
+    sockd->signal = signal;
+}
+
 void sockd_handle(void *state, struct ipc_call *call)
 {
     struct sockd *sockd = state;

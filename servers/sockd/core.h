@@ -143,10 +143,20 @@ enum { SHUT_RECEIVE = 1, SHUT_SEND = 2, SHUT_BOTH = 3 };
 #define OPTION_BIT(option) (1ull << (option))
 
 /* Options that hardly anybody sets; made when one is. */
+/* Who is told by signals: F_SETOWN, F_SETSIG, O_ASYNC. */
+struct owner {
+    uint32_t target, id; /* enum signal_target; 0: nobody */
+    uint32_t uid, euid;  /* of whoever set it */
+    uint32_t signal;     /* in SIGIO's place; 0: SIGIO */
+    int32_t fd;          /* the descriptor by which O_ASYNC was set, for siginfo */
+    bool no_space;       /* a sender found none: SIGIO when there is some */
+};
+
 #define TIMEOUT_AT_ONCE UINT64_MAX /* a negative SO_RCVTIMEO or SO_SNDTIMEO: no call waits */
 struct rare_options {
     int priority, mark, linger_on, linger_seconds;
     uint64_t rcvtimeo_us, sndtimeo_us; /* 0: none; TIMEOUT_AT_ONCE */
+    struct owner owner;
 };
 
 struct socket {
@@ -236,6 +246,7 @@ struct sockd {
     const struct credentials *credentials;
     struct sockd_limits limits;
     sockd_trace *trace; /* NULL: nobody listens */
+    sockd_signal *signal; /* NULL: nobody sends them */
     struct session_table sessions;
     struct ipc_effects *effects; /* of the entry in progress; every entry sets it first */
     struct object *target;       /* the object that this request's badge names, or NULL */
@@ -381,6 +392,7 @@ void socket_release(struct sockd *sockd, struct socket *socket);
 /* Nothing points at it any more: what it still owns goes. */
 void socket_dispose(struct sockd *sockd, struct socket *socket);
 void socket_set_peer(struct sockd *sockd, struct socket *socket, struct socket *peer);
+enum status rare_make(struct socket *socket); /* options.c: so that it has `rare`; ST_NOBUFS */
 
 /* ---- name.c ---------------------------------------------------------------------------------- */
 
@@ -495,6 +507,18 @@ void session_object_release(struct sockd *sockd, struct session_object *session)
 void doomed_drain(struct sockd *sockd);
 /* Find sockets that only each other's queues hold, and empty those queues. */
 void orphans_reclaim(struct sockd *sockd);
+
+/* ---- owner.c: SIGURG and SIGIO --------------------------------------------------------------- */
+
+enum async_event { ASYNC_IN = 1, ASYNC_OUT, ASYNC_ERROR = 4, ASYNC_URGENT, ASYNC_HANG_UP }; /* POLL_* */
+/* SIGIO to the owner of a socket with O_ASYNC. ASYNC_OUT only after socket_no_space. */
+void socket_signal(struct sockd *sockd, struct socket *socket, enum async_event event);
+void socket_signal_urgent(struct sockd *sockd, struct socket *socket);
+void socket_no_space(struct socket *socket);
+/* F_SETFL turned O_ASYNC on. ST_NOBUFS. */
+enum status socket_async_begin(struct socket *socket, int32_t fd);
+enum status handle_owner(void *state, struct ipc_call *call, const struct io_owner_request *request,
+                         struct io_owner_reply *reply);
 
 /* ---- the other kinds ------------------------------------------------------------------------- */
 

@@ -73,8 +73,10 @@ static enum status datagram_admit(struct sockd *sockd, struct socket *socket, st
         return status;
     if (socket->shutdown & SHUT_SEND)
         return ST_PIPE;
-    if (socket->charged >= (uint64_t)socket->sndbuf)
+    if (socket->charged >= (uint64_t)socket->sndbuf) {
+        socket_no_space(socket);
         return object_wait(sockd, send->call, &socket->object.waiters, WAKE_WRITE, send->nowait);
+    }
     return ST_OK;
 }
 

@@ -157,6 +157,11 @@ static enum status handle_set_flags(void *state, struct ipc_call *call,
         return status;
     if ((request->flags & LX_O_DIRECT) && object->kind != OBJECT_PIPE_END)
         return ST_INVAL;
+    if (object->kind == OBJECT_SOCKET && (request->flags & ~object->flags & LX_O_ASYNC)) {
+        status = socket_async_begin(socket_of(object), (int32_t)request->descriptor);
+        if (status != ST_OK)
+            return status;
+    }
     object->flags = (object->flags & ~settable) | ((uint32_t)request->flags & settable);
     return ST_OK;
 }
@@ -351,6 +356,7 @@ const struct io_server sockd_io = {
     .stat = handle_stat,
     .get_flags = handle_get_flags,
     .set_flags = handle_set_flags,
+    .owner = handle_owner,
     .poll = handle_poll,
     .ioctl = handle_ioctl,
     .truncate = handle_truncate,

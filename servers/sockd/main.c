@@ -2,6 +2,7 @@
 #include "sockd.h"
 #include <ipc/kernel.h>
 #include <ipc/server.h>
+#include <ipc/signal_ring.h>
 #include <string.h>
 
 #define OBJECTS_MAX 262144u
@@ -19,6 +20,13 @@ static void trace(enum ar_trace_socket what, uint64_t ino, uint64_t badge, const
     }
     ar_trace(AR_TRACE_SOCKET, (uint32_t)ino | (uint64_t)what << 32, badge, words[0], words[1],
              words[2]);
+}
+
+static void signal_send(const struct signal_request *request)
+{
+    if (!signal_ring_put((struct signal_ring *)SIGNAL_RING_ADDRESS, request))
+        server_log("the ring of signals is full: one is lost");
+    ar_signal(SERVER_SLOT_SIGNAL, SIGNAL_RING_BIT);
 }
 
 _Noreturn void server_main(const struct server_info *info)
@@ -43,6 +51,7 @@ _Noreturn void server_main(const struct server_info *info)
     if (!server.state)
         server_panic("no memory for the core: the manifest gives a heap of %lu bytes",
                      (unsigned long)heap);
+    sockd_set_signal(server.state, signal_send);
     if (ar_trace(AR_TRACE_ASK, 0, 0, 0, 0, 0) == AR_OK)
         sockd_set_trace(server.state, trace);
     server_run(&server);

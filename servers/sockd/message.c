@@ -100,6 +100,7 @@ void message_queue(struct sockd *sockd, struct message *message, struct socket *
                  socket_trace_amount(message->length, message->rights), receiver->unread,
                  sender->object.ino);
     object_wake(sockd, &receiver->object, WAKE_ARRIVED);
+    socket_signal(sockd, receiver, ASYNC_IN);
 }
 
 void message_unlink(struct socket *socket, struct message *previous, struct message *message)
@@ -122,8 +123,10 @@ void message_free(struct sockd *sockd, struct message *message)
     struct socket *sender = message->sender;
     sender->charged -= message->charge;
     account_uncharge(sockd, message->account, message->charge);
-    if (!sender->dead && socket_writable(sender))
+    if (!sender->dead && socket_writable(sender)) {
         object_wake(sockd, &sender->object, WAKE_WRITE);
+        socket_signal(sockd, sender, ASYNC_OUT);
+    }
     if (message->rights)
         rights_unref(sockd, message->rights);
     object_unref(sockd, &sender->object);

@@ -92,7 +92,7 @@ static const struct rare_options *rare_of(const struct socket *socket)
 }
 
 /* For writing: ST_NOBUFS. */
-static enum status rare_make(struct socket *socket)
+enum status rare_make(struct socket *socket)
 {
     if (!socket->rare)
         socket->rare = mem_alloc(sizeof(*socket->rare));
@@ -183,8 +183,10 @@ static int32_t buffer_size(int32_t asked, bool force, int32_t least)
 static void sndbuf_set(struct sockd *sockd, struct socket *socket, int32_t asked, bool force)
 {
     socket->sndbuf = buffer_size(asked, force, LX_MIN_SNDBUF);
-    if (socket_writable(socket))
+    if (socket_writable(socket)) {
         object_wake(sockd, &socket->object, WAKE_WRITE);
+        socket_signal(sockd, socket, ASYNC_OUT);
+    }
 }
 
 static enum status timeout_set(struct socket *socket, bool receive, const int64_t timeval[2])

@@ -11,6 +11,7 @@
 #include <aramid/trace.h>
 #include <ipc/credentials.h>
 #include <ipc/message.h>
+#include <ipc/signal_ring.h>
 
 /* What one sockd may hold. Everything a client can make grow counts against one of these. */
 struct sockd_limits {
@@ -34,6 +35,11 @@ struct sockd *sockd_create(const struct credentials *credentials,
 typedef void sockd_trace(enum ar_trace_socket what, uint64_t ino, uint64_t badge,
                          const uint64_t words[3], const uint8_t *address, unsigned address_length);
 void sockd_set_trace(struct sockd *sockd, sockd_trace *trace);
+
+/* Whoever sends SIGURG and SIGIO to processes; borrowed for the call. None are sent before this is
+ * called. */
+typedef void sockd_signal(const struct signal_request *request);
+void sockd_set_signal(struct sockd *sockd, sockd_signal *signal);
 
 /* Tests only: end every session and description as if their last copies went, and free everything.
  */

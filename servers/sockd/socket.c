@@ -209,6 +209,8 @@ enum status op_shutdown(void *state, struct ipc_call *call,
         peer->shutdown |=
             (bits & SHUT_RECEIVE ? SHUT_SEND : 0) | (bits & SHUT_SEND ? SHUT_RECEIVE : 0);
         object_wake(sockd, &peer->object, WAKE_ALL);
+        if (bits & SHUT_SEND)
+            socket_signal(sockd, peer, bits & SHUT_RECEIVE ? ASYNC_HANG_UP : ASYNC_IN);
     }
     return ST_OK;
 }
@@ -222,6 +224,7 @@ static void peer_hang_up(struct sockd *sockd, struct socket *peer, bool unread)
     if (unread)
         peer->error = ST_CONNRESET;
     object_wake(sockd, &peer->object, WAKE_ALL);
+    socket_signal(sockd, peer, ASYNC_HANG_UP);
 }
 
 static void accept_queue_release(struct sockd *sockd, struct socket *socket)

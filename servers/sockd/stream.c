@@ -29,10 +29,12 @@ static enum status chunk_send(struct sockd *sockd, struct socket *socket, struct
         return status;
     if (socket->shutdown & SHUT_SEND)
         return ST_PIPE;
-    if (socket->charged >= (uint64_t)socket->sndbuf)
+    if (socket->charged >= (uint64_t)socket->sndbuf) {
+        socket_no_space(socket);
         return sent ? ST_AGAIN
                     : object_wait(sockd, send->call, &socket->object.waiters, WAKE_WRITE,
                                   send->nowait);
+    }
     uint32_t charge = charge_for_chunk(size);
     struct account *account = account_charge(sockd, send->principal, charge);
     if (!account)
@@ -50,8 +52,10 @@ static enum status chunk_send(struct sockd *sockd, struct socket *socket, struct
     message->rights = send->rights;
     send->rights = NULL;
     message_credentials(sockd, message, send, socket, other);
-    if (urgent)
+    if (urgent) {
         other->oob = message; /* an older mark, if there is one, becomes plain data */
+        socket_signal_urgent(sockd, other);
+    }
     message_queue(sockd, message, socket, other);
     return ST_OK;
 }

@@ -73,8 +73,8 @@ def expected_caps(server):
         caps["SERVER_SLOT_LOG"] = "LOG"
     for grant in server.get("root_gates", []):
         caps[f"SERVER_SLOT_ROOT_{grant['server'].upper()}"] = "GATE"
-    if "tty_signal" in server:
-        caps["SERVER_SLOT_TTY_SIGNAL"] = "NOTIFICATION"
+    if "signals" in server:
+        caps["SERVER_SLOT_SIGNAL"] = "NOTIFICATION"
     return caps
 
 

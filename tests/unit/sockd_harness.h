@@ -378,7 +378,7 @@ static long sk_set(long fd, int option, int32_t value)
 
 static void fd_nonblock(long fd)
 {
-    assert_int_equal(ASK((uint64_t)fd, IO_SET_FLAGS, LX_O_NONBLOCK), ST_OK);
+    assert_int_equal(ASK((uint64_t)fd, IO_SET_FLAGS, LX_O_NONBLOCK, 0), ST_OK);
 }
 
 /* Stage our own descriptors, 8 a message. */

@@ -385,8 +385,8 @@ static void full_output_makes_writers_wait(void **state)
     while ((status = ask_write(f, block, sizeof(block))) == ST_OK)
         ;
     assert_int_equal(status, ST_WAIT);
-    uint64_t nonblocking = 0x802;
-    ask(f, f->tty, IO_SET_FLAGS, 1, &nonblocking);
+    const uint64_t nonblocking[] = {0x802, 0};
+    ask(f, f->tty, IO_SET_FLAGS, 2, nonblocking);
     assert_int_equal(ask_write(f, block, 1), ST_AGAIN);
     f->effects.count = 0;
     shown(f);

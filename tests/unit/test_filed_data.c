@@ -58,7 +58,7 @@ static void append(void **state)
     assert_int_equal(t_seek(f, 0, SEEK_CUR), 6);
     assert_int_equal(t_write_at(f, "67", 2, 0), 2); /* Linux: O_APPEND beats pwrite's offset */
     assert_int_equal(t_fstat(f).size, 8);
-    assert_int_equal(T_CALL((uint64_t)f, IO_SET_FLAGS, ((uint64_t[]){0})), 0);
+    assert_int_equal(T_CALL((uint64_t)f, IO_SET_FLAGS, ((uint64_t[]){0, 0})), 0);
     assert_int_equal(t_write_at(f, "A", 1, 0), 1);
     assert_int_equal(t_read_at(f, back, 10, 0), 8);
     assert_memory_equal(back, "A1234567", 8);

@@ -277,6 +277,63 @@ static void faults_in_libposix_are_fixed_or_fatal(void **state)
     fake_shutdown(procd);
 }
 
+static uint64_t pending(struct procd *procd, uint32_t pid)
+{
+    return process_find(procd, pid)->signals.pending;
+}
+
+static void request(struct procd *procd, enum signal_target target, uint32_t id, uint32_t uid,
+                    uint32_t signal)
+{
+    const struct signal_request request = {.target = target, .id = id, .uid = uid, .euid = uid,
+                                           .signal = signal, .code = 1, .fd = -7,
+                                           .band = 0x1122334455667788};
+    procd_signal_request(procd, &request, &fake_effects);
+}
+
+static void sockd_asks_for_signals(void **state)
+{
+    (void)state;
+    struct procd *procd = fake_boot(3000);
+    uint32_t parent = fake_spawn(procd), child = fake_fork(procd, parent);
+    struct signal_info info;
+    request(procd, SIGNAL_TO_PROCESS, child, 0, 40);
+    assert_int_equal(pending(procd, child), SIGNAL_BIT(40));
+    assert_true(signals_take(&process_find(procd, child)->signals, 0, false, &info));
+    assert_int_equal(info.pid, 0x55667788); /* si_band, in two halves, and si_fd */
+    assert_int_equal(info.uid, 0x11223344);
+    assert_int_equal(info.value, (uint32_t)-7);
+    request(procd, SIGNAL_TO_THREAD, child, 0, 41);
+    assert_int_equal(pending(procd, child), 0);
+    assert_int_equal(procd->thread_of[child]->signals.pending, SIGNAL_BIT(41));
+    request(procd, SIGNAL_TO_GROUP, process_find(procd, parent)->pgid, 0, 42);
+    assert_int_equal(pending(procd, child), SIGNAL_BIT(42));
+    assert_int_equal(pending(procd, parent), SIGNAL_BIT(42));
+    /* nobody, and nonsense */
+    request(procd, SIGNAL_TO_PROCESS, 30000, 0, 43);
+    request(procd, SIGNAL_TO_PROCESS, UINT32_MAX, 0, 43);
+    request(procd, (enum signal_target)9, child, 0, 43);
+    request(procd, SIGNAL_TO_PROCESS, child, 0, 0);
+    request(procd, SIGNAL_TO_PROCESS, child, 0, 65);
+    request(procd, SIGNAL_TO_PROCESS, ID_INIT, 0, 43);
+    assert_int_equal(pending(procd, child), SIGNAL_BIT(42));
+    /* who set the owner may signal it, or not */
+    process_find(procd, child)->credentials.ruid = 1000;
+    process_find(procd, child)->credentials.suid = 1002;
+    request(procd, SIGNAL_TO_PROCESS, child, 1001, 43);
+    assert_int_equal(pending(procd, child), SIGNAL_BIT(42));
+    request(procd, SIGNAL_TO_PROCESS, child, 1000, 43);
+    request(procd, SIGNAL_TO_PROCESS, child, 1002, 44);
+    assert_int_equal(pending(procd, child), SIGNAL_BIT(42) | SIGNAL_BIT(43) | SIGNAL_BIT(44));
+    /* when a real-time one has no room, SIGIO says so */
+    for (unsigned i = 0; i < SIGNALS_QUEUED_MAX; i++)
+        request(procd, SIGNAL_TO_PROCESS, child, 0, 45);
+    assert_true(pending(procd, child) & SIGNAL_BIT(29));
+    request(procd, SIGNAL_TO_PROCESS, child, 0, SIG_KILL);
+    assert_int_equal(process_find(procd, child)->state, PROCESS_ZOMBIE);
+    fake_shutdown(procd);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -287,6 +344,7 @@ int main(void)
         cmocka_unit_test(timers_fire_and_repeat),
         cmocka_unit_test(faults_become_the_right_signals),
         cmocka_unit_test(faults_in_libposix_are_fixed_or_fatal),
+        cmocka_unit_test(sockd_asks_for_signals),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -323,9 +323,9 @@ static void o2_flags_and_queue_lengths(void **state)
     W.in_size = 4;
     assert_int_equal(ASK(fd[0], IO_IOCTL, LX_FIONBIO, 0), ST_OK);
     assert_int_equal(sk_recv(fd[0], 1, 0), -ST_AGAIN);
-    assert_int_equal(ASK(fd[0], IO_SET_FLAGS, 0), ST_OK);
+    assert_int_equal(ASK(fd[0], IO_SET_FLAGS, 0, 0), ST_OK);
     assert_int_equal(sk_recv(fd[0], 1, 0), -ST_WAIT);
-    assert_int_equal(ASK(fd[0], IO_SET_FLAGS, LX_O_DIRECT), ST_INVAL);
+    assert_int_equal(ASK(fd[0], IO_SET_FLAGS, LX_O_DIRECT, 0), ST_INVAL);
 }
 
 static void o3_no_seeking(void **state)

@@ -15,7 +15,7 @@ enum server_slot {
     SERVER_SLOT_IRQ, SERVER_SLOT_PORT,
     SERVER_SLOT_ROOT_PROCD = 16, SERVER_SLOT_ROOT_FILED, SERVER_SLOT_ROOT_SOCKD,
     SERVER_SLOT_ROOT_CONSOLED,
-    SERVER_SLOT_TTY_SIGNAL = 24, /* consoled: procd's notification, send only */
+    SERVER_SLOT_SIGNAL = 24, /* consoled, sockd: procd's notification, send only */
     /* more Untyped: server_info.untyped_count of them, at most 64, largest first */
     SERVER_SLOT_UNTYPED_EXTRA = 128,
     SERVER_SLOT_FREE = 256       /* from here on: the server's own */
