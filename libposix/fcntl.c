@@ -47,6 +47,7 @@ static volatile bool records_locked;
 void files_fd_closing(int fd)
 {
     struct fd_info info;
+    epoll_fd_closing(fd);
     if (!records_locked || fd_begin2(fd, NULL, &info))
         return;
     struct posix_retry retry = {.server = info.server, .no_wait = true};

@@ -224,9 +224,6 @@ void control_put_rights(struct control_in *in, ar_cap gate, unsigned first, uint
 uint32_t virtual_poll(int fd, unsigned kind, bool arm);
 long virtual_read(int fd, const struct fd_info *info, const struct iov_list *list, int64_t offset,
                   bool nowait);
-void virtual_fd_closed(int fd);
-void virtual_fork_lock(void);
-void virtual_fork_unlock(void);
 /* Some open descriptor of this description, or -1. Walks the table. */
 int fd_find_description(const struct fd_identity *identity);
 
@@ -238,8 +235,11 @@ long deadline_read(uint64_t *deadline_ns, uint64_t user);
 /* Poll one descriptor for `events`. The ready events, POLLNVAL among them; `arm`: be woken when
  * there are some. */
 uint32_t fd_poll(int fd, uint32_t events, bool arm, uint64_t *sequence);
-/* Events of an epoll instance itself: it is readable when something in it is ready. */
-uint32_t epoll_poll_self(int fd, bool arm);
+/* As fd_poll, of an epoll instance with foreign interests (epoll.h): readable when something in it is
+ * ready. */
+uint32_t epoll_poll_foreign(int fd, uint32_t events, bool arm);
+/* Before a descriptor is closed: epoll.h. */
+void epoll_fd_closing(int fd);
 /* Read select's struct timeval likewise. */
 long deadline_read_micro(uint64_t *deadline_ns, uint64_t user);
 /* 0: the deadline was "at once", so nothing may wait. */

@@ -264,8 +264,8 @@ int fd_next(int from);
 /* One past the highest used descriptor's slot. */
 uint32_t fd_slot_limit(void);
 void fd_close_on_exec(void);
-/* Called by fd.c and defined by the files half, which keeps something per descriptor (epoll
- * sets): a descriptor closed; a descriptor `fd` made as a copy of `from`. Called without the
+/* Called by fd.c and defined by the files half, which keeps something per descriptor
+ * (timers): a descriptor closed; a descriptor `fd` made as a copy of `from`. Called without the
  * process lock. */
 void files_fd_closed(int fd);
 /* Before a descriptor, if it is one, is closed: it still works. */

@@ -63,13 +63,11 @@ uint32_t fd_poll(int fd, uint32_t events, bool arm, uint64_t *sequence)
     if (fd_begin(fd, NULL, &info))
         return LX_POLLNVAL;
     uint32_t ready;
+    bool foreign = false;
     switch (fd_kind(fd, &info)) {
     case IO_KIND_FILE:
     case IO_KIND_DIRECTORY:
         ready = POLL_FILE;
-        break;
-    case IO_KIND_EPOLL:
-        ready = epoll_poll_self(fd, arm);
         break;
     case FILES_KIND_TIMER:
     case FILES_KIND_SIGNAL:
@@ -85,9 +83,12 @@ uint32_t fd_poll(int fd, uint32_t events, bool arm, uint64_t *sequence)
                                               : POLL_FILE;
         if (sequence)
             *sequence = reply.sequence;
+        foreign = info.kind == IO_KIND_EPOLL && reply.sequence;
     }
     }
     fd_end(&info);
+    if (foreign)
+        ready = epoll_poll_foreign(fd, events, arm);
     return ready & (events | LX_POLLERR | LX_POLLHUP | LX_POLLNVAL);
 }
 

@@ -57,8 +57,9 @@ void virtual_wake(struct virtual *object)
     }
 }
 
-void virtual_fd_closed(int fd)
+void files_fd_closed(int fd)
 {
+    fd_owner_forget(fd);
     if (!objects)
         return;
     lock_take(&virtual_lock);
@@ -74,13 +75,20 @@ void virtual_fd_closed(int fd)
     lock_release(&virtual_lock);
 }
 
-void virtual_fork_lock(void)
+void files_fd_duplicated(int from, int fd)
 {
-    lock_take(&virtual_lock);
+    (void)from, (void)fd; /* copies are looked for when they are needed: fd_find_description */
 }
 
-void virtual_fork_unlock(void)
+void files_fork_lock(void)
 {
+    lock_take(&virtual_lock);
+    fd_owner_lock();
+}
+
+void files_fork_unlock(void)
+{
+    fd_owner_unlock();
     lock_release(&virtual_lock);
 }
 

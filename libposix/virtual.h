@@ -1,5 +1,5 @@
 /*
- * Timer and signal descriptors: timerfd_create(2), signalfd(2). Like an epoll set, what they are
+ * Timer and signal descriptors: timerfd_create(2), signalfd(2). What they are
  * lives in the process and sockd gives them an identity (an event counter nobody counts on), so
  * that dup, fork and close are the ordinary ones. A fork's child has its own copy of the timer;
  * one sent to another process is only an event counter there. SPDX-License-Identifier: MIT
@@ -21,7 +21,7 @@ struct virtual {
     uint64_t waiting[(POSIX_AREAS_MAX + 63) / 64];
 };
 
-extern struct posix_lock virtual_lock; /* guards every struct virtual; taken after epoll_lock */
+extern struct posix_lock virtual_lock; /* guards every struct virtual */
 
 /* With the lock held: NULL when the descriptor is not of this kind. */
 struct virtual *virtual_find(int fd, unsigned kind);

@@ -16,7 +16,8 @@
 
 /* So 20,000 descriptors in one process fit beside many others, but nobody's data can push out half
  * of everybody's. */
-enum { SHARE_OBJECTS = 4, SHARE_QUEUED = 1, SHARE_MESSAGES = 1, SHARE_IN_FLIGHT = 1 };
+enum { SHARE_OBJECTS = 4, SHARE_QUEUED = 1, SHARE_MESSAGES = 1, SHARE_IN_FLIGHT = 1,
+       SHARE_INTERESTS = 4 };
 
 static bool within_share(uint64_t held, uint64_t more, uint64_t in_use, uint64_t limit,
                          unsigned share)
@@ -202,4 +203,23 @@ void account_land(struct sockd *sockd, struct account *account, unsigned count)
     sockd->in_flight -= count;
     account->user->in_flight -= count;
     account->in_flight -= count;
+}
+
+enum status account_watch(struct sockd *sockd, struct account *account)
+{
+    uint64_t limit = sockd->limits.interests;
+    if (!user_has_room(account->user, account->user->interests, 1, limit / 2) ||
+        !within_share(account->interests, 1, sockd->interests, limit, SHARE_INTERESTS))
+        return ST_NOSPC;
+    sockd->interests++;
+    account->user->interests++;
+    account->interests++;
+    return ST_OK;
+}
+
+void account_unwatch(struct sockd *sockd, struct account *account)
+{
+    sockd->interests--;
+    account->user->interests--;
+    account->interests--;
 }

@@ -31,7 +31,7 @@ enum status op_listen(void *state, struct ipc_call *call, const struct sock_list
     socket->state = SOCKET_LISTENING;
     socket_trace(sockd, socket, AR_TRACE_SOCKET_LISTENING, backlog, 0, 0);
     if (grows)
-        waiters_wake(&socket->room, WAKE_ALL, sockd->effects);
+        room_wake(sockd, socket, WAKE_ALL);
     return ST_OK;
 }
 
@@ -79,7 +79,7 @@ enum status op_accept(void *state, struct ipc_call *call, const struct sock_acce
     embryo->object.gid = caller->fsgid;
     if (request->flags & LX_SOCK_NONBLOCK)
         embryo->object.flags |= LX_O_NONBLOCK;
-    waiters_wake(&socket->room, WAKE_WRITE, sockd->effects);
+    room_wake(sockd, socket, WAKE_WRITE);
     socket_trace(sockd, embryo, AR_TRACE_SOCKET_ACCEPTED, socket->object.ino, 0, 0);
     object_reply(sockd, call, &embryo->object);
     return ST_OK;
@@ -112,9 +112,8 @@ static enum status connection_make(struct sockd *sockd, struct ipc_call *call,
         listener->accept_first = embryo;
     listener->accept_last = embryo;
     listener->accept_count++;
-    object_wake(sockd, &listener->object, WAKE_READ);
+    object_wake(sockd, &listener->object, WAKE_ARRIVED); /* and nobody waits on the other, as on Linux */
     socket_signal(sockd, listener, ASYNC_IN);
-    object_wake(sockd, &socket->object, WAKE_ALL);
     return ST_OK;
 }
 
@@ -141,7 +140,7 @@ void datagram_disconnected(struct sockd *sockd, struct socket *socket, struct so
     if (!socket->first)
         return;
     messages_purge(sockd, socket);
-    waiters_wake(&socket->room, WAKE_ALL, sockd->effects);
+    room_wake(sockd, socket, WAKE_ALL);
     if (!old_peer->dead && old_peer->peer == socket) {
         old_peer->error = ST_CONNRESET;
         object_wake(sockd, &old_peer->object, WAKE_ALL);

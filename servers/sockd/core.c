@@ -1,7 +1,7 @@
 /*
  * The core's entries: requests, closed gates, left-over work. SPDX-License-Identifier: MIT
  */
-#include "core.h"
+#include "epoll.h"
 #include <ipc/dispatch.h>
 #include <ipc/memory.h>
 #include <posix_abi.h>
@@ -77,6 +77,10 @@ static const struct sock_server object_operations = {
     .get_name = op_get_name,
     .get_option = op_get_option,
     .set_option = op_set_option,
+    .epoll_ctl = op_epoll_ctl,
+    .epoll_wait = op_epoll_wait,
+    .epoll_foreign = op_epoll_foreign,
+    .epoll_report = op_epoll_report,
 };
 
 struct sockd *sockd_create(const struct credentials *credentials, const struct sockd_limits *limits)
@@ -90,6 +94,8 @@ struct sockd *sockd_create(const struct credentials *credentials, const struct s
         sockd->limits.messages = limits->queued / 1024;
     if (!limits->in_flight)
         sockd->limits.in_flight = limits->objects;
+    if (!limits->interests)
+        sockd->limits.interests = 4 * (uint64_t)limits->objects;
     return sockd;
 }
 
@@ -103,11 +109,20 @@ void sockd_set_signal(struct sockd *sockd, sockd_signal *signal)
     sockd->signal = signal;
 }
 
+/* What earlier entries left behind, a bounded part of it. */
+static void leftovers_drain(struct sockd *sockd)
+{
+    if (sockd->doomed)
+        doomed_drain(sockd);
+    if (sockd->draining)
+        epolls_drain(sockd);
+}
+
 void sockd_handle(void *state, struct ipc_call *call)
 {
     struct sockd *sockd = state;
     sockd->effects = call->effects;
-    doomed_drain(sockd);
+    leftovers_drain(sockd);
     sockd->target = object_find(sockd, call->badge);
     bool root = call->badge < BADGE_OBJECTS;
     if (!(sock_dispatch(root ? &root_operations : &object_operations, sockd, call) ||
@@ -121,7 +136,7 @@ void sockd_closed(void *state, uint64_t badge, struct ipc_effects *effects)
 {
     struct sockd *sockd = state;
     sockd->effects = effects;
-    doomed_drain(sockd);
+    leftovers_drain(sockd);
     struct object *object = object_find(sockd, badge);
     if (object) {
         object->open = false;
@@ -135,7 +150,7 @@ void sockd_closed(void *state, uint64_t badge, struct ipc_effects *effects)
 uint64_t sockd_deadline(void *state)
 {
     const struct sockd *sockd = state;
-    return sockd->doomed ? 0 : AR_NO_DEADLINE;
+    return sockd->doomed || sockd->draining ? 0 : AR_NO_DEADLINE;
 }
 
 void sockd_expired(void *state, uint64_t now_ns, struct ipc_effects *effects)
@@ -143,7 +158,7 @@ void sockd_expired(void *state, uint64_t now_ns, struct ipc_effects *effects)
     struct sockd *sockd = state;
     (void)now_ns;
     sockd->effects = effects;
-    doomed_drain(sockd);
+    leftovers_drain(sockd);
 }
 
 void sockd_destroy(struct sockd *sockd, struct ipc_effects *effects)
@@ -155,9 +170,9 @@ void sockd_destroy(struct sockd *sockd, struct ipc_effects *effects)
     }
     sockd->reclaim_wanted = true;
     objects_reap(sockd);
-    while (sockd->doomed) {
+    while (sockd->doomed || sockd->draining) {
         effects->count = 0;
-        doomed_drain(sockd);
+        leftovers_drain(sockd);
     }
     mem_free(sockd->handles);
     mem_free(sockd);

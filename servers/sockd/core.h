@@ -3,7 +3,7 @@
  * SPDX-License-Identifier: MIT
  *
  * OBJECTS. Every badge names one `struct object`: a socket, a pipe end, an event counter, an epoll
- * identity, an open /proc/net/unix, a name or a session. An object is
+ * instance, an open /proc/net/unix, a name or a session. An object is
  *   held      while a copy of its gate exists outside (`open`), or a set of rights names it
  *             (`in_flight` > 0), or, an embryo, while its listener's accept queue holds it;
  *   released  from the moment nothing holds it: it has left every queue and told its peer, and can
@@ -63,6 +63,7 @@ struct user {
     struct user *next;
     uint32_t uid;
     unsigned refs, objects, in_flight; /* in_flight: descriptors, for ETOOMANYREFS */
+    unsigned interests;                /* in its epoll instances */
     uint64_t queued;                   /* bytes charged */
 };
 
@@ -70,7 +71,7 @@ struct user {
 struct account {
     struct user *user;
     uint32_t index, pid; /* of the process: its place in sockd.accounts, and who it is */
-    unsigned refs, objects, in_flight, messages;
+    unsigned refs, objects, in_flight, messages, interests;
     uint64_t queued;
 };
 
@@ -87,6 +88,7 @@ struct object {
     uint32_t mode, uid, gid;
     struct account *account; /* charged */
     struct waiters waiters;
+    struct ring *watchers;          /* interests of epoll instances: epoll.h */
     struct object *next, *previous; /* all objects */
     struct object *release_next, *mark_next;
 };
@@ -185,6 +187,8 @@ struct socket {
     struct socket *listener; /* an embryo's; not a ref */
     unsigned accept_count, backlog;
     struct waiters room;
+    struct ring *relays; /* of sockets that found this one's queue full: poll.c */
+    struct relay *relay; /* this one's, at the socket that it found full */
     /* sending */
     uint64_t charged; /* bytes of its messages in other queues, as Linux accounts them */
     int sndbuf, rcvbuf;
@@ -228,7 +232,7 @@ struct pipe_end {
     bool writes;
 };
 
-struct event {
+struct event { /* eventfd */
     struct object object;
     uint64_t value;
     bool semaphore;
@@ -260,6 +264,9 @@ struct sockd {
     uint32_t next_autobind;
     struct user *users;
     struct account *accounts[CREDENTIALS_MAX]; /* by PRINCIPAL_PROCESS; not refs */
+    struct epoll *draining; /* ended, with interests left */
+    uint64_t walk, next_foreign, interests;
+    unsigned walk_left;
     struct rights *doomed; /* rights whose slots did not fit into the effects yet */
     struct peer_credentials *recent_credentials; /* the last made; not a ref */
     struct socket *abstract[ABSTRACT_BUCKETS];
@@ -315,6 +322,9 @@ enum status account_take_object(struct sockd *sockd, struct account *account);
 void account_drop_object(struct sockd *sockd, struct account *account);
 /* From now on the caller pays for it: as above, ST_NOMEM. */
 enum status account_move_object(struct sockd *sockd, struct object *object, uint64_t principal);
+/* One interest of an epoll instance: ST_NOSPC. */
+enum status account_watch(struct sockd *sockd, struct account *account);
+void account_unwatch(struct sockd *sockd, struct account *account);
 /* Charge one queued message of the caller: a ref on who pays, which account_uncharge takes back;
  * NULL when a limit is reached. */
 struct account *account_charge(struct sockd *sockd, uint64_t principal, uint64_t bytes);
@@ -522,7 +532,13 @@ enum status handle_owner(void *state, struct ipc_call *call, const struct io_own
 
 /* ---- the other kinds ------------------------------------------------------------------------- */
 
-uint32_t object_poll(const struct object *object, uint32_t events);
+/* The events that are ready, of `events` and always ERR, HUP, NVAL. Who finds a full datagram queue
+ * in the way hears of it when there is room. */
+uint32_t object_poll(struct sockd *sockd, struct object *object, uint32_t events);
+/* A queue that is limited by count has room, or its socket changed: wake those who wait for it. */
+void room_wake(struct sockd *sockd, struct socket *socket, uint32_t events);
+/* Nobody's queue is in the way any more; false: none was. */
+bool relay_end(struct socket *socket);
 enum status pipe_read(struct sockd *sockd, struct pipe_end *end, struct ipc_call *call,
                       uint64_t length, bool nowait, uint64_t *count);
 enum status pipe_write(struct sockd *sockd, struct pipe_end *end, struct ipc_call *call,
@@ -557,6 +573,11 @@ SOCKD_OP(socket, const struct sock_socket_request *);
 SOCKD_OP(socket_pair, const struct sock_socket_pair_request *);
 SOCKD_OP(pipe, const struct sock_pipe_request *);
 SOCKD_OP(event, const struct sock_event_request *);
+SOCKD_OP(epoll_ctl, const struct sock_epoll_ctl_request *);
+SOCKD_OP(epoll_wait, const struct sock_epoll_wait_request *, struct sock_epoll_wait_reply *);
+SOCKD_OP(epoll_foreign, const struct sock_epoll_foreign_request *,
+         struct sock_epoll_foreign_reply *);
+SOCKD_OP(epoll_report, const struct sock_epoll_report_request *);
 SOCKD_OP(bind_prepare, const struct sock_bind_prepare_request *, struct sock_bind_prepare_reply *);
 SOCKD_OP(table, const struct sock_table_request *);
 enum status op_bind_commit(void *state, struct ipc_call *call);

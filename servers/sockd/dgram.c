@@ -147,7 +147,7 @@ static void datagram_consume(struct sockd *sockd, struct socket *socket, struct 
     socket_trace(sockd, socket, AR_TRACE_SOCKET_TAKEN,
                  socket_trace_amount(message->length, message->rights), socket->unread,
                  message->sender->object.ino);
-    waiters_wake(&socket->room, WAKE_WRITE, sockd->effects);
+    room_wake(sockd, socket, WAKE_WRITE);
     message_free(sockd, message);
 }
 

@@ -1,31 +1,34 @@
 /*
- * eventfd(2), and the identity of an epoll instance (its set is in libposix).
+ * eventfd(2), and the making of an epoll instance.
  * SPDX-License-Identifier: MIT
  */
-#include "core.h"
+#include "epoll.h"
 
 enum status op_event(void *state, struct ipc_call *call, const struct sock_event_request *request)
 {
     struct sockd *sockd = state;
-    struct event *event;
+    struct object *object;
     bool epoll = request->kind == 1;
     uint64_t known = epoll ? LX_O_CLOEXEC : LX_EFD_SEMAPHORE | LX_EFD_NONBLOCK | LX_EFD_CLOEXEC;
     if (request->flags & ~known)
         return ST_INVAL;
-    enum status status = object_create(sockd, epoll ? OBJECT_EPOLL : OBJECT_EVENT, sizeof(*event),
-                                       call->principal, &event);
+    enum status status =
+        object_create(sockd, epoll ? OBJECT_EPOLL : OBJECT_EVENT,
+                      epoll ? sizeof(struct epoll) : sizeof(struct event), call->principal, &object);
     if (status != ST_OK)
         return status;
-    status = object_name_badge(sockd, &event->object);
+    status = object_name_badge(sockd, object);
     if (status != ST_OK) {
-        object_discard(sockd, &event->object);
+        object_discard(sockd, object);
         return status;
     }
-    event->object.flags = LX_O_RDWR | (epoll ? 0 : request->flags & LX_EFD_NONBLOCK);
-    event->object.mode = 0600;
-    event->value = (uint32_t)request->initial;
-    event->semaphore = request->flags & LX_EFD_SEMAPHORE;
-    object_reply(sockd, call, &event->object);
+    object->flags = LX_O_RDWR | (epoll ? 0 : request->flags & LX_EFD_NONBLOCK);
+    object->mode = 0600;
+    if (!epoll) {
+        ((struct event *)object)->value = (uint32_t)request->initial;
+        ((struct event *)object)->semaphore = request->flags & LX_EFD_SEMAPHORE;
+    }
+    object_reply(sockd, call, object);
     return ST_OK;
 }
 

@@ -1,8 +1,8 @@
 /*
- * The io protocol on sockets, pipes, event counters and epoll identities. SPDX-License-Identifier:
+ * The io protocol on sockets, pipes, event counters and epoll instances. SPDX-License-Identifier:
  * MIT
  */
-#include "core.h"
+#include "epoll.h"
 #include <string.h>
 
 /* The description that this request was sent to. */
@@ -97,7 +97,9 @@ static enum status handle_seek(void *state, struct ipc_call *call,
     enum status status = object_of_call(state, &object);
     if (status == ST_OK && object->kind == OBJECT_TABLE)
         return table_seek((struct table *)object, request->offset, request->whence, &reply->offset);
-    return status == ST_OK ? ST_SPIPE : status;
+    if (status != ST_OK || object->kind == OBJECT_EPOLL || object->kind == OBJECT_EVENT)
+        return status; /* they have an offset, which stays 0 */
+    return ST_SPIPE;
 }
 
 static uint64_t object_io_kind(const struct object *object)
@@ -175,19 +177,14 @@ static enum status handle_poll(void *state, struct ipc_call *call,
     if (status != ST_OK)
         return status;
     uint32_t events = (uint32_t)request->events;
-    reply->ready = object_poll(object, events);
-    reply->sequence = object->sequence;
+    reply->ready = object_poll(sockd, object, events);
+    reply->sequence = object->kind == OBJECT_EPOLL
+                          ? epoll_has_foreign(sockd, (struct epoll *)object)
+                          : object->sequence;
     if (reply->ready || !request->arm)
         return ST_OK;
-    struct session *session = session_find(&sockd->sessions, call->principal);
-    status = waiters_arm(&object->waiters, session, events | LX_POLLERR | LX_POLLHUP | LX_POLLNVAL);
-    if (status != ST_OK || object->kind != OBJECT_SOCKET || !(events & WAKE_WRITE))
-        return status;
-    const struct socket *socket = socket_of(object);
-    if (socket->type == LX_SOCK_STREAM || !socket->peer || socket->peer->dead)
-        return ST_OK;
-    return waiters_arm(&socket->peer->room, session,
-                       WAKE_WRITE); /* its queue may be what keeps us from writing */
+    return waiters_arm(&object->waiters, session_find(&sockd->sessions, call->principal),
+                       events | LX_POLLERR | LX_POLLHUP | LX_POLLNVAL);
 }
 
 static enum status put_int(struct ipc_call *call, uint64_t number)

@@ -5,6 +5,8 @@
 #ifndef SOCKD_LINUX_VALUES_H
 #define SOCKD_LINUX_VALUES_H
 
+#include <stdint.h>
+
 /* clang-format off */
 enum { LX_AF_UNSPEC = 0, LX_AF_UNIX = 1 };
 enum { LX_SOCK_STREAM = 1, LX_SOCK_DGRAM = 2, LX_SOCK_RAW = 3, LX_SOCK_SEQPACKET = 5,
@@ -17,6 +19,12 @@ enum { LX_O_RDONLY = 0, LX_O_WRONLY = 1, LX_O_RDWR = 2, LX_O_APPEND = 0x400, LX_
 enum { LX_POLLIN = 1, LX_POLLPRI = 2, LX_POLLOUT = 4, LX_POLLERR = 8, LX_POLLHUP = 0x10,
        LX_POLLNVAL = 0x20, LX_POLLRDNORM = 0x40, LX_POLLRDBAND = 0x80, LX_POLLWRNORM = 0x100,
        LX_POLLWRBAND = 0x200, LX_POLLRDHUP = 0x2000 };
+enum { LX_EPOLL_CTL_ADD = 1, LX_EPOLL_CTL_DEL = 2, LX_EPOLL_CTL_MOD = 3 };
+#define LX_EPOLLEXCLUSIVE (1u << 28)
+#define LX_EPOLLWAKEUP (1u << 29)
+#define LX_EPOLLONESHOT (1u << 30)
+#define LX_EPOLLET (1u << 31)
+#define LX_EPOLL_BEHAVIOUR (LX_EPOLLEXCLUSIVE | LX_EPOLLWAKEUP | LX_EPOLLONESHOT | LX_EPOLLET)
 enum { LX_S_IFSOCK = 0140000, LX_S_IFIFO = 0010000 };
 enum { LX_EFD_SEMAPHORE = 1, LX_EFD_NONBLOCK = 0x800, LX_EFD_CLOEXEC = 0x80000 };
 enum { LX_TIOCOUTQ = 0x5411, LX_FIONREAD = 0x541b, LX_FIONBIO = 0x5421, LX_FIOASYNC = 0x5452,
@@ -33,6 +41,12 @@ enum { LX_SO_DEBUG = 1, LX_SO_REUSEADDR = 2, LX_SO_TYPE = 3, LX_SO_ERROR = 4, LX
        LX_SO_PEERGROUPS = 59, LX_SO_ZEROCOPY = 60, LX_SO_RCVTIMEO_NEW = 66,
        LX_SO_SNDTIMEO_NEW = 67 };
 /* clang-format on */
+
+struct lx_epoll_event {
+    uint32_t events;
+    uint64_t data;
+} __attribute__((packed));
+_Static_assert(sizeof(struct lx_epoll_event) == 12, "struct epoll_event of x86_64");
 
 #define LX_SUN_MAX 110u       /* sizeof(struct sockaddr_un) */
 #define LX_SUN_PATH 2u        /* offsetof(struct sockaddr_un, sun_path) */

@@ -2,7 +2,7 @@
  * Objects: badges, what holds them, and their orderly release. The rules stand in core.h.
  * SPDX-License-Identifier: MIT
  */
-#include "core.h"
+#include "epoll.h"
 #include <ipc/memory.h>
 #include <posix_abi.h>
 
@@ -238,10 +238,12 @@ static void object_release(struct sockd *sockd, struct object *object)
     case OBJECT_PIPE_END: pipe_end_release(sockd, (struct pipe_end *)object); break;
     case OBJECT_NAME: name_release(sockd, (struct name *)object); break;
     case OBJECT_SESSION: session_object_release(sockd, (struct session_object *)object); break;
+    case OBJECT_EPOLL: epoll_release(sockd, (struct epoll *)object); break;
     case OBJECT_EVENT:
-    case OBJECT_EPOLL:
     case OBJECT_TABLE: break;
     }
+    if (object->watchers)
+        watchers_drop(sockd, object);
     waiters_destroy(&object->waiters, sockd->effects);
     object_unlink(sockd, object);
     object_unref(sockd, object);
@@ -274,6 +276,10 @@ void object_wake(struct sockd *sockd, struct object *object, uint32_t events)
 {
     object->sequence++;
     waiters_wake(&object->waiters, events, sockd->effects);
+    if (object->watchers) {
+        sockd->walk++;
+        watchers_notify(sockd, object, events);
+    }
 }
 
 enum status object_wait(struct sockd *sockd, struct ipc_call *call, struct waiters *list,

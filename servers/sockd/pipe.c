@@ -99,6 +99,7 @@ enum status pipe_read(struct sockd *sockd, struct pipe_end *end, struct ipc_call
 {
     struct pipe *pipe = end->pipe;
     uint64_t done = 0;
+    bool full = pipe->count == PIPE_PAGES; /* only then is room news, as on Linux */
     if (end->writes)
         return ST_BADF;
     if (length == 0)
@@ -122,7 +123,7 @@ enum status pipe_read(struct sockd *sockd, struct pipe_end *end, struct ipc_call
     }
     if (done) {
         *count = done;
-        if (pipe->writer)
+        if (pipe->writer && full)
             object_wake(sockd, &pipe->writer->object, WAKE_WRITE);
         return ST_OK;
     }

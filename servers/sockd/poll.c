@@ -2,10 +2,65 @@
  * Readiness: the exact masks that Linux's poll(2) gives, state by state. SPDX-License-Identifier:
  * MIT
  */
-#include "core.h"
+#include "epoll.h"
+#include <ipc/memory.h>
+
+/* ---- a full queue in the way ----------------------------------------------------------------- */
+
+/* Somebody looked whether `socket` can be written to, and its peer's queue was full: when there is
+ * room, socket's readiness changes, once for each look. */
+struct relay {
+    struct ring node;
+    struct socket *socket, *full;
+};
+
+static void relay_begin(struct socket *socket, struct socket *full)
+{
+    if (socket->relay)
+        return;
+    struct relay *relay = mem_alloc(sizeof(*relay));
+    if (!relay)
+        return; /* a wake-up that is late: nobody else's memory is at fault */
+    *relay = (struct relay){.socket = socket, .full = full};
+    socket->relay = relay;
+    ring_append(&full->relays, &relay->node);
+}
+
+bool relay_end(struct socket *socket)
+{
+    struct relay *relay = socket->relay;
+    if (!relay)
+        return false;
+    ring_remove(&relay->full->relays, &relay->node);
+    socket->relay = NULL;
+    mem_free(relay);
+    return true;
+}
+
+void room_wake(struct sockd *sockd, struct socket *socket, uint32_t events)
+{
+    waiters_wake(&socket->room, events, sockd->effects);
+    while (socket->relays) {
+        struct socket *other = RING_OF(socket->relays, struct relay, node)->socket;
+        relay_end(other);
+        object_wake(sockd, &other->object, events);
+    }
+}
+
+/* ---- masks ----------------------------------------------------------------------------------- */
+
+static bool peer_has_room(struct socket *socket)
+{
+    struct socket *peer = socket->peer;
+    if (socket->type == LX_SOCK_STREAM || !peer || peer->dead || peer->peer == socket ||
+        datagram_room(socket, peer))
+        return true;
+    relay_begin(socket, peer);
+    return false;
+}
 
 /* SEQPACKET follows DGRAM's rules in Linux but for the hang-up of an unconnected one. */
-static uint32_t socket_poll(const struct socket *socket)
+static uint32_t socket_poll(struct socket *socket, uint32_t events)
 {
     uint32_t mask = 0;
     if (socket->error != ST_OK)
@@ -20,10 +75,9 @@ static uint32_t socket_poll(const struct socket *socket)
         mask |= LX_POLLPRI;
     if (socket_connection_based(socket) && socket->state == SOCKET_CLOSED)
         mask |= LX_POLLHUP;
-    bool writable = socket_writable(socket);
-    if (writable && socket->type != LX_SOCK_STREAM && socket->peer && !socket->peer->dead)
-        writable = socket->peer->peer == socket || datagram_room(socket, socket->peer);
-    return writable ? mask | WAKE_WRITE : mask;
+    if ((events & WAKE_WRITE) && socket_writable(socket) && peer_has_room(socket))
+        mask |= WAKE_WRITE;
+    return mask;
 }
 
 static uint32_t pipe_end_poll(const struct pipe_end *end)
@@ -41,15 +95,17 @@ static uint32_t event_poll(const struct event *event)
            (event->value < UINT64_MAX - 1 ? LX_POLLOUT : 0);
 }
 
-uint32_t object_poll(const struct object *object, uint32_t events)
+uint32_t object_poll(struct sockd *sockd, struct object *object, uint32_t events)
 {
     uint32_t mask = 0;
     switch (object->kind) {
-    case OBJECT_SOCKET: mask = socket_poll((const struct socket *)object); break;
+    case OBJECT_SOCKET: mask = socket_poll(socket_of(object), events); break;
     case OBJECT_PIPE_END: mask = pipe_end_poll((const struct pipe_end *)object); break;
     case OBJECT_EVENT: mask = event_poll((const struct event *)object); break;
     case OBJECT_TABLE: mask = WAKE_READ | LX_POLLOUT | LX_POLLWRNORM; break;
-    case OBJECT_EPOLL: /* libposix knows */
+    case OBJECT_EPOLL:
+        mask = events & WAKE_READ ? epoll_poll(sockd, (struct epoll *)object) : 0;
+        break;
     case OBJECT_NAME:
     case OBJECT_SESSION: break;
     }

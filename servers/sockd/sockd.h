@@ -21,6 +21,7 @@ struct sockd_limits {
     uint64_t queued_of_user; /* of one real uid other than root */
     uint64_t messages;       /* queued, of everybody; 0: one for every KiB of `queued` */
     uint64_t in_flight;      /* descriptors, of everybody; 0: as many as `objects` */
+    uint64_t interests;      /* of epoll instances, of everybody; 0: four times `objects` */
 };
 
 struct sockd;

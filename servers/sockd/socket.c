@@ -120,6 +120,8 @@ void socket_set_peer(struct sockd *sockd, struct socket *socket, struct socket *
         object_ref(&peer->object);
         peer->datagram_peers++;
     }
+    if (relay_end(socket) && !socket->dead) /* its queue was in the way */
+        object_wake(sockd, &socket->object, WAKE_WRITE);
     socket->peer = peer;
     if (old) {
         old->datagram_peers--;
@@ -203,7 +205,7 @@ enum status op_shutdown(void *state, struct ipc_call *call,
     socket_trace(sockd, socket, AR_TRACE_SOCKET_SHUTDOWN, bits, 0, 0);
     object_wake(sockd, &socket->object, WAKE_ALL);
     if (bits & SHUT_RECEIVE) /* connects and senders that wait for room must see it */
-        waiters_wake(&socket->room, WAKE_ALL, sockd->effects);
+        room_wake(sockd, socket, WAKE_ALL);
     struct socket *peer = socket->peer;
     if (peer && !peer->dead && socket_connection_based(socket)) {
         peer->shutdown |=
@@ -268,6 +270,7 @@ void socket_release(struct sockd *sockd, struct socket *socket)
     if (socket->pending_name)
         socket->pending_name->target = NULL;
     socket->name = socket->pending_name = NULL;
+    room_wake(sockd, socket, WAKE_ALL);
     waiters_destroy(&socket->room, sockd->effects);
     if (socket->peer) {
         if (socket_connection_based(socket))

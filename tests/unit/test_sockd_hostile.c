@@ -165,7 +165,7 @@ static void random_message(void)
 {
     static const struct {
         uint32_t first, count;
-    } protocols[] = {{SOCK_SOCKET, SOCK_COUNTS - SOCK_SOCKET + 2},
+    } protocols[] = {{SOCK_SOCKET, SOCK_EPOLL_REPORT - SOCK_SOCKET + 2},
                      {IO_READ, IO_ALLOCATE - IO_READ + 2},
                      {SOCK_SEND, 5},
                      {SOCK_BIND_PREPARE, 7}};

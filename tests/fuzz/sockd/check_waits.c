@@ -65,7 +65,8 @@ void sessions_check(const struct sockd *sockd)
 static enum wait_kind wait_kind(uint32_t label)
 {
     switch (label) {
-    case IO_POLL: return WAIT_POLL;
+    case IO_POLL:
+    case SOCK_EPOLL_WAIT: return WAIT_POLL;
     case IO_READ:
     case SOCK_RECEIVE:
     case SOCK_RECEIVE_MORE:
@@ -92,6 +93,8 @@ void waits_note(const struct sockd *sockd, const struct request *request)
                                 .badge = request->badge,
                                 .ino = object->ino,
                                 .events = (uint32_t)request->words[0]};
+    if (request->label == SOCK_EPOLL_WAIT)
+        blocked->events = LX_POLLIN;
     if (blocked->kind == WAIT_WRITE) /* of a send: whether it goes to the peer */
         blocked->events = request->label == SOCK_SEND && request->words[2] ? 0 : UINT32_MAX;
     CHECK(blocked->kind, "an operation that never waits says that it does");
@@ -175,7 +178,9 @@ void waits_check(const struct sockd *sockd)
         }
         switch (blocked->kind) {
         case WAIT_POLL:
-            CHECK(object_poll(object, blocked->events) == 0, "ready, and the thread sleeps");
+            /* Asking changes nothing that the thread's own asking did not. */
+            CHECK(object_poll(world.core, (struct object *)(uintptr_t)object, blocked->events) == 0,
+                  "ready, and the thread sleeps");
             break;
         case WAIT_READ: CHECK(!can_read(object), "it can read, and sleeps"); break;
         case WAIT_WRITE: CHECK(!can_write(object, blocked), "it can write, and sleeps"); break;
