@@ -1,7 +1,7 @@
 /*
  * tools/bench sockets' program. SPDX-License-Identifier: MIT
  *
- *   sockets [settle] [percent=N]   every row, N % of its operations
+ *   sockets [settle] [percent=N] [only=NAME]   every row or one, N % of its operations
  *   sockets idle=N                 N idle connected pairs; a child holds them when we end
  *
  * Each row prints "row NAME COUNT TICKS NS SWITCHES": what COUNT operations took, in ticks of the
@@ -153,11 +153,14 @@ int main(int argc, char **argv)
 {
     unsigned percent = 100, idle = 0;
     bool settling = false;
+    const char *only = NULL;
     for (int i = 1; i < argc; i++) {
         if (strncmp(argv[i], "percent=", 8) == 0)
             percent = atoi(argv[i] + 8);
         else if (strncmp(argv[i], "idle=", 5) == 0)
             idle = atoi(argv[i] + 5);
+        else if (strncmp(argv[i], "only=", 5) == 0)
+            only = argv[i] + 5;
         else
             settling = strcmp(argv[i], "settle") == 0;
     }
@@ -171,7 +174,8 @@ int main(int argc, char **argv)
         settle();
     printf("loop %.3f\n", loop_ticks());
     for (unsigned i = 0; i < row_count; i++)
-        row_measure(&rows[i], percent);
+        if (!only || strcmp(only, rows[i].name) == 0)
+            row_measure(&rows[i], percent);
     printf("loop %.3f\n", loop_ticks());
     return 0;
 }
