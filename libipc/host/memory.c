@@ -54,6 +54,12 @@ void *mem_alloc(size_t bytes)
     return header + 1;
 }
 
+void *mem_alloc_unset(size_t bytes)
+{
+    void *memory = mem_alloc(bytes);
+    return memory ? memset(memory, 0xa5, bytes) : NULL;
+}
+
 void *mem_resize(void *memory, size_t bytes)
 {
     if (!memory)

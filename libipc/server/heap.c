@@ -128,16 +128,54 @@ void heap_init(struct heap *heap, void *memory, size_t bytes)
     list_add(heap, all);
 }
 
+/* ---- bins: their blocks are marked as handed out, but do not count as that -------------------- */
+
+static struct heap_bin *bin_for(struct heap *heap, size_t size)
+{
+    size_t bin = size / HEAP_ALIGNMENT - 1;
+    return bin < HEAP_BINS ? &heap->bins[bin] : NULL;
+}
+
+static struct heap_block *bin_take(struct heap *heap, size_t size)
+{
+    struct heap_bin *bin = bin_for(heap, size);
+    struct heap_block *block = bin ? bin->first : NULL;
+    if (!block)
+        return NULL;
+    bin->first = block->next;
+    bin->count--;
+    return block;
+}
+
+static bool bin_put(struct heap *heap, struct heap_block *block)
+{
+    struct heap_bin *bin = bin_for(heap, block_size(block));
+    if (!bin || bin->count == HEAP_BIN_MOST)
+        return false;
+    block->next = bin->first;
+    bin->first = block;
+    bin->count++;
+    return true;
+}
+
+static void block_free(struct heap *heap, struct heap_block *block);
+
+static void bins_empty(struct heap *heap)
+{
+    for (unsigned i = 0; i < HEAP_BINS; i++)
+        for (struct heap_block *block; (block = bin_take(heap, (i + 1) * HEAP_ALIGNMENT));)
+            block_free(heap, block);
+}
+
+/* ---- blocks ---------------------------------------------------------------------------------- */
+
 /*
  * Every block on a list above `list_of(size)` is large enough. On the list itself only some are,
  * so it is looked at last, and only its head: a bounded search that in a nearly full heap may
  * miss a fitting block, at worst one eighth larger.
  */
-void *heap_alloc(struct heap *heap, size_t bytes)
+static struct heap_block *block_take(struct heap *heap, size_t size)
 {
-    size_t size = size_for(bytes);
-    if (size == 0)
-        return NULL;
     unsigned own = list_of(size), list = list_search(heap, own + 1);
     struct heap_block *block = heap->lists[own];
     if (!block || block_size(block) < size) {
@@ -147,15 +185,34 @@ void *heap_alloc(struct heap *heap, size_t bytes)
     }
     list_remove(heap, block);
     block->size |= USED;
+    return block;
+}
+
+void *heap_alloc(struct heap *heap, size_t bytes)
+{
+    size_t size = size_for(bytes);
+    if (size == 0)
+        return NULL;
+    struct heap_block *block = bin_take(heap, size);
+    if (block) {
+        heap->in_use += size;
+        return (char *)block + HEADER;
+    }
+    block = block_take(heap, size);
+    if (!block) {
+        bins_empty(heap);
+        block = block_take(heap, size);
+    }
+    if (!block)
+        return NULL;
     heap->in_use += block_size(block);
     block_trim(heap, block, size);
     return (char *)block + HEADER;
 }
 
-void heap_free(struct heap *heap, void *memory)
+/* Onto a list, merged with its neighbours. It does not count as handed out any more. */
+static void block_free(struct heap *heap, struct heap_block *block)
 {
-    struct heap_block *block = block_of(memory);
-    heap->in_use -= block_size(block);
     block->size &= ~USED;
     struct heap_block *after = block_after(block);
     if (!block_used(after)) {
@@ -170,6 +227,14 @@ void heap_free(struct heap *heap, void *memory)
     }
     block_after(block)->previous_size = block->size;
     list_add(heap, block);
+}
+
+void heap_free(struct heap *heap, void *memory)
+{
+    struct heap_block *block = block_of(memory);
+    heap->in_use -= block_size(block);
+    if (!bin_put(heap, block))
+        block_free(heap, block);
 }
 
 size_t heap_usable(const void *memory)
@@ -221,5 +286,15 @@ const char *heap_check(const struct heap *heap)
     }
     if (listed != free_blocks)
         return "a free block is on no list";
+    for (unsigned bin = 0; bin < HEAP_BINS; bin++) {
+        unsigned count = 0;
+        for (block = heap->bins[bin].first; block; block = block->next, count++) {
+            if (!block_used(block) || block_size(block) != (bin + 1) * HEAP_ALIGNMENT)
+                return "a block is in the wrong bin";
+            in_use -= block_size(block);
+        }
+        if (count != heap->bins[bin].count)
+            return "a bin is miscounted";
+    }
     return in_use == heap->in_use ? NULL : "the bytes in use are miscounted";
 }

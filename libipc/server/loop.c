@@ -2,13 +2,13 @@
  * The receive loop that every server runs. SPDX-License-Identifier: MIT
  *
  * A request is taken out of the IPC buffer whole before the core sees it, because everything
- * below (logging, minting, memory copies) may use the buffer. Reply first, then effects: a
- * wake-up must not let its thread ask again before the state it asks about is final. When there
- * is nothing but words to answer, reply and receive are one system call.
+ * below (logging, minting, memory copies) may use the buffer. A reply that carries capabilities
+ * goes out before the effects, which may delete what it carries. Any other is one system call
+ * with the next receive, and the effects come first: whoever they wake may ask at once, but is
+ * heard only then, and the state it asks about is final when the core returns.
  */
 #include "runtime.h"
 
-#include <ipc/buffer.h>
 #include <ipc/kernel.h>
 
 #define REGISTER_WORDS 4u
@@ -18,11 +18,14 @@ static struct ipc_call call;
 static ar_cap stock[AR_MSG_CAPS]; /* empty slots on offer to arriving capabilities */
 static unsigned stock_count;
 
-/* Fill the stock up and offer it. With our own slots out, senders of capabilities get
+/* Fill the stock up and offer it: nothing to do as long as no capability arrived, for nobody else
+ * writes those words of the buffer. With our own slots out, senders of capabilities get
  * AR_ERR_NO_SLOT. */
 static void stock_offer(void)
 {
-    struct ar_ipc_buffer *buffer = ipc_buffer();
+    struct ar_ipc_buffer *buffer = runtime_buffer();
+    if (stock_count == AR_MSG_CAPS)
+        return;
     while (stock_count < AR_MSG_CAPS) {
         ar_cap slot = server_slot_alloc();
         if (!slot)
@@ -69,13 +72,13 @@ static const struct ipc_data_ops data_ops = {data_get, data_put};
  * many a request. */
 static void call_load(const struct ar_message *m)
 {
-    const struct ar_ipc_buffer *buffer = ipc_buffer();
+    const struct ar_ipc_buffer *buffer = runtime_buffer();
     call.label = AR_INFO_LABEL(m->info);
     call.badge = m->badge;
     call.principal = m->principal;
     call.word_count = AR_INFO_WORDS(m->info);
     for (unsigned i = 0; i < REGISTER_WORDS; i++)
-        call.words[i] = i < call.word_count ? m->words[i] : 0;
+        call.words[i] = m->words[i]; /* a core looks at word_count of them */
     for (unsigned i = REGISTER_WORDS; i < call.word_count; i++)
         call.words[i] = buffer->words[i];
     call.cap_count = AR_INFO_CAPS(m->info);
@@ -140,11 +143,13 @@ static enum ar_error request_serve(const struct server *server, struct ar_messag
 {
     call_load(m);
     server->handle(server->state, &call);
-    if (call.reply_cap_count != 0 || effects.count != 0) {
+    if (call.reply_cap_count != 0) {
         runtime_reply(server, &call);
         effects_run();
         return receive(server, m);
     }
+    if (effects.count != 0)
+        effects_run();
     uint64_t deadline = next_deadline(server);
     stock_offer();
     runtime_reply_words(&call, m);
@@ -154,7 +159,7 @@ static enum ar_error request_serve(const struct server *server, struct ar_messag
 
 static void fault_serve(const struct server *server, const struct ar_message *m)
 {
-    const struct ar_ipc_buffer *buffer = ipc_buffer();
+    const struct ar_ipc_buffer *buffer = runtime_buffer();
     uint64_t words[6];
     for (unsigned i = 0; i < REGISTER_WORDS; i++)
         words[i] = m->words[i];

@@ -35,6 +35,11 @@ void *mem_alloc(size_t bytes)
     return memory ? memset(memory, 0, bytes) : NULL;
 }
 
+void *mem_alloc_unset(size_t bytes)
+{
+    return heap_alloc(&heap, bytes);
+}
+
 void *mem_resize(void *memory, size_t bytes)
 {
     if (!memory)

@@ -9,14 +9,13 @@
  */
 #include "runtime.h"
 
-#include <ipc/buffer.h>
 #include <ipc/kernel.h>
 
 #define REGISTER_WORDS 4u
 
 void runtime_reply_words(const struct ipc_call *call, struct ar_message *m)
 {
-    struct ar_ipc_buffer *buffer = ipc_buffer();
+    struct ar_ipc_buffer *buffer = runtime_buffer();
     for (unsigned i = 0; i < REGISTER_WORDS; i++)
         m->words[i] = i < call->reply_word_count ? call->reply_words[i] : 0;
     for (unsigned i = REGISTER_WORDS; i < call->reply_word_count; i++)
@@ -34,7 +33,7 @@ static enum ar_error reply_status(enum status status)
 /* The capabilities into the IPC buffer; false when a gate cannot be made. */
 static bool reply_caps_load(const struct ipc_call *call)
 {
-    struct ar_ipc_buffer *buffer = ipc_buffer();
+    struct ar_ipc_buffer *buffer = runtime_buffer();
     for (unsigned i = 0; i < call->reply_cap_count; i++) {
         const struct ipc_reply_cap *cap = &call->reply_caps[i];
         uint64_t slot = cap->own_gate ? server_gate(cap->value) : cap->value;

@@ -4,6 +4,12 @@
 
 #include <ipc/server.h>
 
+/* ipc_buffer(), without the call. */
+static inline struct ar_ipc_buffer *runtime_buffer(void)
+{
+    return (struct ar_ipc_buffer *)SERVER_IPC_ADDRESS;
+}
+
 void runtime_memory_init(const struct server_info *info);
 void runtime_slots_init(const struct server_info *info);
 

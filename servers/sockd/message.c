@@ -51,7 +51,7 @@ uint32_t charge_for_datagram(uint32_t length)
 enum status message_create(struct ipc_call *call, uint64_t offset, uint32_t length, uint32_t charge,
                            struct message **out)
 {
-    struct message *message = mem_alloc(sizeof(*message) + length);
+    struct message *message = mem_alloc_unset(sizeof(*message) + length);
     if (!message)
         return ST_NOBUFS;
     enum status status = ipc_data_get(call, offset, message->data, length);
@@ -59,9 +59,8 @@ enum status message_create(struct ipc_call *call, uint64_t offset, uint32_t leng
         mem_free(message);
         return status;
     }
-    message->length = length;
-    message->charge = charge;
-    message->uid = message->gid = LX_OVERFLOW_ID;
+    *message = (struct message){
+        .length = length, .charge = charge, .uid = LX_OVERFLOW_ID, .gid = LX_OVERFLOW_ID};
     *out = message;
     return ST_OK;
 }

@@ -10,6 +10,7 @@
 #include <stddef.h>
 
 void *mem_alloc(size_t bytes);  /* zeroed, 16-byte aligned; NULL when the heap is full */
+void *mem_alloc_unset(size_t bytes); /* the same with whatever lay there: the caller fills it */
 /* as realloc; new bytes are not zeroed; NULL leaves the old one */
 void *mem_resize(void *memory, size_t bytes);
 void mem_free(void *memory);    /* NULL is fine */
