@@ -20,10 +20,15 @@ static long call_unknown(uint32_t number)
     return -LINUX_ENOSYS;
 }
 
+static bool restarts(long result)
+{
+    return result == -POSIX_RESTART || result == -POSIX_RESTART_NOHAND;
+}
+
 /* A call that a signal ends has no result yet: restart_decide. */
 static void trace_result(uint64_t number, long result)
 {
-    if (process.traced && result != -POSIX_RESTART && result != -POSIX_RESTART_NOHAND)
+    if (process.traced && !restarts(result))
         ar_trace(AR_TRACE_LINUX_RESULT, number, (uint64_t)result, 0, 0, 0);
 }
 
@@ -45,8 +50,7 @@ static void restart_decide(struct posix_thread *thread, bool handler, uint64_t f
 {
     struct posix_frame *f = &thread->frame;
     long result = (long)f->rax;
-    if (thread->system_call == UINT64_MAX ||
-        (result != -POSIX_RESTART && result != -POSIX_RESTART_NOHAND))
+    if (thread->system_call == UINT64_MAX || !restarts(result))
         return;
     if (handler && (result == -POSIX_RESTART_NOHAND || !(flags & LINUX_SA_RESTART))) {
         f->rax = (uint64_t)-LINUX_EINTR;
@@ -60,9 +64,15 @@ static void restart_decide(struct posix_thread *thread, bool handler, uint64_t f
     thread->system_call = UINT64_MAX;
 }
 
-void posix_leave(void)
+/* Most calls leave nothing to do: no signal, no mask to put back, no restart. */
+static bool nothing_left(const struct posix_thread *thread)
 {
-    struct posix_thread *thread = thread_self();
+    return !thread->mask_saved && !thread->taken.signal && !thread->ipc->upcall_pending &&
+           !(process.pending_blocked & ~thread->mask) && !restarts((long)thread->frame.rax);
+}
+
+static void leave_slowly(struct posix_thread *thread)
+{
     for (;;) {
         /* A temporary mask lasts until the handler that ended the call has its frame. */
         if (thread->mask_saved && !thread->taken.signal) {
@@ -80,5 +90,12 @@ void posix_leave(void)
         signal_deliver();
     }
     restart_decide(thread, false, 0);
+}
+
+void posix_leave(void)
+{
+    struct posix_thread *thread = thread_self();
+    if (!nothing_left(thread))
+        leave_slowly(thread);
     thread->system_call = UINT64_MAX;
 }

@@ -63,26 +63,41 @@ static long leaf_ensure(ar_cap slot)
     return 0;
 }
 
-static int begin(int fd, unsigned slot_number, ar_cap *call_slot, struct fd_info *info)
+static void entry_read(int fd, struct fd_info *info)
 {
-    lock_take(&process.lock);
-    if (!fd_valid(fd)) {
-        lock_release(&process.lock);
-        return -LINUX_EBADF;
-    }
     struct fd_entry entry = TABLE[fd];
     *info = (struct fd_info){fd_slot(fd), entry.kind, entry.server, entry.cloexec, false};
-    if (process.threads > 1) {
-        ar_cap slot = thread_slot(slot_number);
+}
+
+/* Another thread may close the descriptor while we use it, and a third fill its slot again. */
+static int begin_copied(int fd, unsigned slot_number, struct fd_info *info)
+{
+    int result = -LINUX_EBADF;
+    ar_cap slot = thread_slot(slot_number);
+    lock_take(&process.lock);
+    if (fd_valid(fd)) {
+        entry_read(fd, info);
         slot_delete(slot);
-        if (ar_cap_copy(AR_CAP_SELF, slot, AR_CAP_SELF, info->slot, AR_ALL)) {
-            lock_release(&process.lock);
-            return -LINUX_EBADF;
-        }
+        if (!ar_cap_copy(AR_CAP_SELF, slot, AR_CAP_SELF, info->slot, AR_ALL))
+            result = 0;
         info->slot = slot;
         info->copied = true;
     }
     lock_release(&process.lock);
+    return result;
+}
+
+static int begin(int fd, unsigned slot_number, ar_cap *call_slot, struct fd_info *info)
+{
+    if (process.threads > 1) {
+        int error = begin_copied(fd, slot_number, info);
+        if (error)
+            return error;
+    } else {
+        if (!fd_valid(fd))
+            return -LINUX_EBADF;
+        entry_read(fd, info);
+    }
     if (call_slot)
         *call_slot = info->slot;
     return 0;
@@ -98,18 +113,12 @@ int fd_begin2(int fd, ar_cap *call_slot, struct fd_info *info)
     return begin(fd, POSIX_TS_CALL2, call_slot, info);
 }
 
-void fd_end(const struct fd_info *info)
-{
-    if (info->copied)
-        slot_delete(info->slot);
-}
 
 int fd_look(int fd, struct fd_info *info)
 {
     if (!fd_valid(fd))
         return -LINUX_EBADF;
-    struct fd_entry entry = TABLE[fd];
-    *info = (struct fd_info){fd_slot(fd), entry.kind, entry.server, entry.cloexec, false};
+    entry_read(fd, info);
     return 0;
 }
 

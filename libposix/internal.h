@@ -130,7 +130,7 @@ struct posix_text {
 struct posix_process {
     struct posix_lock lock;       /* descriptors */
     struct posix_lock signal_lock, memory_lock, futex_lock;
-    uint32_t pid, ppid_hint;
+    uint32_t pid;
     /* living threads; 1: nobody else can change descriptors under us */
     volatile uint32_t threads;
     uint32_t umask;
@@ -203,13 +203,23 @@ struct posix_retry {
 };
 /* true: make the call again. */
 bool posix_again(struct posix_retry *retry, enum status status);
+/* The usual answer, without the call of posix_again. */
+static inline bool posix_done(struct posix_retry *retry, enum status status)
+{
+    if (status != ST_OK)
+        return false;
+    retry->status = ST_OK;
+    retry->result = 0;
+    return true;
+}
 /* POSIX_CALL(&retry, io_read(slot, ..., &reply, &transfer)) is retry.result. */
 #define POSIX_CALL(retry, expression)                                                              \
     ({                                                                                             \
         enum status posix_status_;                                                                 \
         do {                                                                                       \
             posix_status_ = (expression);                                                          \
-        } while (posix_again((retry), posix_status_));                                             \
+        } while (posix_done((retry), posix_status_) ? false                                        \
+                                                    : posix_again((retry), posix_status_));        \
         (retry)->result;                                                                           \
     })
 /* For requests to procd without memory: POSIX_CALL with server ISSUER_PROCD and nothing else. */
@@ -245,7 +255,11 @@ struct fd_info {
 int fd_begin(int fd, ar_cap *call_slot, struct fd_info *info);
 /* The same in POSIX_TS_CALL2, for calls with two descriptors. */
 int fd_begin2(int fd, ar_cap *call_slot, struct fd_info *info);
-void fd_end(const struct fd_info *info);
+static inline void fd_end(const struct fd_info *info)
+{
+    if (info->copied)
+        slot_delete(info->slot);
+}
 /* Look only; no capability is copied. 0 or -EBADF. */
 int fd_look(int fd, struct fd_info *info);
 void fd_set_kind(int fd, unsigned kind);

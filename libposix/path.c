@@ -116,7 +116,7 @@ void path_request_begin(const struct path *path, struct path_request *request)
 long path_redirect(struct path *path, struct path_request *request, uint64_t rest)
 {
     struct ipc_transfer *transfer = &request->transfer;
-    if (transfer->received_count != 1 || transfer->received[0].kind != AR_RECEIVED_CAP ||
+    if (transfer->received_count != 1 || transfer->first_received.kind != AR_RECEIVED_CAP ||
         rest > path->length) {
         receive_slots_clear();
         return ERR(IO);
@@ -127,13 +127,13 @@ long path_redirect(struct path *path, struct path_request *request, uint64_t res
     }
     ar_cap slot = thread_slot(FILES_TS_MOUNT);
     slot_delete(slot);
-    if (ar_cap_move(AR_CAP_SELF, slot, AR_CAP_SELF, (ar_cap)transfer->received[0].value)) {
+    if (ar_cap_move(AR_CAP_SELF, slot, AR_CAP_SELF, (ar_cap)transfer->first_received.value)) {
         receive_slots_clear();
         return ERR(IO);
     }
     path->redirects++;
     path->target = slot;
-    path->server = (unsigned)transfer->received[0].issuer;
+    path->server = (unsigned)transfer->first_received.issuer;
     path->text += path->length - rest;
     path->length = rest;
     return 0;
@@ -196,7 +196,7 @@ long path_open(struct path *path, uint64_t flags, uint64_t mode, unsigned *kind,
             return error;
         if (request.retry.status != ST_REDIRECT) {
             *kind = (unsigned)reply.kind;
-            *server = (unsigned)request.transfer.received[0].issuer;
+            *server = (unsigned)request.transfer.first_received.issuer;
             return 0;
         }
         error = path_redirect(path, &request, reply.rest);

@@ -110,9 +110,32 @@ static long write_allowed(struct fd_info *info, int64_t offset, uint64_t length)
     return (long)(length < room ? length : room);
 }
 
+static void pipe_signal(int fd, struct fd_info *info, uint64_t done)
+{
+    /* A socket that took a part says so without a signal; a pipe always signals. */
+    if ((done == 0 || fd_kind(fd, info) == IO_KIND_PIPE) && socket_raises_sigpipe(info))
+        signal_raise(LINUX_SIGPIPE);
+}
+
+/* From byte `done` of the list on: how much of the list is written then, or -errno. */
+static long write_rest(int fd, struct fd_info *info, const struct iov_list *list, uint64_t done,
+                       int64_t offset, uint64_t flags)
+{
+    for (;;) {
+        long count = write_once(info, list, done,
+                                offset == IO_CURRENT ? offset : offset + (int64_t)done, flags);
+        if (count == ERR(PIPE))
+            pipe_signal(fd, info, done);
+        if (count < 0)
+            return done ? (long)done : count;
+        done += (uint64_t)count;
+        if (count == 0 || done >= list->total || fd_kind(fd, info) == IO_KIND_EVENT)
+            return (long)done;
+    }
+}
+
 long write_list(int fd, struct fd_info *info, struct iov_list *list, int64_t offset, uint64_t flags)
 {
-    uint64_t done = 0;
     if (info->kind == FILES_KIND_TIMER || info->kind == FILES_KIND_SIGNAL)
         return ERR(INVAL);
     if (process.fsize != UINT64_MAX && info->server == ISSUER_FILED &&
@@ -122,31 +145,82 @@ long write_list(int fd, struct fd_info *info, struct iov_list *list, int64_t off
             return allowed;
         iov_shorten(list, (uint64_t)allowed);
     }
-    for (;;) {
-        long count = write_once(info, list, done,
-                                offset == IO_CURRENT ? offset : offset + (int64_t)done, flags);
-        if (count == ERR(PIPE)) {
-            /* A socket that took a part says so without a signal; a pipe always signals. */
-            if ((done == 0 || fd_kind(fd, info) == IO_KIND_PIPE) && socket_raises_sigpipe(info))
-                signal_raise(LINUX_SIGPIPE);
-        }
-        if (count < 0)
-            return done ? (long)done : count;
-        done += (uint64_t)count;
-        if (count == 0 || done >= list->total || fd_kind(fd, info) == IO_KIND_EVENT)
-            return (long)done;
-    }
+    return write_rest(fd, info, list, 0, offset, flags);
 }
 
 /* ---- the calls ------------------------------------------------------------------------------- */
 
 enum direction { READING, WRITING };
 
+/* sockd's sockets, pipes and event counters answer a read with one request, and most writes: for
+ * one buffer nothing of read_list and write_list is needed. */
+static bool is_plain(const struct fd_info *info)
+{
+    return info->server == ISSUER_SOCKD &&
+           (info->kind == IO_KIND_SOCKET || info->kind == IO_KIND_PIPE ||
+            info->kind == IO_KIND_EVENT);
+}
+
+/* *longer: the answer is not for this way (a low-water mark, memory that is not there). */
+static long read_plain(const struct fd_info *info, const struct ar_segment *segment, bool *longer)
+{
+    struct ipc_transfer transfer = {.out = segment, .out_count = segment->length > 0};
+    struct posix_retry retry = {.server = ISSUER_SOCKD, .transfer = &transfer};
+    struct io_read_reply reply;
+    socket_set_deadline(&retry, info, LX_SO_RCVTIMEO);
+    long error = POSIX_CALL(
+        &retry, io_read(info->slot, IO_CURRENT, 0, segment->length, &reply, &transfer));
+    *longer = retry.status == ST_REDIRECT || retry.memory_bad;
+    if (error || *longer)
+        return error;
+    return (long)(reply.count < segment->length ? reply.count : segment->length);
+}
+
+static long write_plain(int fd, struct fd_info *info, const struct ar_segment *segment)
+{
+    struct ipc_transfer transfer = {.in = segment, .in_count = segment->length > 0};
+    struct posix_retry retry = {.server = ISSUER_SOCKD, .transfer = &transfer};
+    struct io_write_reply reply;
+    socket_set_deadline(&retry, info, LX_SO_SNDTIMEO);
+    long error = POSIX_CALL(
+        &retry, io_write(info->slot, IO_CURRENT, 0, segment->length, &reply, &transfer));
+    if (error == ERR(PIPE))
+        pipe_signal(fd, info, 0);
+    if (error)
+        return error;
+    return (long)(reply.count < segment->length ? reply.count : segment->length);
+}
+
 static long move_list(int fd, struct fd_info *info, struct iov_list *list, int64_t offset,
                       uint64_t flags, enum direction direction)
 {
     return direction == READING ? read_list(fd, info, list, offset, flags)
                                 : write_list(fd, info, list, offset, flags);
+}
+
+/* Not inlined: an iov_list has 16 KiB. */
+static __attribute__((noinline)) long move_single(int fd, struct fd_info *info,
+                                                  const struct ar_segment *segment, uint64_t done,
+                                                  int64_t offset, enum direction direction)
+{
+    struct iov_list list;
+    iov_single(&list, segment->address, segment->length);
+    return done ? write_rest(fd, info, &list, done, offset, 0)
+                : move_list(fd, info, &list, offset, 0, direction);
+}
+
+static long move_plain(int fd, struct fd_info *info, const struct ar_segment *segment,
+                       enum direction direction)
+{
+    if (direction == READING) {
+        bool longer;
+        long count = read_plain(info, segment, &longer);
+        return longer ? move_single(fd, info, segment, 0, IO_CURRENT, READING) : count;
+    }
+    long count = write_plain(fd, info, segment);
+    if (count <= 0 || (uint64_t)count == segment->length || info->kind == IO_KIND_EVENT)
+        return count;
+    return move_single(fd, info, segment, (uint64_t)count, IO_CURRENT, WRITING);
 }
 
 static long move_buffer(int fd, uint64_t user, uint64_t length, int64_t offset,
@@ -156,10 +230,16 @@ static long move_buffer(int fd, uint64_t user, uint64_t length, int64_t offset,
     long result = fd_begin(fd, NULL, &info);
     if (result)
         return result;
-    struct iov_list list;
-    result = (int64_t)length < 0 ? ERR(INVAL) : iov_single(&list, user, length);
-    if (!result)
-        result = move_list(fd, &info, &list, offset, 0, direction);
+    struct ar_segment segment;
+    if ((int64_t)length < 0)
+        result = ERR(INVAL);
+    else
+        result = user_segment(&segment, (const void *)user,
+                              length < LX_RW_MAX ? length : LX_RW_MAX);
+    if (!result && offset == IO_CURRENT && is_plain(&info))
+        result = move_plain(fd, &info, &segment, direction);
+    else if (!result)
+        result = move_single(fd, &info, &segment, 0, offset, direction);
     fd_end(&info);
     return result;
 }

@@ -201,15 +201,13 @@ def client(spec, source):
     for op in spec["op"]:
         lower, upper = names(spec, op)
         least, most, _ = caps(op, "out")
-        out += [stub_signature(spec, op), "{", "    struct ipc_request ipc_rq;",
-                f"    ipc_stub_begin(&ipc_rq, target, {upper}, {len(op['request'])}, "
-                + ("transfer);" if has_transfer(op) else "NULL);")]
-        for index, field in enumerate(op["request"]):
-            out.append(f"    ipc_rq.words[{index}] = (uint64_t){field['name']};")
-        out.append("    enum status ipc_st = ipc_client_call(&ipc_rq);")
-        out.append(f"    return ipc_stub_end(&ipc_rq, ipc_st, {'reply' if op['reply'] else 'NULL'}, {len(op['reply'])}, "
-                   f"{least}, {most}, {'transfer' if has_transfer(op) else 'NULL'});")
-        out += ["}", ""]
+        words = [f"(uint64_t){field['name']}" for field in op["request"]]
+        size = max(len(words), 4)
+        out += [stub_signature(spec, op), "{",
+                f"    static const struct ipc_operation ipc_op = {{{upper}, {len(words)}, {len(op['reply'])}, {least}, {most}}};",
+                f"    const uint64_t ipc_words[{size}] = {{{', '.join(words) or '0'}}};",
+                f"    return ipc_stub_call(&ipc_op, target, ipc_words, {'(uint64_t *)reply' if op['reply'] else 'NULL'}, "
+                f"{'transfer' if has_transfer(op) else 'NULL'});", "}", ""]
     return "\n".join(out)
 
 

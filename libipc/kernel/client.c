@@ -2,15 +2,13 @@
  * The client side of a request, carried by the kernel (AR_SYS_CALL).
  * SPDX-License-Identifier: MIT
  *
- * Everything is copied between `request` and the thread's IPC buffer here and nowhere else, so
- * the buffer is free again on return: a signal handler or a nested call between two requests
- * cannot disturb either.
+ * Everything goes between the caller's variables and the thread's IPC buffer here and nowhere
+ * else, so the buffer is free again on return: a signal handler or a nested call between two
+ * requests cannot disturb either.
  */
 #include <ipc/buffer.h>
-#include <ipc/client.h>
 #include <ipc/kernel.h>
-
-#define REGISTER_WORDS 4u
+#include <ipc/stub.h>
 
 static enum status status_of_error(enum ar_error error)
 {
@@ -37,55 +35,67 @@ static enum status status_of_error(enum ar_error error)
     }
 }
 
-static void request_load(const struct ipc_request *request, struct ar_ipc_buffer *buffer,
-                         struct ar_message *m)
+/* The memory and capabilities of a request into the buffer; the counts for the message. */
+static bool transfer_load(const struct ipc_transfer *transfer, struct ar_ipc_buffer *buffer)
 {
-    for (unsigned i = 0; i < REGISTER_WORDS; i++)
-        m->words[i] = i < request->word_count ? request->words[i] : 0;
-    for (unsigned i = REGISTER_WORDS; i < request->word_count; i++)
-        buffer->words[i] = request->words[i];
-    for (unsigned i = 0; i < request->cap_count; i++)
-        buffer->caps_out[i] = request->caps[i];
-    for (unsigned i = 0; i < request->in_count; i++)
-        buffer->in[i] = request->in[i];
-    for (unsigned i = 0; i < request->out_count; i++)
-        buffer->out[i] = request->out[i];
-    for (unsigned i = 0; i < request->recv_slot_count; i++)
-        buffer->recv_slots[i] = request->recv_slots[i];
-    buffer->recv_slot_count = request->recv_slot_count;
+    unsigned caps = transfer->cap_count, in = transfer->in_count, out = transfer->out_count,
+             slots = transfer->recv_slot_count;
+    if (caps > AR_MSG_CAPS || in > AR_MSG_SEGS || out > AR_MSG_SEGS || slots > AR_MSG_CAPS)
+        return false;
+    for (unsigned i = 0; i < in; i++)
+        buffer->in[i] = transfer->in[i];
+    for (unsigned i = 0; i < out; i++)
+        buffer->out[i] = transfer->out[i];
+    for (unsigned i = 0; i < caps; i++)
+        buffer->caps_out[i] = transfer->caps[i];
+    for (unsigned i = 0; i < slots; i++)
+        buffer->recv_slots[i] = transfer->recv_slots[i];
+    buffer->recv_slot_count = slots;
+    return true;
 }
 
-static void reply_store(struct ipc_request *request, const struct ar_ipc_buffer *buffer,
-                        const struct ar_message *m)
+static void reply_store(const struct ipc_operation *operation, const struct ar_ipc_buffer *buffer,
+                        const struct ar_message *m, uint64_t *reply)
 {
-    request->reply_word_count = AR_INFO_WORDS(m->info);
-    request->reply_cap_count = AR_INFO_CAPS(m->info);
-    for (unsigned i = 0; i < REGISTER_WORDS; i++)
-        request->words[i] = m->words[i];
-    for (unsigned i = REGISTER_WORDS; i < request->reply_word_count; i++)
-        request->words[i] = buffer->words[i];
-    for (unsigned i = 0; i < request->reply_cap_count; i++)
-        request->reply_caps[i] = buffer->received[i];
+    unsigned count = operation->reply_words;
+    for (unsigned i = 0; i < count && i < IPC_REGISTER_WORDS; i++)
+        reply[i] = m->words[i];
+    for (unsigned i = IPC_REGISTER_WORDS; i < count; i++)
+        reply[i] = buffer->words[i];
 }
 
-enum status ipc_client_call(struct ipc_request *request)
+enum status ipc_stub_call(const struct ipc_operation *operation, ar_cap target,
+                          const uint64_t *words, uint64_t *reply, struct ipc_transfer *transfer)
 {
     struct ar_ipc_buffer *buffer = ipc_buffer();
-    struct ar_message m;
+    struct ar_message m = {.badge = target, .words = {words[0], words[1], words[2], words[3]}};
 
-    request->reply_word_count = request->reply_cap_count = 0;
-    if (request->word_count > AR_MSG_WORDS || request->cap_count > AR_MSG_CAPS ||
-        request->in_count > AR_MSG_SEGS || request->out_count > AR_MSG_SEGS ||
-        request->recv_slot_count > AR_MSG_CAPS)
-        return ST_MESSAGE;
-    m.badge = request->target;
-    m.info = AR_INFO(request->label, request->word_count, request->cap_count, request->in_count,
-                     request->out_count);
-    request_load(request, buffer, &m);
+    for (unsigned i = IPC_REGISTER_WORDS; i < operation->words; i++)
+        buffer->words[i] = words[i];
+    if (!transfer) {
+        m.info = AR_INFO(operation->label, operation->words, 0, 0, 0);
+        buffer->recv_slot_count = 0;
+    } else {
+        if (!transfer_load(transfer, buffer))
+            return ST_MESSAGE;
+        m.info = AR_INFO(operation->label, operation->words, transfer->cap_count,
+                         transfer->in_count, transfer->out_count);
+        transfer->received_count = 0;
+    }
     enum ar_error error = ar_syscall(AR_SYS_CALL, &m, 0, 0);
     if (error)
         return status_of_error(error);
+    enum status status = (enum status)AR_INFO_LABEL(m.info);
     /* The kernel bounds both counts for every message it delivers. */
-    reply_store(request, buffer, &m);
-    return (enum status)AR_INFO_LABEL(m.info);
+    unsigned caps = AR_INFO_CAPS(m.info);
+    if (caps && transfer) {
+        transfer->received_count = caps;
+        transfer->first_received = buffer->received[0];
+    }
+    if (status != ST_OK && status != ST_REDIRECT)
+        return status;
+    if (!ipc_stub_fits(operation, status, AR_INFO_WORDS(m.info), caps))
+        return ST_MESSAGE;
+    reply_store(operation, buffer, &m, reply);
+    return status;
 }

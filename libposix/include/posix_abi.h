@@ -22,6 +22,8 @@
 #define POSIX_AREA_SIZE 0x20000ull            /* 128 KiB each */
 /* page: struct ar_ipc_buffer, made present by procd */
 #define POSIX_AREA_IPC 0x0ull
+/* in that page, behind the buffer: the parent's pid, a word that procd writes */
+#define POSIX_AREA_PARENT 0x800ull
 /* page: libposix's own; gs base; made present by procd */
 #define POSIX_AREA_THREAD 0x1000ull
 #define POSIX_AREA_STACK_LOW 0x4000ull        /* lazily backed; 0x2000 to here is a guard */

@@ -18,6 +18,7 @@ static void process_orphan_children(struct procd *procd, struct process *process
     while (process->children) {
         struct process *child = process->children;
         process_unlink(child);
+        process_tell_parent(child);
         if (child->state == PROCESS_ZOMBIE)
             process_reap(procd, child);
     }

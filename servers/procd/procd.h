@@ -189,6 +189,8 @@ struct process *process_find(struct procd *procd, uint64_t pid);
 struct process *process_allocate(struct procd *procd, struct process *parent);
 void process_link(struct process *process, struct process *parent);
 void process_unlink(struct process *process);
+/* Write the parent's pid where each of its threads' libposix reads it (POSIX_AREA_PARENT). */
+void process_tell_parent(struct process *process);
 void process_set_group(struct procd *procd, struct process *process, uint32_t pgid);
 void process_set_sid(struct procd *procd, struct process *process, uint32_t sid);
 /* For the tracer: it has this name; `parent` is its parent's pid when it is new, else 0. */

@@ -119,6 +119,7 @@ void process_link(struct process *process, struct process *parent)
     else
         parent->children = process;
     parent->last_child = process;
+    process_tell_parent(process);
 }
 
 void process_unlink(struct process *process)

@@ -52,6 +52,23 @@ static void area_prepare(struct process *process, uint64_t ipc)
                       sizeof(ipc));
 }
 
+_Static_assert(sizeof(struct ar_ipc_buffer) <= POSIX_AREA_PARENT, "both are in one page");
+
+static void thread_tell_parent(struct thread *thread)
+{
+    struct process *process = thread->process;
+    const uint64_t pid = process->parent ? process->parent->pid : ID_INIT;
+    space_write_words(&process->space,
+                      POSIX_AREA(thread->area) + POSIX_AREA_IPC + POSIX_AREA_PARENT, &pid,
+                      sizeof(pid));
+}
+
+void process_tell_parent(struct process *process)
+{
+    for (struct thread *thread = process->threads; thread; thread = thread->next)
+        thread_tell_parent(thread);
+}
+
 struct thread *thread_start(struct procd *procd, struct process *process, uint32_t tid,
                             unsigned area, const struct ar_regs *regs)
 {
@@ -86,6 +103,7 @@ struct thread *thread_start(struct procd *procd, struct process *process, uint32
     while (*link)
         link = &(*link)->next;
     *link = thread;
+    thread_tell_parent(thread);
     process->thread_count++;
     procd->thread_count++;
     procd->thread_of[tid] = thread;

@@ -199,7 +199,7 @@ static void gates_close_with_their_last_copy(void **state)
     struct ipc_transfer transfer = {.recv_slots = slots, .recv_slot_count = 2};
     assert_int_equal(sock_pipe(root, 0, &transfer), ST_OK);
     assert_int_equal(transfer.received_count, 2);
-    assert_int_equal(transfer.received[0].issuer, ISSUER_SOCKD);
+    assert_int_equal(transfer.first_received.issuer, ISSUER_SOCKD);
     assert_int_equal(host_badge(slots[0]), 16);
     ar_cap copy = host_copy(slots[1]);
     host_delete(slots[1]);

@@ -104,22 +104,44 @@ static void a_full_heap_says_so(void **state)
     assert_null(heap_check(&heap));
 }
 
+/* Blocks that are too large for a bin. */
 static void growing_uses_the_free_block_behind(void **state)
 {
     (void)state;
     struct heap heap;
     heap_init(&heap, memory, 4096);
-    void *first = heap_alloc(&heap, 100), *second = heap_alloc(&heap, 100),
-         *third = heap_alloc(&heap, 100);
-    assert_false(heap_resize(&heap, first, 200));
+    void *first = heap_alloc(&heap, 600), *second = heap_alloc(&heap, 600),
+         *third = heap_alloc(&heap, 600);
+    assert_false(heap_resize(&heap, first, 1000));
     heap_free(&heap, second);
-    assert_true(heap_resize(&heap, first, 200));
-    assert_false(heap_resize(&heap, first, 300)); /* the third is in the way */
+    assert_true(heap_resize(&heap, first, 1000));
+    assert_false(heap_resize(&heap, first, 1300)); /* the third is in the way */
     assert_true(heap_resize(&heap, first, 10));
     assert_null(heap_check(&heap));
     heap_free(&heap, first);
     heap_free(&heap, third);
     assert_int_equal(heap.in_use, 0);
+}
+
+static void a_small_block_comes_back_and_is_not_lost(void **state)
+{
+    (void)state;
+    struct heap heap;
+    void *blocks[20];
+    heap_init(&heap, memory, 4096);
+    for (unsigned i = 0; i < 20; i++)
+        assert_non_null(blocks[i] = heap_alloc(&heap, 100));
+    size_t all = heap.in_use;
+    for (unsigned i = 0; i < 20; i++)
+        heap_free(&heap, blocks[i]);
+    assert_int_equal(heap.in_use, 0); /* what waits in a bin is not handed out */
+    assert_int_equal(heap.bins[100 / 16].count + heap.bins[112 / 16].count, HEAP_BIN_MOST);
+    assert_null(heap_check(&heap));
+    assert_ptr_equal(heap_alloc(&heap, 100), blocks[HEAP_BIN_MOST - 1]); /* the last one put in */
+    assert_int_equal(heap.in_use, all / 20);
+    heap_free(&heap, blocks[HEAP_BIN_MOST - 1]);
+    assert_non_null(heap_alloc(&heap, 3900)); /* more than any list has: the bins are emptied */
+    assert_null(heap_check(&heap));
 }
 
 int main(void)
@@ -128,6 +150,7 @@ int main(void)
         cmocka_unit_test(random_use_keeps_the_books),
         cmocka_unit_test(a_full_heap_says_so),
         cmocka_unit_test(growing_uses_the_free_block_behind),
+        cmocka_unit_test(a_small_block_comes_back_and_is_not_lost),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

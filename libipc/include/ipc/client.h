@@ -1,7 +1,5 @@
-/*
- * What generated client stubs are built on. Two backends: the kernel's (libipc/kernel/client.c,
- * used by libposix and init) and the host's (a test's own). SPDX-License-Identifier: MIT
- */
+/* What goes with a call through a generated client stub, and, on the host, what becomes of it.
+ * SPDX-License-Identifier: MIT */
 #ifndef IPC_CLIENT_H
 #define IPC_CLIENT_H
 
@@ -9,7 +7,8 @@
 #include <ipc/status.h>
 #include <stdint.h>
 
-/* One outgoing request and its reply. The stub fills it, `ipc_client_call` carries it. */
+/* Host only: one outgoing request and its reply. host/stub.c fills it, `ipc_client_call` carries
+ * it. (In the guest the stub goes straight to the kernel.) */
 struct ipc_request {
     ar_cap target;
     uint32_t label;
@@ -42,7 +41,7 @@ struct ipc_transfer {
     unsigned recv_slot_count;
     /* filled by the call */
     unsigned received_count;
-    struct ar_received received[AR_MSG_CAPS];
+    struct ar_received first_received; /* of them: where each one is, the caller knows */
 };
 
 #endif

@@ -1,49 +1,40 @@
-/* What generated client stubs are made of. SPDX-License-Identifier: MIT */
+/*
+ * What generated client stubs are made of: one description an operation, one function for all.
+ * SPDX-License-Identifier: MIT
+ *
+ * Two backends: the kernel's (libipc/kernel/client.c, used by libposix and init) and the host's
+ * (libipc/host/stub.c).
+ */
 #ifndef IPC_STUB_H
 #define IPC_STUB_H
 
 #include <ipc/client.h>
+#include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
-static inline void ipc_stub_begin(struct ipc_request *request, ar_cap target, uint32_t label,
-                                  unsigned words, const struct ipc_transfer *transfer)
-{
-    request->target = target;
-    request->label = label;
-    request->word_count = words;
-    request->cap_count = request->in_count = request->out_count = request->recv_slot_count = 0;
-    if (!transfer)
-        return;
-    request->cap_count = transfer->cap_count;
-    for (unsigned i = 0; i < transfer->cap_count; i++)
-        request->caps[i] = transfer->caps[i];
-    request->in = transfer->in;
-    request->in_count = transfer->in_count;
-    request->out = transfer->out;
-    request->out_count = transfer->out_count;
-    request->recv_slots = transfer->recv_slots;
-    request->recv_slot_count = transfer->recv_slot_count;
-}
+struct ipc_operation {
+    uint32_t label;
+    uint8_t words, reply_words;     /* of the request; of a reply that has any */
+    uint8_t least_caps, most_caps;  /* capabilities of a reply with ST_OK */
+};
 
-/* ST_MESSAGE when the server's answer has not the form that the protocol gives it. */
-static inline enum status ipc_stub_end(const struct ipc_request *request, enum status status,
-                                       void *reply, unsigned words, unsigned least_caps,
-                                       unsigned most_caps, struct ipc_transfer *transfer)
+/* Words that travel in registers. `words` of a stub has room for so many even when the operation
+ * has fewer, zero where there is none. */
+#define IPC_REGISTER_WORDS 4u
+
+/* Blocks for the reply. `reply` (the operation's reply_words, NULL when it has none) is written
+ * when the status is ST_OK or ST_REDIRECT. ST_MESSAGE when the server's answer has not the form
+ * that the protocol gives it. */
+enum status ipc_stub_call(const struct ipc_operation *operation, ar_cap target,
+                          const uint64_t *words, uint64_t *reply, struct ipc_transfer *transfer);
+
+/* Is this the form of a reply that the protocol gives? */
+static inline bool ipc_stub_fits(const struct ipc_operation *operation, enum status status,
+                                 unsigned words, unsigned caps)
 {
-    unsigned caps = request->reply_cap_count;
-    if (transfer) {
-        transfer->received_count = caps;
-        for (unsigned i = 0; i < caps; i++)
-            transfer->received[i] = request->reply_caps[i];
-    }
-    if (status != ST_OK && status != ST_REDIRECT)
-        return status;
-    if (request->reply_word_count != words ||
-        (status == ST_OK && (caps < least_caps || caps > most_caps)))
-        return ST_MESSAGE;
-    if (reply)
-        __builtin_memcpy(reply, request->words, words * sizeof(uint64_t));
-    return status;
+    return words == operation->reply_words &&
+           (status != ST_OK || (caps >= operation->least_caps && caps <= operation->most_caps));
 }
 
 #endif
