@@ -62,6 +62,12 @@ long path_open(struct path *path, uint64_t flags, uint64_t mode, unsigned *kind,
 
 /* ---- the process's own names (path_self.c) --------------------------------------------------- */
 
+/* N of /proc/self/fdinfo/N; -1: another path. */
+int path_own_fd_info(const struct path *path);
+/* fdinfo.c: what proc(5) says of descriptor fd, as something to read, left in receive slot 0.
+ * 0 or -errno. */
+long fd_info_open(int fd, unsigned *kind, unsigned *server);
+
 /* If the path is, or leads through, /proc/self/fd/N, cwd or exe: it becomes the path that the
  * link leads to. *fd >= 0: it is this descriptor, to which no path leads; -1: ask as usual.
  * `last`: also if the link is all of the path. 0 or -errno. */
@@ -211,6 +217,8 @@ struct control_in {
 /* How many descriptors could fit. */
 uint64_t control_rights_room(const struct control_in *in);
 void control_put_credentials(struct control_in *in, const struct linux_ucred *ucred);
+/* SCM_PIDFD for the process `pid` with this serial number; 0: nobody, and nothing is put. */
+void control_put_pidfd(struct control_in *in, uint32_t pid, uint32_t serial);
 /* `first` descriptors are in the receive slots, `count` in all: install what fits, drop the rest
  * at the server. */
 void control_put_rights(struct control_in *in, ar_cap gate, unsigned first, uint64_t count,

@@ -290,6 +290,10 @@ void files_fd_duplicated(int from, int fd);
 void files_fork_lock(void);
 void files_fork_unlock(void);
 
+/* process.c: a descriptor for process `pid`; `serial` not 0: -EINVAL if it is not that one. The
+ * descriptor (close-on-exec) or -errno. Uses receive slot 0. */
+long pidfd_make(uint32_t pid, uint32_t serial, uint32_t flags);
+
 /* ---- libposix's own memory (memory_private.c) ------------------------------------------------ */
 
 /* Zeroed, 16-byte aligned, up to 4 MiB; NULL when there is none. Survives fork (copied) and

@@ -209,10 +209,12 @@ _Static_assert(sizeof(struct linux_ucred) == 12, "struct ucred");
 #define LX_SOL_SOCKET 1
 #define LX_SCM_RIGHTS 1
 #define LX_SCM_CREDENTIALS 2
+#define LX_SCM_PIDFD 4
 #define LX_SO_TYPE 3
 #define LX_SO_RCVTIMEO 20
 #define LX_SO_SNDTIMEO 21
 #define LX_SO_RCVTIMEO_NEW 66
+#define LX_SO_PEERPIDFD 77
 #define LX_SO_SNDTIMEO_NEW 67
 
 #define LX_MSG_OOB 1u

@@ -161,6 +161,21 @@ void control_put_credentials(struct control_in *in, const struct linux_ucred *uc
     control_put(in, LX_SCM_CREDENTIALS, ucred, sizeof(*ucred));
 }
 
+/* As Linux has it: where no descriptor can be had, the message carries the error. */
+void control_put_pidfd(struct control_in *in, uint32_t pid, uint32_t serial)
+{
+    struct ar_segment segment;
+    if (in->room < LX_CMSG_LEN(sizeof(int32_t))) {
+        in->flags |= LX_MSG_CTRUNC;
+        return;
+    }
+    if (pid == 0 || user_segment(&segment, (void *)in->user, LX_CMSG_LEN(sizeof(int32_t))) ||
+        user_touch(&segment, 1, true))
+        return;
+    int32_t fd = (int32_t)pidfd_make(pid, serial, 0);
+    control_put(in, LX_SCM_PIDFD, &fd, sizeof(fd));
+}
+
 /* Descriptors of the capabilities in the receive slots, while there is room; false when one
  * could not be made. Each capability that is not taken is closed. */
 static bool rights_install(unsigned received, uint64_t room, bool cloexec, int32_t *fds,

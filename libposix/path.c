@@ -175,6 +175,9 @@ static long terminal_own(void)
 long path_open(struct path *path, uint64_t flags, uint64_t mode, unsigned *kind, unsigned *server)
 {
     int fd = -1;
+    int about = path_own_fd_info(path);
+    if (about >= 0)
+        return fd_info_open(about, kind, server);
     long own = path_own_follow(path, !(flags & LX_O_NOFOLLOW), &fd);
     if (own || fd >= 0)
         return own ? own : path_own_duplicate(fd, kind, server);

@@ -1,6 +1,6 @@
 /*
  * The names of a process's own things: /proc/self/fd/N, /proc/self/cwd, /proc/self/exe,
- * /dev/stdin. proc(5).
+ * /dev/stdin. proc(5). /proc/self/fdinfo/N is made in fdinfo.c.
  *
  * procd has these links but cannot follow them: what is behind a descriptor is another server's,
  * and only its holder may ask. So the holder resolves them before the path is sent. They are
@@ -12,10 +12,10 @@
 
 #include <ipc/kernel.h>
 
-enum own_kind { OWN_NONE, OWN_FD, OWN_CWD, OWN_EXE };
+enum own_kind { OWN_NONE, OWN_FD, OWN_FD_INFO, OWN_CWD, OWN_EXE };
 struct own_name {
     enum own_kind kind;
-    int fd;           /* OWN_FD */
+    int fd;           /* OWN_FD, OWN_FD_INFO */
     const char *rest; /* what follows the link and its slashes; may be empty */
     bool slash;       /* something, if only a slash, follows */
 };
@@ -61,6 +61,7 @@ static struct own_name own_find(const struct path *path)
         if (!next || number != process.pid)
             return own;
     }
+    const char *self = next;
     if ((own.rest = COMPONENT(next, end, "cwd"))) {
         own.kind = OWN_CWD;
     } else if ((own.rest = COMPONENT(next, end, "exe"))) {
@@ -68,6 +69,10 @@ static struct own_name own_find(const struct path *path)
     } else if ((next = COMPONENT(next, end, "fd")) &&
                (own.rest = component_number(next, end, &number))) {
         own.kind = OWN_FD;
+        own.fd = (int)number;
+    } else if ((next = COMPONENT(self, end, "fdinfo")) &&
+               (own.rest = component_number(next, end, &number))) {
+        own.kind = OWN_FD_INFO;
         own.fd = (int)number;
     }
     if (own.kind != OWN_NONE)
@@ -171,6 +176,12 @@ long path_own_follow(struct path *path, bool last, int *fd)
     default:
         return 0;
     }
+}
+
+int path_own_fd_info(const struct path *path)
+{
+    struct own_name own = own_find(path);
+    return own.kind == OWN_FD_INFO && !own.slash ? own.fd : -1;
 }
 
 bool path_own_alias(struct path *path)

@@ -336,18 +336,22 @@ long sys_quietly_missing(const uint64_t a[6])
 
 #define PIDFD_NONBLOCK 04000u
 
+long pidfd_make(uint32_t pid, uint32_t serial, uint32_t flags)
+{
+    struct ipc_transfer transfer = {.recv_slots = receive_slots(), .recv_slot_count = 1};
+    struct posix_retry retry = {.server = ISSUER_PROCD, .transfer = &transfer};
+    long error =
+        POSIX_CALL(&retry, proc_pidfd_open(POSIX_SLOT_PROCD, pid, flags, serial, &transfer));
+    return error ? error : fd_install(receive_slots()[0], 0, true, IO_KIND_EVENT, ISSUER_PROCD);
+}
+
 /* pidfd_open(2). PIDFD_THREAD is not there. */
 long sys_pidfd_open(const uint64_t a[6])
 {
     int32_t pid = (int32_t)a[0];
     if (pid <= 0 || (uint32_t)a[1] & ~(uint32_t)PIDFD_NONBLOCK)
         return -LINUX_EINVAL;
-    struct ipc_transfer transfer = {.recv_slots = receive_slots(), .recv_slot_count = 1};
-    struct posix_retry retry = {.server = ISSUER_PROCD, .transfer = &transfer};
-    long error = POSIX_CALL(&retry, proc_pidfd_open(POSIX_SLOT_PROCD, (uint64_t)pid,
-                                                    (uint32_t)a[1], &transfer));
-    return error ? error
-                 : fd_install(receive_slots()[0], 0, true, IO_KIND_EVENT, ISSUER_PROCD);
+    return pidfd_make((uint32_t)pid, 0, (uint32_t)a[1]);
 }
 
 /* unshare(2): what is not shared to begin with can be had; there are no namespaces. */

@@ -31,7 +31,7 @@ static enum status receive_ask(const struct fd_info *info, struct incoming *in, 
     struct sock_receive_more_reply reply = {0};
     enum status status = sock_receive_more(
         info->slot, flags, length, address, in->max_rights, in->done, memory_bad,
-        before.credentials, before.pid, before.uid, before.gid, &reply, transfer);
+        before.credentials != 0, before.pid, before.uid, before.gid, &reply, transfer);
     _Static_assert(sizeof(reply) == sizeof(in->reply), "the two replies are one");
     if (status == ST_OK)
         memcpy(&in->reply, &reply, sizeof(reply));
@@ -154,7 +154,7 @@ static long header_write(const struct fd_info *info, const struct incoming *in,
                          const struct linux_msghdr *header, uint64_t user)
 {
     struct control_in control = {.user = header->control, .room = header->control_length};
-    if (in->reply.credentials) {
+    if (in->reply.credentials & SOCK_WITH_CREDENTIALS) {
         struct linux_ucred ucred = {(int32_t)in->reply.pid, (uint32_t)in->reply.uid,
                                     (uint32_t)in->reply.gid};
         control_put_credentials(&control, &ucred);
@@ -162,6 +162,8 @@ static long header_write(const struct fd_info *info, const struct incoming *in,
     if (in->reply.rights)
         control_put_rights(&control, info->slot, in->received, in->reply.rights,
                            in->flags & LX_MSG_CMSG_CLOEXEC);
+    if (in->reply.credentials & SOCK_WITH_PIDFD)
+        control_put_pidfd(&control, (uint32_t)in->reply.pid, (uint32_t)(in->reply.pid >> 32));
     if (header->name) {
         long error =
             socket_address_write(header->name, user + offsetof(struct linux_msghdr, name_length),

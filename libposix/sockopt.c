@@ -87,6 +87,27 @@ long sys_setsockopt(const uint64_t a[6])
     return error;
 }
 
+/* SO_PEERPIDFD: sockd knows who the peer is, procd gives the descriptor. */
+static long peer_pidfd(const struct fd_info *info, uint64_t user, uint64_t user_length,
+                       int32_t length)
+{
+    uint32_t peer[2] = {0, 0};
+    struct ar_segment value;
+    long result = option_get(info, LX_SO_PEERPIDFD, peer, sizeof(peer));
+    if (result < 0)
+        return result;
+    if (length > (int32_t)sizeof(int32_t))
+        length = sizeof(int32_t);
+    if (user_segment(&value, (void *)user, (uint64_t)length) || user_touch(&value, 1, true) ||
+        user_write((void *)user_length, &length, sizeof(length)))
+        return ERR(FAULT);
+    result = pidfd_make(peer[0], peer[1], 0);
+    if (result < 0)
+        return result;
+    int32_t fd = (int32_t)result;
+    return user_write((void *)user, &fd, (uint64_t)length);
+}
+
 static long getsockopt_run(const struct fd_info *info, int level, int option, uint64_t user,
                            uint64_t user_length)
 {
@@ -95,6 +116,8 @@ static long getsockopt_run(const struct fd_info *info, int level, int option, ui
         return ERR(FAULT);
     if (length < 0)
         return ERR(INVAL);
+    if (level == LX_SOL_SOCKET && option == LX_SO_PEERPIDFD)
+        return peer_pidfd(info, user, user_length, length);
     struct ar_segment out;
     uint64_t room = length > OPTION_MAX ? OPTION_MAX : (uint64_t)length;
     if (user_segment(&out, (void *)user, room))

@@ -39,6 +39,8 @@ enum status op_pidfd_open(void *state, struct ipc_call *call,
     if (!procd_caller(procd, call))
         return ST_PERM;
     const struct process *process = process_find(procd, request->pid);
+    if (request->serial && (!process || process->credentials.serial != request->serial))
+        return ST_INVAL;
     if (!process)
         return ST_SRCH;
     if (!procd->pidfds && !(procd->pidfds = mem_alloc(sizeof(*procd->pidfds))))
@@ -136,13 +138,36 @@ static enum status pidfd_ioctl(void *state, struct ipc_call *call,
     return pidfd_find(state, call->badge) ? ST_NOTTY : ST_BADF;
 }
 
+static enum status pidfd_process(void *state, struct ipc_call *call,
+                                 struct proc_pidfd_process_reply *reply)
+{
+    const struct pidfd *pidfd = pidfd_find(state, call->badge);
+    if (!pidfd)
+        return ST_BADF;
+    reply->pid = pidfd->reaped ? -1 : (int64_t)pidfd->pid;
+    return ST_OK;
+}
+
+/* /proc/self/fd/N */
+static enum status pidfd_path(void *state, struct ipc_call *call, struct io_path_reply *reply)
+{
+    static const char text[] = "anon_inode:[pidfd]";
+    if (!pidfd_find(state, call->badge))
+        return ST_BADF;
+    reply->length = sizeof(text) - 1;
+    return ipc_data_put(call, 0, text, sizeof(text) - 1);
+}
+
 /* What is missing here answers EINVAL, as reading and writing a pidfd does. */
 static const struct io_server pidfd_server = {
     .poll = pidfd_poll, .stat = pidfd_stat, .get_flags = pidfd_get_flags,
-    .set_flags = pidfd_set_flags, .ioctl = pidfd_ioctl,
+    .set_flags = pidfd_set_flags, .ioctl = pidfd_ioctl, .path = pidfd_path,
 };
+static const struct proc_server pidfd_identity = {.pidfd_process = pidfd_process};
 
 bool pidfd_dispatch(struct procd *procd, struct ipc_call *call)
 {
-    return io_dispatch(&pidfd_server, procd, call);
+    if (!pidfd_find(procd, call->badge))
+        return false;
+    return io_dispatch(&pidfd_server, procd, call) || proc_dispatch(&pidfd_identity, procd, call);
 }

@@ -141,6 +141,7 @@ struct procd {
     uint32_t terminal_sid, foreground_pgid; /* 0: none */
     uint64_t memory_pages;           /* all that processes may have together */
     uint64_t forks;
+    uint32_t serial; /* of the process made last: credentials.serial */
     struct procfs *procfs;
     struct pidfd_table *pidfds;      /* NULL until the first one */
     struct ipc_effects *effects;     /* of the request being handled */

@@ -95,6 +95,9 @@ struct process *process_allocate(struct procd *procd, struct process *parent)
     process->pid = pid;
     process->credential_index = credential;
     process->credentials.pid = pid;
+    if (++procd->serial == 0)
+        procd->serial = 1;
+    process->credentials.serial = procd->serial;
     process->start_ns = procd->machine->now_ns(procd->context);
     id_use(procd, pid);
     procd->processes[index] = process;

@@ -73,7 +73,7 @@ enum status op_accept(void *state, struct ipc_call *call, const struct sock_acce
     embryo->accept_next = NULL;
     embryo->listener = NULL;
     embryo->option_flags |=
-        socket->option_flags & (OPTION_BIT(LX_SO_PASSCRED) | OPTION_BIT(LX_SO_PASSSEC));
+        socket->option_flags & (OPTIONS_SENDER | OPTION_BIT(LX_SO_PASSSEC));
     const struct credentials *caller = caller_credentials(sockd, call->principal);
     embryo->object.uid = caller->fsuid;
     embryo->object.gid = caller->fsgid;
@@ -213,7 +213,7 @@ enum status op_connect(void *state, struct ipc_call *call,
     status = address_get(call, request->address_length, &address);
     if (status != ST_OK)
         return status;
-    if (socket->option_flags & OPTION_BIT(LX_SO_PASSCRED)) {
+    if (socket->option_flags & OPTIONS_SENDER) {
         status = socket_autobind(sockd, socket);
         if (status != ST_OK)
             return status == ST_NOSPC ? ST_NOMEM : status;

@@ -121,7 +121,7 @@ struct rights {
 
 /* Never changed once made, so sockets share it. */
 struct peer_credentials {
-    uint32_t refs, pid, uid, gid, group_count;
+    uint32_t refs, pid, serial, uid, gid, group_count;
     uint32_t groups[];
 };
 
@@ -133,6 +133,7 @@ struct message {
     bool peeked;
     uint32_t pid, uid, gid; /* of SCM_CREDENTIALS: 0, 65534, 65534 when nobody asked for any at the
                                time of sending */
+    uint32_t serial;        /* which process with that pid (struct credentials) */
     struct rights *rights;
     uint8_t data[];
 };
@@ -141,8 +142,10 @@ enum socket_state { SOCKET_CLOSED, SOCKET_LISTENING, SOCKET_CONNECTED };
 enum { SHUT_RECEIVE = 1, SHUT_SEND = 2, SHUT_BOTH = 3 };
 
 /* Options that are a flag and nothing else: bit n of socket.option_flags is option n (all are below
- * 64). */
-#define OPTION_BIT(option) (1ull << (option))
+ * 63; SO_PASSPIDFD has bit 63). */
+#define OPTION_BIT(option) (1ull << ((option) == LX_SO_PASSPIDFD ? 63 : (option)))
+/* Either of the options that have data carry who sent them. */
+#define OPTIONS_SENDER (OPTION_BIT(LX_SO_PASSCRED) | OPTION_BIT(LX_SO_PASSPIDFD))
 
 /* Options that hardly anybody sets; made when one is. */
 /* Who is told by signals: F_SETOWN, F_SETSIG, O_ASYNC. */
@@ -455,7 +458,7 @@ struct send {
     uint64_t principal, data_offset, length;
     bool nowait, has_address, credentials;
     struct address address;
-    uint32_t flags, pid, uid, gid;
+    uint32_t flags, pid, serial, uid, gid;
     struct rights
         *rights; /* taken from the stage, or NULL; send must leave it NULL when it used it */
 };
@@ -471,7 +474,7 @@ struct receive {
     bool more; /* STREAM: less than was asked for, and nothing that ends the read: ask again */
     struct socket *sender; /* borrowed */
     bool credentials; /* in: those of the bytes `done`, from now on of no other writer */
-    uint32_t pid, uid, gid;
+    uint32_t pid, serial, uid, gid;
     struct rights *rights; /* a ref, or NULL */
     uint16_t address_length;
 };

@@ -61,7 +61,7 @@ static enum status datagram_admit(struct sockd *sockd, struct socket *socket, st
         return ST_OPNOTSUPP;
     if (!send->has_address && !socket->peer)
         return ST_NOTCONN;
-    if ((socket->option_flags & OPTION_BIT(LX_SO_PASSCRED)) && !socket->address) {
+    if ((socket->option_flags & OPTIONS_SENDER) && !socket->address) {
         enum status status = socket_autobind(sockd, socket);
         if (status != ST_OK)
             return status;
@@ -180,8 +180,8 @@ enum status datagram_receive(struct sockd *sockd, struct socket *socket, struct 
     receive->full_length = have;
     if (bytes < have)
         receive->message_flags |= LX_MSG_TRUNC;
-    receive->credentials = socket->option_flags & OPTION_BIT(LX_SO_PASSCRED);
     receive->pid = message->pid;
+    receive->serial = message->serial;
     receive->uid = message->uid;
     receive->gid = message->gid;
     receive->rights = message->rights;

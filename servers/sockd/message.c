@@ -70,12 +70,14 @@ void message_credentials(struct sockd *sockd, struct message *message, const str
 {
     if (send->credentials) {
         message->pid = send->pid;
+        message->serial = send->serial;
         message->uid = send->uid;
         message->gid = send->gid;
-    } else if (((socket->option_flags | other->option_flags) & OPTION_BIT(LX_SO_PASSCRED)) ||
+    } else if (((socket->option_flags | other->option_flags) & OPTIONS_SENDER) ||
                other->listener) {
         const struct credentials *caller = caller_credentials(sockd, send->principal);
         message->pid = caller->pid;
+        message->serial = caller->serial;
         message->uid = caller->ruid;
         message->gid = caller->rgid;
     }

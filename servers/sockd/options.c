@@ -18,7 +18,8 @@
 
 static bool option_is_flag(int64_t option)
 {
-    return option > 0 && option < 64 && (FLAG_OPTIONS & OPTION_BIT(option));
+    return option == LX_SO_PASSPIDFD ||
+           (option > 0 && option < 63 && (FLAG_OPTIONS & OPTION_BIT(option)));
 }
 
 /* Values of more than an int, ready to be copied out. */
@@ -131,6 +132,13 @@ static enum status option_value(struct socket *socket, int64_t option, uint64_t 
     case LX_SO_SNDTIMEO:
     case LX_SO_SNDTIMEO_NEW: value_time(value, rare_of(socket)->sndtimeo_us); break;
     case LX_SO_PEERCRED: value_peer_credentials(value, socket); break;
+    case LX_SO_PEERPIDFD: /* libposix makes a descriptor of it */
+        if (!socket->peer_credentials)
+            return ST_NODATA;
+        value->length = 8;
+        value->ids[0] = socket->peer_credentials->pid;
+        value->ids[1] = socket->peer_credentials->serial;
+        break;
     case LX_SO_PEERGROUPS: return value_peer_groups(value, socket, room);
     case LX_SO_PEERNAME: return value_peer_name(value, socket, room);
     case LX_SO_COOKIE:

@@ -150,7 +150,8 @@ struct peer_credentials *peer_credentials_get(struct sockd *sockd, uint64_t prin
         caller->group_count < CREDENTIALS_GROUPS ? caller->group_count : CREDENTIALS_GROUPS;
     size_t bytes = count * sizeof(caller->groups[0]);
     struct peer_credentials *recent = sockd->recent_credentials;
-    if (recent && recent->pid == caller->pid && recent->uid == caller->euid &&
+    if (recent && recent->pid == caller->pid && recent->serial == caller->serial &&
+        recent->uid == caller->euid &&
         recent->gid == caller->egid && recent->group_count == count &&
         memcmp(recent->groups, caller->groups, bytes) == 0) {
         recent->refs++;
@@ -161,6 +162,7 @@ struct peer_credentials *peer_credentials_get(struct sockd *sockd, uint64_t prin
         return NULL;
     made->refs = 1;
     made->pid = caller->pid;
+    made->serial = caller->serial;
     made->uid = caller->euid;
     made->gid = caller->egid;
     made->group_count = count;

@@ -87,7 +87,8 @@ static enum status stream_nothing(struct sockd *sockd, struct socket *socket,
 
 static bool same_writer(const struct receive *receive, const struct message *message)
 {
-    return receive->pid == message->pid && receive->uid == message->uid &&
+    return receive->pid == message->pid && receive->serial == message->serial &&
+           receive->uid == message->uid &&
            receive->gid == message->gid;
 }
 
@@ -96,9 +97,10 @@ static enum status stream_begin(struct socket *socket, struct receive *receive,
                                 const struct message *message)
 {
     receive->sender = message->sender;
-    if (option_on(socket, LX_SO_PASSCRED) && !receive->credentials) {
+    if ((socket->option_flags & OPTIONS_SENDER) && !receive->credentials) {
         receive->credentials = true;
         receive->pid = message->pid;
+        receive->serial = message->serial;
         receive->uid = message->uid;
         receive->gid = message->gid;
     }

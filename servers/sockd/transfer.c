@@ -20,19 +20,21 @@ enum status socket_receive(struct sockd *sockd, struct socket *socket, struct re
                                           : datagram_receive(sockd, socket, receive);
 }
 
-static bool pid_exists(const struct sockd *sockd, uint64_t pid)
+/* The living process with this pid; NULL: none. */
+static const struct credentials *pid_find(const struct sockd *sockd, uint64_t pid)
 {
     if (pid == 0)
-        return false;
+        return NULL;
     for (unsigned i = 0; i < CREDENTIALS_MAX; i++)
         if (sockd->credentials[i].pid == pid)
-            return true;
-    return false;
+            return &sockd->credentials[i];
+    return NULL;
 }
 
 /* Explicit credentials: one's own, or anybody's for root (unix(7)); the process must exist. */
 static enum status credentials_check(const struct sockd *sockd,
-                                     const struct sock_send_request *request, uint64_t principal)
+                                     const struct sock_send_request *request, uint64_t principal,
+                                     uint32_t *serial)
 {
     const struct credentials *caller = caller_credentials(sockd, principal);
     uint64_t pid = request->pid, uid = request->uid, gid = request->gid;
@@ -43,9 +45,9 @@ static enum status credentials_check(const struct sockd *sockd,
                (gid == caller->rgid || gid == caller->egid || gid == caller->sgid);
     if (!own && caller->euid != 0)
         return ST_PERM;
-    if (pid != caller->pid && !pid_exists(sockd, pid))
-        return ST_SRCH;
-    return ST_OK;
+    const struct credentials *named = pid == caller->pid ? caller : pid_find(sockd, pid);
+    *serial = named ? named->serial : 0;
+    return named ? ST_OK : ST_SRCH;
 }
 
 static enum status send_prepare(struct sockd *sockd, struct socket *socket,
@@ -53,7 +55,8 @@ static enum status send_prepare(struct sockd *sockd, struct socket *socket,
 {
     struct ipc_call *call = send->call;
     if (request->credentials) {
-        enum status status = credentials_check(sockd, request, call->principal);
+        enum status status = credentials_check(sockd, request, call->principal,
+                                               &send->serial);
         if (status != ST_OK)
             return status;
         send->credentials = true;
@@ -124,6 +127,7 @@ enum status op_receive_more(void *state, struct ipc_call *call,
         .flags = (uint32_t)request->flags,
         .credentials = request->credentials,
         .pid = (uint32_t)request->pid,
+        .serial = (uint32_t)(request->pid >> 32),
         .uid = (uint32_t)request->uid,
         .gid = (uint32_t)request->gid,
     };
@@ -140,9 +144,12 @@ enum status op_receive_more(void *state, struct ipc_call *call,
     reply->full_length = socket->type == LX_SOCK_STREAM ? receive.count : receive.full_length;
     reply->message_flags = receive.message_flags | (receive.more ? SOCK_MORE : 0);
     reply->address_length = receive.address_length;
-    if (receive.credentials) {
-        reply->credentials = 1;
-        reply->pid = receive.pid;
+    /* A STREAM tells at the end of file as well, of nobody (0, 0, 0), as Linux does. */
+    if ((socket->option_flags & OPTIONS_SENDER) && !(receive.flags & LX_MSG_OOB) &&
+        (receive.sender || socket->type == LX_SOCK_STREAM)) {
+        reply->credentials = (option_on(socket, LX_SO_PASSCRED) ? SOCK_WITH_CREDENTIALS : 0) |
+                             (option_on(socket, LX_SO_PASSPIDFD) ? SOCK_WITH_PIDFD : 0);
+        reply->pid = receive.pid | (uint64_t)receive.serial << 32;
         reply->uid = receive.uid;
         reply->gid = receive.gid;
     }

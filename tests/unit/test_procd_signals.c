@@ -334,6 +334,24 @@ static void sockd_asks_for_signals(void **state)
     fake_shutdown(procd);
 }
 
+static void pidfd_is_of_the_process_that_was_meant(void **state)
+{
+    (void)state;
+    struct procd *procd = fake_boot(3000);
+    uint32_t parent = fake_spawn(procd), child = fake_fork(procd, parent);
+    uint32_t serial = process_find(procd, child)->credentials.serial;
+    assert_true(serial != 0);
+    assert_true(serial != process_find(procd, parent)->credentials.serial);
+    assert_int_equal(REQUEST(procd, parent, PROC_PIDFD_OPEN, child, 0, serial), ST_OK);
+    procd_closed(procd, fake_call.reply_caps[0].value, &fake_effects);
+    assert_int_equal(REQUEST(procd, parent, PROC_PIDFD_OPEN, child, 0, 0), ST_OK);
+    procd_closed(procd, fake_call.reply_caps[0].value, &fake_effects);
+    assert_int_equal(REQUEST(procd, parent, PROC_PIDFD_OPEN, child, 0, serial + 1), ST_INVAL);
+    assert_int_equal(REQUEST(procd, parent, PROC_PIDFD_OPEN, 30000, 0, serial), ST_INVAL);
+    assert_int_equal(REQUEST(procd, parent, PROC_PIDFD_OPEN, 30000, 0, 0), ST_SRCH);
+    fake_shutdown(procd);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -345,6 +363,7 @@ int main(void)
         cmocka_unit_test(faults_become_the_right_signals),
         cmocka_unit_test(faults_in_libposix_are_fixed_or_fatal),
         cmocka_unit_test(sockd_asks_for_signals),
+        cmocka_unit_test(pidfd_is_of_the_process_that_was_meant),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

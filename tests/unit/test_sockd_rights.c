@@ -556,6 +556,49 @@ static void a6_passcred_autobinds(void **state)
     assert_int_equal(REPLY(0), 8);
 }
 
+static void a6_identity_for_pidfds(void **state)
+{
+    (void)state;
+    long fd[2];
+    W.table[1].serial = 77;
+    W.table[2].serial = 78;
+    pair_make(LX_SOCK_STREAM, fd);
+    memory_reset();
+    W.out_size = 8;
+    assert_int_equal(ASK(fd[0], SOCK_GET_OPTION, LX_SOL_SOCKET, LX_SO_PEERPIDFD, 8), ST_OK);
+    uint32_t peer[2];
+    memcpy(peer, W.out, sizeof(peer));
+    assert_int_equal(peer[0], 101);
+    assert_int_equal(peer[1], 77);
+    sk_send(fd[0], "a", 1, 0);
+    assert_int_equal(sk_set(fd[1], LX_SO_PASSPIDFD, 5), 0);
+    assert_int_equal(sk_get(fd[1], LX_SO_PASSPIDFD), 1);
+    assert_int_equal(sk_get(fd[1], LX_SO_PASSCRED), 0);
+    sk_send(fd[0], "b", 1, 0);
+    W.as = ROOT;
+    sk_send(fd[0], "c", 1, 0);
+    assert_int_equal(sk_recv(fd[1], 9, 0), 1);
+    assert_int_equal(RECV_CREDENTIALS, SOCK_WITH_PIDFD);
+    assert_int_equal(RECV_PID, 0); /* sent before it was asked for */
+    assert_int_equal(sk_recv(fd[1], 9, 0), 1); /* never two writers in one read */
+    assert_int_equal(RECV_PID, 101 | 77ull << 32);
+    assert_int_equal(sk_set(fd[1], LX_SO_PASSCRED, 1), 0);
+    assert_int_equal(sk_recv(fd[1], 9, 0), 1);
+    assert_int_equal(RECV_CREDENTIALS, SOCK_WITH_PIDFD | SOCK_WITH_CREDENTIALS);
+    assert_int_equal(RECV_PID, 102 | 78ull << 32);
+    /* the same pid again is another process, and its sockets say so */
+    W.as = USER;
+    W.table[1].serial = 79;
+    pair_make(LX_SOCK_STREAM, fd);
+    memory_reset();
+    W.out_size = 8;
+    assert_int_equal(ASK(fd[0], SOCK_GET_OPTION, LX_SOL_SOCKET, LX_SO_PEERPIDFD, 8), ST_OK);
+    memcpy(peer, W.out, sizeof(peer));
+    assert_int_equal(peer[1], 79);
+    long lonely = sk(LX_SOCK_DGRAM);
+    assert_int_equal(sk_get(lonely, LX_SO_PEERPIDFD), -ST_NODATA);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -588,6 +631,7 @@ int main(void)
         TEST(a6_implicit_credentials_are_real_ids),
         TEST(a6_explicit_credentials),
         TEST(a6_writers_are_never_joined),
+        TEST(a6_identity_for_pidfds),
         TEST(a6_passcred_autobinds),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -16,7 +16,8 @@ struct credentials {
     uint32_t pid; /* thread-group id; 0: entry unused */
     uint32_t ruid, euid, suid, fsuid, rgid, egid, sgid, fsgid;
     uint32_t nofile; /* RLIMIT_NOFILE, soft */
-    uint32_t group_count, reserved;
+    uint32_t group_count;
+    uint32_t serial; /* tells the process from an earlier or later one with this pid; not 0 */
     uint32_t groups[CREDENTIALS_GROUPS];
 };
 _Static_assert(sizeof(struct credentials) * CREDENTIALS_MAX <= 2u << 20,
