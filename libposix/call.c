@@ -16,8 +16,11 @@ struct ar_ipc_buffer *ipc_buffer(void)
     return thread_self()->ipc;
 }
 
+/* A capability space that cannot grow, ours or a server's, is memory that is not there. */
 long status_to_errno(enum status status)
 {
+    if (status == ST_SLOTS)
+        return -LINUX_ENOMEM;
     return (unsigned)status < 256 ? -(long)status : -LINUX_EIO;
 }
 

@@ -63,7 +63,7 @@ static void leave_if_dead(void)
 
 static void die(void)
 {
-    servers_kill(sim_current->process->pid);
+    servers_kill(sim_current->pid);
     leave_if_dead();
 }
 

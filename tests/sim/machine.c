@@ -233,6 +233,7 @@ static uint32_t thread_create(void *m, const struct machine_thread_setup *setup)
                                                       : ENTRY_START;
     if (thread->entry != ENTRY_THREAD)
         process->pid = thread->tid;
+    thread->pid = process->pid;
     if (thread->entry == ENTRY_FORK)
         sim_process_inherit(process, sim_current, thread);
     return thread->handle;

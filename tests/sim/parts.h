@@ -19,7 +19,7 @@ struct sim_thread {
     struct sim_thread *next; /* of all */
     struct sim_process *process;
     unsigned handle, area;
-    int tid;
+    int tid, pid; /* pid: also when the process is gone */
     struct fiber fiber;
     enum { ENTRY_START, ENTRY_FORK, ENTRY_THREAD } entry;
     sim_main *main;

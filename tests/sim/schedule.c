@@ -295,7 +295,7 @@ _Noreturn void sim_exit(int status)
 
 int sim_pid(void)
 {
-    return sim_current ? sim_current->process->pid : 0;
+    return sim_current ? sim_current->pid : 0;
 }
 
 int sim_tid(void)
