@@ -17,7 +17,6 @@
 
 sim_main *machine_main;
 void *machine_argument;
-int machine_tid;
 
 static struct {
     uint8_t **pages;   /* by frame; NULL: never looked into */
@@ -215,8 +214,6 @@ static uint32_t thread_create(void *m, const struct machine_thread_setup *setup)
     if (setup->area >= SIM_AREAS)
         return 0;
     struct sim_thread *thread = sim_thread_make(process, setup->area);
-    thread->main = machine_main;
-    thread->argument = machine_argument;
     thread->regs[0] = setup->regs.rdi;
     thread->regs[1] = setup->regs.rsi;
     thread->regs[2] = setup->regs.rdx;
@@ -227,10 +224,13 @@ static uint32_t thread_create(void *m, const struct machine_thread_setup *setup)
     thread->notification = host_notification_object();
     host_space_put(process->space, POSIX_THREAD_SLOT(setup->area, POSIX_TS_NOTIFICATION),
                    thread->notification);
-    thread->tid = machine_tid = (int)(setup->principal >> 32);
+    thread->tid = (int)(setup->principal >> 32);
     thread->entry = setup->regs.rip == IMAGE_FORK     ? ENTRY_FORK
                     : setup->regs.rip == IMAGE_THREAD ? ENTRY_THREAD
                                                       : ENTRY_START;
+    thread->main = thread->entry == ENTRY_START ? machine_main : sim_current->child_main;
+    thread->argument =
+        thread->entry == ENTRY_START ? machine_argument : sim_current->child_argument;
     if (thread->entry != ENTRY_THREAD)
         process->pid = thread->tid;
     thread->pid = process->pid;

@@ -22,9 +22,9 @@ struct sim_thread {
     int tid, pid; /* pid: also when the process is gone */
     struct fiber fiber;
     enum { ENTRY_START, ENTRY_FORK, ENTRY_THREAD } entry;
-    sim_main *main;
-    void *argument;
-    bool started, suspended, dead, yielding;
+    sim_main *main, *child_main; /* child: of what it forks or clones next */
+    void *argument, *child_argument;
+    bool suspended, dead, yielding;
     struct host_object *waits_for; /* BLOCKED */
     uint64_t deadline;
     struct host_object *notification;
@@ -76,10 +76,9 @@ _Noreturn void sim_panic(const char *format, ...) __attribute__((format(printf, 
 struct procd_machine_ops;
 extern const struct procd_machine_ops sim_machine;
 uint64_t processes_slots(void); /* in use, in all processes */
-/* What the next thread that procd makes runs. */
+/* What the next process that init spawns runs. */
 extern sim_main *machine_main;
 extern void *machine_argument;
-extern int machine_tid;
 
 /* ---- servers.c, server_filed.c ---- */
 /* filed's state with /dev and /tmp in it; NULL: no memory. */

@@ -103,15 +103,22 @@ static void held_load(struct private_held *held)
 
 /* ---- switching ------------------------------------------------------------------------------- */
 
+/* Bytes of the table that may be in use: the first descriptors are there before libposix counts
+ * them. */
+static uint32_t descriptors_size(void)
+{
+    uint32_t count = posix_host_descriptors();
+    return (count < 16 ? 16 : count) * 4;
+}
+
 static void descriptors_save(struct sim_process *process)
 {
-    process->descriptor_bytes = posix_host_descriptors() * 4;
+    process->descriptor_bytes = descriptors_size();
     if (process->descriptor_bytes > process->descriptor_room) {
         process->descriptor_room = process->descriptor_bytes * 2;
         process->descriptors = realloc(process->descriptors, process->descriptor_room);
     }
-    if (process->descriptor_bytes)
-        memcpy(process->descriptors, posix_host_fd_table, process->descriptor_bytes);
+    memcpy(process->descriptors, posix_host_fd_table, process->descriptor_bytes);
 }
 
 static void process_save(struct sim_process *process)
@@ -129,7 +136,7 @@ void sim_process_load(struct sim_process *process)
         return;
     if (loaded)
         process_save(loaded);
-    uint32_t last = posix_host_descriptors() * 4;
+    uint32_t last = descriptors_size();
     dirty = last > dirty ? last : dirty;
     memset(posix_host_fd_table, 0, dirty);
     bytes_copy(__start_posix_state, process->state, STATE_SIZE);

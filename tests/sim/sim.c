@@ -85,20 +85,26 @@ bool sim_end(void)
     return equal;
 }
 
-long sim_fork(sim_main *main, void *argument)
-{
-    machine_main = main;
-    machine_argument = argument;
-    return SIM_CALL(57); /* fork */
-}
-
 /* CLONE_VM | FS | FILES | SIGHAND | THREAD | SYSVSEM */
 #define CLONE_THREAD_FLAGS 0x50f00u
 
+static void child_set(sim_main *main, void *argument)
+{
+    if (!sim_current)
+        sim_panic("only a fiber has children");
+    sim_current->child_main = main;
+    sim_current->child_argument = argument;
+}
+
+long sim_fork(sim_main *main, void *argument)
+{
+    child_set(main, argument);
+    return SIM_CALL(57); /* fork */
+}
+
 long sim_thread_new(sim_main *main, void *argument)
 {
-    machine_main = main;
-    machine_argument = argument;
+    child_set(main, argument);
     return SIM_CALL(56, CLONE_THREAD_FLAGS); /* clone */
 }
 
