@@ -113,21 +113,23 @@ static void effects_run(void)
     effects.count = 0;
 }
 
-/* The deadline for the next receive; what has expired by now is run first, so that a flood
- * cannot hold it up. */
-static uint64_t next_deadline(const struct server *server)
+static __attribute__((noinline)) uint64_t deadline_look(const struct server *server,
+                                                        uint64_t deadline)
 {
-    if (!server->deadline)
-        return AR_NO_DEADLINE;
-    uint64_t deadline = server->deadline(server->state);
-    if (deadline == AR_NO_DEADLINE)
-        return deadline;
     uint64_t now = ar_clock_ns();
     if (now < deadline)
         return deadline;
     server->expired(server->state, now, &effects);
     effects_run();
     return server->deadline(server->state);
+}
+
+/* The deadline for the next receive; what has expired by now is run first, so that a flood
+ * cannot hold it up. */
+static inline uint64_t next_deadline(const struct server *server)
+{
+    uint64_t deadline = server->deadline ? server->deadline(server->state) : AR_NO_DEADLINE;
+    return deadline == AR_NO_DEADLINE ? deadline : deadline_look(server, deadline);
 }
 
 static enum ar_error receive(const struct server *server, struct ar_message *m)

@@ -109,6 +109,11 @@ void sockd_set_signal(struct sockd *sockd, sockd_signal *signal)
     sockd->signal = signal;
 }
 
+static bool leftovers(const struct sockd *sockd)
+{
+    return sockd->doomed || sockd->draining;
+}
+
 /* What earlier entries left behind, a bounded part of it. */
 static void leftovers_drain(struct sockd *sockd)
 {
@@ -122,14 +127,16 @@ void sockd_handle(void *state, struct ipc_call *call)
 {
     struct sockd *sockd = state;
     sockd->effects = call->effects;
-    leftovers_drain(sockd);
+    if (leftovers(sockd))
+        leftovers_drain(sockd);
     sockd->target = object_find(sockd, call->badge);
     bool root = call->badge < BADGE_OBJECTS;
     if (!(sock_dispatch(root ? &root_operations : &object_operations, sockd, call) ||
           io_dispatch(&sockd_io, sockd, call) ||
           session_dispatch(&session_operations, sockd, call)))
         ipc_dispatch_finish(call, ST_MESSAGE);
-    objects_reap(sockd);
+    if (sockd->release_first || sockd->reclaim_wanted)
+        objects_reap(sockd);
 }
 
 void sockd_closed(void *state, uint64_t badge, struct ipc_effects *effects)
@@ -150,7 +157,7 @@ void sockd_closed(void *state, uint64_t badge, struct ipc_effects *effects)
 uint64_t sockd_deadline(void *state)
 {
     const struct sockd *sockd = state;
-    return sockd->doomed || sockd->draining ? 0 : AR_NO_DEADLINE;
+    return leftovers(sockd) ? 0 : AR_NO_DEADLINE;
 }
 
 void sockd_expired(void *state, uint64_t now_ns, struct ipc_effects *effects)
