@@ -89,6 +89,26 @@ def _fetch(cache):
         return target
 
 
+def package_fetch(package, state):
+    """The newest `package` that Debian has for this release: its .deb in the folder `state`, which is empty. From the
+    machine's own apt sources and from backports of the same mirrors."""
+    for part in ("lists/partial", "cache/archives/partial"):
+        Path(state, part).mkdir(parents=True)
+    done = subprocess.run(["apt-get", "indextargets", "--format", "$(REPO_URI) $(RELEASE) $(COMPONENT)"],
+                          capture_output=True, text=True, check=False)
+    rows = {tuple(line.split()) for line in done.stdout.splitlines() if len(line.split()) == 3}
+    places = {(uri, release) for uri, release, component in rows if component == "main" and release.startswith(RELEASE)}
+    places |= {(uri, f"{RELEASE}-backports") for uri in _mirrors()}
+    signed = f"[signed-by={KEYRING}] " if Path(KEYRING).exists() else ""
+    # One that a mirror lacks must not keep the others from being used.
+    Path(state, "sources.list").write_text(
+        "".join(f"deb {signed}{uri} {suite} main\n" for uri, suite in sorted(places)), encoding="ascii")
+    _apt(state, "apt-get", "update", "-q", check=False)
+    _apt(state, "apt-get", "download", "-q", package, cwd=state)
+    (deb,) = Path(state).glob("*.deb")
+    return deb
+
+
 def kernel():
     """Path of vmlinuz-VERSION; the newest that was fetched, fetched now when none was."""
     cache = cache_directory()
