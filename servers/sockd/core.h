@@ -233,6 +233,7 @@ struct pipe_end {
     struct object object;
     struct pipe *pipe;
     bool writes;
+    uint8_t lock; /* flock(2): 0 none, 1 shared, 2 exclusive */
 };
 
 struct event { /* eventfd */
@@ -548,6 +549,8 @@ enum status pipe_write(struct sockd *sockd, struct pipe_end *end, struct ipc_cal
                        uint64_t length, bool nowait, uint64_t *count);
 uint64_t pipe_unread(const struct pipe *pipe);
 void pipe_end_release(struct sockd *sockd, struct pipe_end *end);
+enum status handle_lock(void *state, struct ipc_call *call, const struct io_lock_request *request,
+                        struct io_lock_reply *reply);
 enum status event_read(struct sockd *sockd, struct event *event, struct ipc_call *call,
                        uint64_t length, bool nowait, uint64_t *count);
 enum status event_write(struct sockd *sockd, struct event *event, struct ipc_call *call,

@@ -354,6 +354,7 @@ const struct io_server sockd_io = {
     .get_flags = handle_get_flags,
     .set_flags = handle_set_flags,
     .owner = handle_owner,
+    .lock = handle_lock,
     .poll = handle_poll,
     .ioctl = handle_ioctl,
     .truncate = handle_truncate,

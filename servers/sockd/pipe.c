@@ -197,3 +197,38 @@ enum status pipe_write(struct sockd *sockd, struct pipe_end *end, struct ipc_cal
     return status != ST_OK ? status
                            : object_wait(sockd, call, &end->object.waiters, WAKE_WRITE, nowait);
 }
+
+/* ---- flock(2) -------------------------------------------------------------------------------- */
+
+/* A pipe's two ends are one file to Linux, and so exclude each other. Every other object here is a
+ * file of its own with one description, which no lock of its own excludes. As in Linux the old lock
+ * goes before the new one is tried. */
+static enum status pipe_end_lock(struct sockd *sockd, struct pipe_end *end, struct ipc_call *call,
+                                 uint8_t lock, bool nowait)
+{
+    struct pipe_end *other = end->writes ? end->pipe->reader : end->pipe->writer;
+    if (end->lock && end->lock != lock) {
+        end->lock = 0;
+        object_wake(sockd, &end->object, WAKE_ALL);
+    }
+    if (lock && other && other->lock && (lock == 2 || other->lock == 2))
+        return object_wait(sockd, call, &other->object.waiters, WAKE_ALL, nowait);
+    end->lock = lock;
+    return ST_OK;
+}
+
+enum status handle_lock(void *state, struct ipc_call *call, const struct io_lock_request *request,
+                        struct io_lock_reply *reply)
+{
+    struct sockd *sockd = state;
+    struct object *object = sockd->target;
+    (void)reply;
+    if (!object || object->kind == OBJECT_NAME || object->kind == OBJECT_SESSION)
+        return ST_BADF;
+    if (request->kind != 0)
+        return ST_INVAL; /* record locks */
+    if (object->kind != OBJECT_PIPE_END)
+        return ST_OK;
+    uint8_t lock = request->mode == 2 ? 0 : (uint8_t)(request->mode + 1);
+    return pipe_end_lock(sockd, (struct pipe_end *)object, call, lock, request->flags & IO_NOWAIT);
+}

@@ -223,6 +223,38 @@ static void epoll_identity(void **state)
     assert_int_equal(ASK(BADGE_ROOT, SOCK_EVENT, 2, 0, 0), ST_MESSAGE);
 }
 
+static long lock(uint64_t fd, uint64_t mode, uint64_t flags)
+{
+    return -(long)ASK(fd, IO_LOCK, 0, mode, 0, 0, flags);
+}
+
+static void flock_is_for_a_pipe_as_a_whole(void **state)
+{
+    (void)state;
+    enum { SHARED, EXCLUSIVE, UNLOCK };
+    assert_int_equal(ASK(BADGE_ROOT, SOCK_PIPE, 0), ST_OK);
+    uint64_t in = W.got[0].value, out = W.got[1].value;
+    assert_int_equal(lock(in, SHARED, IO_NOWAIT), 0);
+    assert_int_equal(lock(out, SHARED, IO_NOWAIT), 0);
+    assert_int_equal(lock(out, EXCLUSIVE, IO_NOWAIT), -ST_AGAIN); /* and has lost its own */
+    assert_int_equal(lock(in, EXCLUSIVE, IO_NOWAIT), 0);
+    assert_int_equal(lock(in, EXCLUSIVE, IO_NOWAIT), 0);
+    assert_int_equal(lock(out, SHARED, 0), -ST_WAIT);
+    assert_int_equal(woken(USER), 0);
+    assert_int_equal(lock(in, UNLOCK, 0), 0);
+    assert_int_equal(woken(USER), 1);
+    assert_int_equal(lock(out, EXCLUSIVE, 0), 0);
+    assert_int_equal(lock(in, SHARED, 0), -ST_WAIT);
+    fd_close((long)out);
+    assert_int_equal(woken(USER), 1);
+    assert_int_equal(lock(in, SHARED, 0), 0);
+    long fd[2];
+    pair_make(LX_SOCK_STREAM, fd);
+    assert_int_equal(lock((uint64_t)fd[0], EXCLUSIVE, 0), 0);
+    assert_int_equal(lock((uint64_t)fd[1], EXCLUSIVE, 0), 0);
+    assert_int_equal(-(long)ASK(fd[0], IO_LOCK, 2, 1, 0, 0, 0), -ST_INVAL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -237,6 +269,7 @@ int main(void)
         TEST(random_traffic_stays_in_order),
         TEST(eventfd_counts),
         TEST(eventfd_semaphore),
+        TEST(flock_is_for_a_pipe_as_a_whole),
         TEST(epoll_identity),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -3,6 +3,7 @@
 #include "check.h"
 #include <stdbool.h>
 #include <sys/epoll.h>
+#include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/time.h>
 
@@ -295,6 +296,29 @@ static void bad_memory(void)
     SHOW(read(fd[0], room, 3));
 }
 
+static void locks(void)
+{
+    int fd[2], ends[2];
+    socketpair(AF_UNIX, SOCK_STREAM, 0, fd);
+    SHOW(flock(fd[0], LOCK_EX));
+    SHOW(flock(fd[1], LOCK_EX | LOCK_NB));
+    SHOW(flock(fd[0], LOCK_UN));
+    SHOW(flock(fd[0], 7));
+    SHOW(pipe(ends));
+    SHOW(flock(ends[0], LOCK_SH));
+    SHOW(flock(ends[1], LOCK_SH | LOCK_NB));
+    SHOW(flock(ends[1], LOCK_EX | LOCK_NB));
+    SHOW(flock(ends[0], LOCK_EX | LOCK_NB)); /* the other's was lost in trying */
+    SHOW(flock(ends[1], LOCK_SH | LOCK_NB));
+    if (fork() == 0) {
+        usleep(30000);
+        flock(ends[0], LOCK_UN);
+        _exit(0);
+    }
+    SHOW(flock(ends[1], LOCK_EX));
+    wait(NULL);
+}
+
 int main(void)
 {
     walk();
@@ -303,5 +327,6 @@ int main(void)
     epoll_priority();
     low_water();
     bad_memory();
+    locks();
     return 0;
 }
