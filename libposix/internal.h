@@ -48,8 +48,16 @@ void posix_log_write(const char *line, size_t length); /* call.c */
 struct posix_lock {
     volatile uint32_t held;
 };
-void lock_take(struct posix_lock *lock);
-void lock_release(struct posix_lock *lock);
+void lock_wait(struct posix_lock *lock); /* wait.c: yields until it is ours */
+static inline void lock_take(struct posix_lock *lock)
+{
+    if (__atomic_exchange_n(&lock->held, 1, __ATOMIC_ACQUIRE))
+        lock_wait(lock);
+}
+static inline void lock_release(struct posix_lock *lock)
+{
+    __atomic_store_n(&lock->held, 0, __ATOMIC_RELEASE);
+}
 
 /* ---- the thread ------------------------------------------------------------------------------ */
 

@@ -26,15 +26,11 @@ void thread_wake(struct posix_thread *thread)
     ar_signal(POSIX_THREAD_SLOT(thread->area, POSIX_TS_NOTIFICATION), 1);
 }
 
-void lock_take(struct posix_lock *lock)
+void lock_wait(struct posix_lock *lock)
 {
-    while (__atomic_exchange_n(&lock->held, 1, __ATOMIC_ACQUIRE))
+    do
         ar_yield();
-}
-
-void lock_release(struct posix_lock *lock)
-{
-    __atomic_store_n(&lock->held, 0, __ATOMIC_RELEASE);
+    while (__atomic_exchange_n(&lock->held, 1, __ATOMIC_ACQUIRE));
 }
 
 void locks_take_all(void)
