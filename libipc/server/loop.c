@@ -143,11 +143,14 @@ static enum ar_error receive(const struct server *server, struct ar_message *m)
 /* Serve one request, then receive the next message. */
 static enum ar_error request_serve(const struct server *server, struct ar_message *m)
 {
+    uint64_t begin = server->served ? __builtin_ia32_rdtsc() : 0;
     call_load(m);
     server->handle(server->state, &call);
     if (call.reply_cap_count != 0) {
         runtime_reply(server, &call);
         effects_run();
+        if (server->served)
+            server->served(server->state, call.principal, __builtin_ia32_rdtsc() - begin);
         return receive(server, m);
     }
     if (effects.count != 0)
@@ -155,6 +158,8 @@ static enum ar_error request_serve(const struct server *server, struct ar_messag
     uint64_t deadline = next_deadline(server);
     stock_offer();
     runtime_reply_words(&call, m);
+    if (server->served)
+        server->served(server->state, call.principal, __builtin_ia32_rdtsc() - begin);
     m->badge = SERVER_SLOT_ENDPOINT;
     return ar_syscall(AR_SYS_REPLY_RECV, m, SERVER_SLOT_REPLY, deadline);
 }

@@ -30,10 +30,10 @@ static inline bool only_words(uint64_t info)
 }
 
 /* Is `tcb` what sched_pick would pick once the current thread blocks? Among equals the one that
- * was just served goes first: it is in the cache. */
+ * was just served goes first, it is in the cache, unless the slice ended while it was served. */
 static inline bool runs_next(const struct tcb *tcb)
 {
-    return !core.ready_bits || core.ready_bits >> tcb->priority <= 1;
+    return !core.ready_bits || core.ready_bits >> tcb->priority <= core.turn;
 }
 
 /* A status that a thread has when it stopped in a fault and every register counts. */

@@ -11,7 +11,7 @@
 #include "ipc/ipc.h"
 #include "trace.h"
 
-struct core core = {.timer_ns = AR_NO_DEADLINE};
+struct core core = {.timer_ns = AR_NO_DEADLINE, .turn = 1};
 
 static bool runnable(const struct tcb *tcb)
 {
@@ -49,6 +49,7 @@ static void switch_to_first(unsigned priority)
         core.ready_bits &= ~(1ull << priority);
     }
     next->queued = 0;
+    core.turn = 1;
     arch_switch(last, next);
     /* put the last one back after `current` changed: sched_ready passes over the current thread */
     if (last)
@@ -114,6 +115,7 @@ void sched_tick(uint64_t now)
     deadline_expire(now);
     /* what nobody takes apart, because the thread that deleted it does not run (any more) */
     dying_work();
+    core.turn = 0;
     if (!core.idle)
         sched_yield();
     arm_timer(SCHED_SLICE_NS);

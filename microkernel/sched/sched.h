@@ -26,6 +26,7 @@ struct core {
     struct tcb *all_threads;
     struct tcb *init;         /* the first thread: without it there is no system */
     struct tcb *deadlines;    /* root of the deadline heap */
+    uint64_t turn;            /* 0: a slice ended since the last switch by sched_pick or a yield */
     uint64_t timer_ns;        /* when the timer will fire; AR_NO_DEADLINE: not armed */
     uint64_t dying;           /* dying.c: the objects to take apart */
     struct tcb *listed;       /* log.c: the next thread in the list that is being printed */

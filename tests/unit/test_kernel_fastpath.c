@@ -24,6 +24,7 @@ enum {
     SERVER_TCB,
     CLIENT_TCB,
     SECOND_TCB,
+    EQUAL_TCB,
     BADGE = 0x1234,
     PRINCIPAL = 0x77
 };
@@ -208,6 +209,36 @@ static void the_reply_to_a_fault_changes_no_register(void)
     assert_int_equal(client->regs.rdx, 13);
 }
 
+/* A tick while the server works ends the slice of the client that it works for. */
+static void a_slice_ends_at_a_server(void)
+{
+    struct tcb *equal = host_thread(EQUAL_TCB, 38);
+    assert_int_equal(enter(second, AR_SYS_WAIT, NOTIFICATION, 0, NULL, 0), -1);
+    assert_int_equal(receive(server, REPLY), -1);
+    assert_int_equal(call(client, 1), -1);
+    assert_true(equal->queued);
+    assert_int_equal(
+        enter(server, AR_SYS_REPLY_RECV, ENDPOINT, AR_INFO(0x200, 1, 0, 0, 0), (uint64_t[4]){0}, REPLY),
+        -1);
+    if (!fast) /* the slow way puts the client behind its equals at every reply */
+        return;
+    assert_ptr_equal(core.current, client);
+    assert_int_equal(call(client, 1), -1);
+    assert_ptr_equal(core.current, server);
+    sched_tick(host_clock);
+    assert_ptr_equal(core.current, server);
+    assert_int_equal(
+        enter(server, AR_SYS_REPLY_RECV, ENDPOINT, AR_INFO(0x200, 1, 0, 0, 0), (uint64_t[4]){0}, REPLY),
+        -1);
+    assert_ptr_equal(core.current, equal);
+    assert_int_equal(client->state, AR_THREAD_READY);
+    assert_int_equal(call(equal, 1), -1); /* and its own slice is whole */
+    assert_int_equal(
+        enter(server, AR_SYS_REPLY_RECV, ENDPOINT, AR_INFO(0x200, 1, 0, 0, 0), (uint64_t[4]){0}, REPLY),
+        -1);
+    assert_ptr_equal(core.current, equal);
+}
+
 static void both_ways(void (*test)(void))
 {
     for (unsigned way = 0; way < 2; way++) {
@@ -230,6 +261,7 @@ BOTH(what_waits_comes_before_a_new_receive)
 BOTH(bad_arguments_are_refused)
 BOTH(a_signal_wakes_who_waits)
 BOTH(the_reply_to_a_fault_changes_no_register)
+BOTH(a_slice_ends_at_a_server)
 
 int main(void)
 {
@@ -240,6 +272,7 @@ int main(void)
         cmocka_unit_test(test_bad_arguments_are_refused),
         cmocka_unit_test(test_a_signal_wakes_who_waits),
         cmocka_unit_test(test_the_reply_to_a_fault_changes_no_register),
+        cmocka_unit_test(test_a_slice_ends_at_a_server),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -59,6 +59,9 @@ struct server {
      * destroyed or suspended. */
     bool (*fault)(void *state, uint64_t principal, const uint64_t words[6],
                   struct ipc_effects *effects);
+    /* A request of `principal` took so many ticks of the processor's counter, reply and effects
+     * included as far as this server executes them. NULL unless somebody measures. */
+    void (*served)(void *state, uint64_t principal, uint64_t ticks);
 };
 
 /* Each server's shell defines it; it sets up the core and ends in server_run. */
