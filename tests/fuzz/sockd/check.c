@@ -83,6 +83,7 @@ static void object_check(const struct sockd *sockd, const struct object *object)
     CHECK(object->orphan == orphan, "orphan is wrong");
     totals.orphans += orphan;
     waiters_check(sockd, &object->waiters);
+    watchers_check(object);
 }
 
 static void pipe_end_check(const struct pipe_end *end)
@@ -161,7 +162,7 @@ static void pass_over_objects(const struct sockd *sockd)
         case OBJECT_EVENT:
             CHECK(((const struct event *)object)->value != UINT64_MAX, "a counter overflowed");
             break;
-        case OBJECT_EPOLL: break;
+        case OBJECT_EPOLL: epoll_check((const struct epoll *)object); break;
         case OBJECT_TABLE: table_check((const struct table *)object); break;
         default: CHECK(false, "an object of no kind");
         }
@@ -350,6 +351,7 @@ void sockd_check(const struct sockd *sockd)
     memset(&totals, 0, sizeof(totals));
     dead_count = 0;
     pass_over_objects(sockd);
+    interests_compare(sockd);
     for (const struct rights *rights = sockd->doomed; rights; rights = rights->doomed_next)
         rights_check(sockd, rights, true);
     sessions_check(sockd);

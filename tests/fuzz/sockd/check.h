@@ -38,6 +38,11 @@ void tallies_clear(void);
 void socket_check(const struct sockd *sockd, const struct socket *socket);
 void rights_check(const struct sockd *sockd, const struct rights *rights, bool doomed);
 void registry_check(const struct sockd *sockd);
+/* check_epoll.c */
+struct epoll;
+void watchers_check(const struct object *object);
+void epoll_check(const struct epoll *epoll);
+void interests_compare(const struct sockd *sockd);
 /* check_waits.c */
 void waiters_check(const struct sockd *sockd, const struct waiters *list);
 void sessions_check(const struct sockd *sockd);

@@ -352,6 +352,66 @@ static void step_credentials(const uint8_t *bytes)
     world_credentials_set(1 + bytes[2] % PROCESSES, uids[bytes[3] % 4], limits[bytes[4] % 4]);
 }
 
+/* ---- epoll ----------------------------------------------------------------------------------- */
+
+static void step_epoll_ctl(const uint8_t *bytes)
+{
+    static const uint64_t operations[] = {1, 1, 1, 1, 2, 3, 4, 9};
+    struct request r;
+    if (bytes[3] >= 208) {
+        ask_begin(&r, bytes, SOCK_EVENT, BADGE_ROOT, 3);
+        r.words[0] = 1;
+        ask_end(&r, bytes);
+        return;
+    }
+    ask_begin(&r, bytes, SOCK_EPOLL_CTL, choose(KIND(OBJECT_EPOLL), bytes[2]), 7);
+    r.words[0] = operations[bytes[3] % 8];
+    r.words[1] = bytes[4] % 4;
+    r.words[2] = bytes[5] % 16 ? (bytes[5] & 7) | (uint64_t)(bytes[5] >> 6) << 30
+                               : LX_EPOLLEXCLUSIVE | LX_POLLIN;
+    r.words[3] = bytes[7];
+    r.words[4] = bytes[4] % 16 == 0; /* foreign */
+    if (r.words[4] && bytes[5] & 1) {
+        r.words[5] = ISSUER_FILED;
+        r.words[6] = bytes[6] % 4;
+    } else {
+        request_cap_own(&r, choose(KIND_ANY, bytes[6]));
+    }
+    ask_end(&r, bytes);
+}
+
+static void step_epoll_wait(const uint8_t *bytes)
+{
+    struct request r;
+    ask_begin(&r, bytes, SOCK_EPOLL_WAIT, choose(KIND(OBJECT_EPOLL), bytes[2]), 3);
+    r.words[0] = 1 + bytes[3] % 8;
+    r.words[1] = bytes[4] & 1;
+    r.words[2] = bytes[4] >> 1 & 1;
+    r.out_size = bytes[5] % 16 ? r.words[0] * sizeof(struct lx_epoll_event) : bytes[6];
+    ask_end(&r, bytes);
+}
+
+/* What there is to ask, and answers that may be true. */
+static void step_epoll_foreign(const uint8_t *bytes)
+{
+    struct request r;
+    uint64_t badge = choose(KIND(OBJECT_EPOLL), bytes[2]);
+    ask_begin(&r, bytes, SOCK_EPOLL_FOREIGN, badge, 1);
+    r.words[0] = bytes[3] % 16 ? 0 : edge_of(bytes[4]);
+    r.out_size = SOCK_EPOLL_PAGE * 40;
+    if (ask_end(&r, bytes) != ST_OK)
+        return;
+    ask_begin(&r, bytes, SOCK_EPOLL_REPORT, badge, 1);
+    r.words[0] = bytes[5] % 4;
+    for (unsigned i = 0; i < 3; i++) {
+        const uint64_t words[3] = {world.core->next_foreign - bytes[6] % 4 + i, bytes[7] & 5,
+                                   bytes[7] >> 3};
+        memcpy(&world_in[i * sizeof(words)], words, sizeof(words));
+    }
+    r.in_size = r.words[0] * 24;
+    ask_end(&r, bytes);
+}
+
 /* ---- the table ------------------------------------------------------------------------------- */
 
 /* Frozen: corpus and crashes mean something only with it. New ones at the end. */
@@ -372,6 +432,8 @@ static const struct {
     {"raw", 4, step_raw},             {"close", 16, step_close},      {"duplicate", 3, step_duplicate},
     {"closed", 4, step_closed},       {"credentials", 3, step_credentials},
     {"table", 2, step_table},         {"receive_more", 6, step_receive_more},
+    {"epoll_ctl", 6, step_epoll_ctl}, {"epoll_wait", 4, step_epoll_wait},
+    {"epoll_foreign", 1, step_epoll_foreign},
 };
 #define OPERATIONS (sizeof(table) / sizeof(table[0]))
 
