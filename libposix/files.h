@@ -243,6 +243,16 @@ long deadline_read(uint64_t *deadline_ns, uint64_t user);
 /* Poll one descriptor for `events`. The ready events, POLLNVAL among them; `arm`: be woken when
  * there are some. */
 uint32_t fd_poll(int fd, uint32_t events, bool arm, uint64_t *sequence);
+/* Ask about all of these, each into `results` (revents). POLL_ASK_ALONE: by fd_poll, `alone` of them. How
+ * many are ready; `arm`: be woken when none is. */
+#define POLL_ASK_ALONE INT16_MIN
+long poll_batch(const struct linux_pollfd *fds, int16_t *results, uint64_t count, bool arm,
+                uint64_t *alone);
+void poll_batch_fd_closed(int fd);
+void poll_batch_fork_lock(void);
+void poll_batch_fork_unlock(void);
+/* One look at all of them, in any way. */
+long poll_scan(const struct linux_pollfd *fds, int16_t *results, uint64_t count, bool arm);
 /* As fd_poll, of an epoll instance with foreign interests (epoll.h): readable when something in it is
  * ready. */
 uint32_t epoll_poll_foreign(int fd, uint32_t events, bool arm);

@@ -94,64 +94,82 @@ uint32_t fd_poll(int fd, uint32_t events, bool arm, uint64_t *sequence)
 
 /* ---- poll ------------------------------------------------------------------------------------ */
 
-/* Ask every descriptor once; from the first that is ready on, nothing more is armed. How many
- * are ready. */
-static long poll_scan(struct linux_pollfd *fds, uint64_t count, bool arm)
+#define POLL_FEW 2 /* up to here, each is asked alone: that is cheaper */
+
+/* From the first that is ready on, nothing more is armed. */
+long poll_scan(const struct linux_pollfd *fds, int16_t *results, uint64_t count, bool arm)
 {
-    long ready = 0;
     readiness_begin();
-    for (uint64_t i = 0; i < count; i++) {
-        fds[i].revents = 0;
+    uint64_t alone = count;
+    long ready = count > POLL_FEW ? poll_batch(fds, results, count, arm, &alone) : 0;
+    for (uint64_t i = 0; alone && i < count; i++) {
+        if (count > POLL_FEW && results[i] != POLL_ASK_ALONE)
+            continue;
+        results[i] = 0;
         if (fds[i].fd < 0)
             continue;
-        fds[i].revents =
-            (int16_t)fd_poll(fds[i].fd, (uint16_t)fds[i].events, arm && ready == 0, NULL);
-        ready += fds[i].revents != 0;
+        results[i] = (int16_t)fd_poll(fds[i].fd, (uint16_t)fds[i].events, arm && ready == 0, NULL);
+        ready += results[i] != 0;
     }
     return ready;
 }
 
-static long poll_wait(struct linux_pollfd *fds, uint64_t count, uint64_t deadline)
+static long poll_wait(const struct linux_pollfd *fds, int16_t *results, uint64_t count,
+                      uint64_t deadline)
 {
     for (;;) {
-        long ready = poll_scan(fds, count, deadline != DEADLINE_NOW);
+        long ready = poll_scan(fds, results, count, deadline != DEADLINE_NOW);
         if (ready || deadline == DEADLINE_NOW)
             return ready;
         switch (readiness_wait(deadline)) {
         case WAIT_WOKEN:
             break;
         case WAIT_TIMED_OUT:
-            return poll_scan(fds, count, false);
+            return poll_scan(fds, results, count, false);
         case WAIT_INTERRUPTED:
             return -POSIX_RESTART_NOHAND;
         }
     }
 }
 
-#define POLL_SMALL 64
+/* Only revents goes back: another thread may be changing the rest. What stands there already need
+ * not be written, once the pages are known to let us. 0 or -EFAULT. */
+static long results_write(uint64_t user, const struct linux_pollfd *fds, const int16_t *results,
+                          uint32_t count)
+{
+    struct ar_segment all = {user, count * sizeof(*fds)};
+    if (count > POLL_FEW && user_touch(&all, 1, true))
+        return ERR(FAULT);
+    for (uint32_t i = 0; i < count; i++) {
+        uint64_t field = user + i * sizeof(*fds) + offsetof(struct linux_pollfd, revents);
+        if (count > POLL_FEW && results[i] == fds[i].revents)
+            continue;
+        if (user_write((void *)field, &results[i], sizeof(results[i])))
+            return ERR(FAULT);
+    }
+    return 0;
+}
+
+#define POLL_SMALL 256
 
 static long poll_run(uint64_t user, uint32_t count, uint64_t deadline)
 {
     struct linux_pollfd small[POLL_SMALL], *fds = small;
+    int16_t small_results[POLL_SMALL], *results = small_results;
     size_t bytes = (size_t)count * sizeof(*fds);
     if (count > process.nofile_soft)
         return ERR(INVAL);
     if (count > POLL_SMALL) {
-        fds = private_alloc(bytes);
+        fds = private_alloc(bytes + count * sizeof(*results));
         if (!fds)
             return ERR(NOMEM);
+        results = (int16_t *)&fds[count];
     }
     long result = user_read(fds, (const void *)user, bytes);
     if (!result) {
-        result = poll_wait(fds, count, deadline);
-        /* Only revents goes back: another thread may be changing the rest. */
-        for (uint32_t i = 0; i < count; i++) {
-            uint64_t field = user + i * sizeof(*fds) + offsetof(struct linux_pollfd, revents);
-            if (user_write((void *)field, &fds[i].revents, sizeof(fds[i].revents))) {
-                result = ERR(FAULT);
-                break;
-            }
-        }
+        result = poll_wait(fds, results, count, deadline);
+        if (results_write(user, fds, results, count))
+            result = ERR(FAULT);
     }
     if (fds != small)
         private_free(fds);

@@ -19,6 +19,9 @@ struct select {
     uint64_t user[SETS];      /* 0: no such set */
     uint64_t *wanted[SETS], *ready[SETS];
     uint64_t deadline;
+    uint32_t watched; /* descriptors with a bit */
+    struct linux_pollfd *fds;
+    int16_t *results;
 };
 
 static bool bit_get(const uint64_t *set, int bit)
@@ -26,24 +29,42 @@ static bool bit_get(const uint64_t *set, int bit)
     return set[bit / 64] >> bit % 64 & 1;
 }
 
+/* What poll would be asked about: made once of the program's sets. How many; `fds` NULL: only count. */
+static uint32_t select_watched(const struct select *select, struct linux_pollfd *fds)
+{
+    uint32_t watched = 0;
+    for (size_t word = 0; word < select->words; word++) {
+        uint64_t any = 0;
+        for (int s = 0; s < SETS; s++)
+            any |= select->wanted[s][word];
+        for (; any; any &= any - 1, watched++) {
+            int fd = (int)(word * 64) + __builtin_ctzll(any);
+            if (fd >= select->count)
+                return watched;
+            uint32_t events = 0;
+            for (int s = 0; s < SETS; s++)
+                if (bit_get(select->wanted[s], fd))
+                    events |= wanted_events[s];
+            if (fds)
+                fds[watched] = (struct linux_pollfd){.fd = fd, .events = (int16_t)events};
+        }
+    }
+    return watched;
+}
+
 /* Ask once. The number of bits that are ready, or -EBADF. */
 static long select_scan(struct select *select, bool arm)
 {
     long bits = 0;
-    readiness_begin();
+    poll_scan(select->fds, select->results, select->watched, arm);
     for (int s = 0; s < SETS; s++)
         memset(select->ready[s], 0, select->words * sizeof(uint64_t));
-    for (int fd = 0; fd < select->count; fd++) {
-        uint32_t events = 0;
-        for (int s = 0; s < SETS; s++)
-            if (bit_get(select->wanted[s], fd))
-                events |= wanted_events[s];
-        if (!events)
-            continue;
-        uint32_t got = fd_poll(fd, events, arm && bits == 0, NULL);
+    for (uint32_t i = 0; i < select->watched; i++) {
+        uint32_t got = (uint16_t)select->results[i];
+        int fd = select->fds[i].fd;
         if (got & LX_POLLNVAL)
             return ERR(BADF);
-        for (int s = 0; s < SETS; s++)
+        for (int s = 0; got && s < SETS; s++)
             if (bit_get(select->wanted[s], fd) && (got & ready_events[s])) {
                 select->ready[s][fd / 64] |= 1ull << fd % 64;
                 bits++;
@@ -70,13 +91,30 @@ static long select_wait(struct select *select)
     }
 }
 
+#define SELECT_FEW 64
+
 static long select_sets(struct select *select)
 {
     size_t bytes = select->words * sizeof(uint64_t);
     for (int s = 0; s < SETS; s++)
         if (select->user[s] && user_read(select->wanted[s], (const void *)select->user[s], bytes))
             return ERR(FAULT);
+    struct linux_pollfd small[SELECT_FEW];
+    int16_t small_results[SELECT_FEW];
+    select->watched = select_watched(select, NULL);
+    select->fds = small;
+    select->results = small_results;
+    if (select->watched > SELECT_FEW) {
+        select->fds =
+            private_alloc(select->watched * (sizeof(*select->fds) + sizeof(*select->results)));
+        if (!select->fds)
+            return ERR(NOMEM);
+        select->results = (int16_t *)&select->fds[select->watched];
+    }
+    select_watched(select, select->fds);
     long bits = select_wait(select);
+    if (select->fds != small)
+        private_free(select->fds);
     if (bits < 0)
         return bits; /* the program's sets stay as they are */
     for (int s = 0; s < SETS; s++)

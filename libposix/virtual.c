@@ -60,6 +60,7 @@ void virtual_wake(struct virtual *object)
 void files_fd_closed(int fd)
 {
     fd_owner_forget(fd);
+    poll_batch_fd_closed(fd);
     if (!objects)
         return;
     lock_take(&virtual_lock);
@@ -83,12 +84,14 @@ void files_fd_duplicated(int from, int fd)
 void files_fork_lock(void)
 {
     lock_take(&virtual_lock);
+    poll_batch_fork_lock();
     fd_owner_lock();
 }
 
 void files_fork_unlock(void)
 {
     fd_owner_unlock();
+    poll_batch_fork_unlock();
     lock_release(&virtual_lock);
 }
 

@@ -56,6 +56,7 @@ static const struct sock_server root_operations = {
     .socket_pair = op_socket_pair,
     .pipe = op_pipe,
     .event = op_event,
+    .poll_set = op_poll_set,
     .table = op_table,
     .stage = op_stage,
     .claim = op_claim,
@@ -81,6 +82,8 @@ static const struct sock_server object_operations = {
     .epoll_wait = op_epoll_wait,
     .epoll_foreign = op_epoll_foreign,
     .epoll_report = op_epoll_report,
+    .poll_add = op_poll_add,
+    .poll_many = op_poll_many,
 };
 
 struct sockd *sockd_create(const struct credentials *credentials, const struct sockd_limits *limits)

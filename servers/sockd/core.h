@@ -584,6 +584,9 @@ SOCKD_OP(epoll_wait, const struct sock_epoll_wait_request *, struct sock_epoll_w
 SOCKD_OP(epoll_foreign, const struct sock_epoll_foreign_request *,
          struct sock_epoll_foreign_reply *);
 SOCKD_OP(epoll_report, const struct sock_epoll_report_request *);
+enum status op_poll_set(void *state, struct ipc_call *call);
+SOCKD_OP(poll_add, struct sock_poll_add_reply *);
+SOCKD_OP(poll_many, const struct sock_poll_many_request *, struct sock_poll_many_reply *);
 SOCKD_OP(bind_prepare, const struct sock_bind_prepare_request *, struct sock_bind_prepare_reply *);
 SOCKD_OP(table, const struct sock_table_request *);
 enum status op_bind_commit(void *state, struct ipc_call *call);

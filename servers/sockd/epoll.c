@@ -37,6 +37,11 @@ static bool interest_notify(struct sockd *sockd, struct interest *interest, uint
         return false;
     if (!(events & interest->events) || interest->kind == INTEREST_FOREIGN)
         return false;
+    if (interest->kind == INTEREST_POLLED) { /* one shot */
+        interest->events = 0;
+        epoll_woken(sockd, epoll);
+        return false;
+    }
     if (!ring_linked(&interest->of_ready))
         ring_append(&epoll->ready, &interest->of_ready);
     epoll_woken(sockd, epoll);
@@ -210,6 +215,8 @@ void interest_remove(struct sockd *sockd, struct interest *interest)
         ring_remove(&interest->target->watchers, &interest->of_target);
     ring_remove(&epoll->members[interest->kind], &interest->of_epoll);
     epoll->foreign_count -= interest->kind == INTEREST_FOREIGN;
+    if (interest->kind == INTEREST_POLLED)
+        polled_remove(interest);
     account_unwatch(sockd, epoll->object.account);
     mem_free(interest);
 }

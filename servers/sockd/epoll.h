@@ -15,6 +15,10 @@
  * FOREIGN interests are asked by the process that waits: those in other servers' descriptions, and
  * timerfd and signalfd, which are libposix's. A report puts them on the ready list.
  *
+ * A POLL SET is an instance that no descriptor names: a process asks about many of its descriptions
+ * with it in one request (poll_set.c). Its interests are POLLED: their number is a handle, their
+ * events those for which a wake-up is armed, once. They are never on the ready list.
+ *
  * Sets may be nested, EPOLL_NESTS_MAX deep and without loops, so recursion over sets is bounded.
  * What goes over a graph of sets visits each once: `walk`.
  */
@@ -29,7 +33,13 @@
 #define EPOLL_WATCHERS_MAX 1024u /* interests in one description: each change tells them all */
 #define EPOLL_WALK_MAX 4096u     /* sets that one request looks at */
 
-enum interest_kind { INTEREST_PLAIN, INTEREST_NESTED, INTEREST_FOREIGN, INTEREST_KINDS };
+enum interest_kind {
+    INTEREST_PLAIN,
+    INTEREST_NESTED,
+    INTEREST_FOREIGN,
+    INTEREST_POLLED,
+    INTEREST_KINDS
+};
 
 struct interest {
     struct epoll *epoll;
@@ -57,6 +67,13 @@ struct epoll {
     unsigned depth; /* what the walk found: sets below or above, this one counted */
     uint64_t walk;  /* the last walk that came by */
     struct epoll *draining_next;
+    struct polled *polled; /* a poll set's, by handle */
+    uint32_t polled_capacity, polled_free;
+};
+/* NULL: the handle is free, `next_free` the next one, + 1. */
+struct polled {
+    struct interest *interest;
+    uint32_t next_free;
 };
 
 /* Everybody who watches `object` hears of `events`. */
@@ -70,6 +87,10 @@ bool epoll_has_foreign(struct sockd *sockd, struct epoll *epoll);
 void epoll_release(struct sockd *sockd, struct epoll *epoll);
 /* Give up some interests of epolls that ended. */
 void epolls_drain(struct sockd *sockd);
+
+/* poll_set.c: the handle of a polled interest is free again; the set ends. */
+void polled_remove(struct interest *interest);
+void polled_free(struct epoll *epoll);
 
 /* epoll.c, for epoll_ctl.c: what `interest` has ready now, of what it asked for. */
 uint32_t interest_poll(struct sockd *sockd, struct interest *interest);

@@ -146,6 +146,8 @@ static void object_free(struct sockd *sockd, struct object *object)
 {
     if (object->kind == OBJECT_SOCKET)
         socket_dispose(sockd, socket_of(object));
+    else if (object->kind == OBJECT_EPOLL)
+        polled_free((struct epoll *)object);
     account_put(sockd, object->account);
     mem_free(object);
 }

@@ -178,12 +178,95 @@ static void epolls(void)
     waitpid(pid, NULL, 0);
 }
 
+#define MANY 44
+
+static void show_many(const char *what, const int *fds, int timeout)
+{
+    struct pollfd entries[MANY];
+    fd_set in, out;
+    struct timeval none = {0};
+    int last = 0;
+    FD_ZERO(&in);
+    FD_ZERO(&out);
+    for (int i = 0; i < MANY; i++) {
+        entries[i] = (struct pollfd){.fd = fds[i], .events = i % 3 ? POLLIN : POLLIN | POLLOUT};
+        if (fds[i] < 0 || fcntl(fds[i], F_GETFD) < 0)
+            continue;
+        FD_SET(fds[i], &in);
+        if (i % 3 == 0)
+            FD_SET(fds[i], &out);
+        last = fds[i] > last ? fds[i] : last;
+    }
+    printf("%s: %d ready", what, poll(entries, MANY, timeout));
+    for (int i = 0; i < MANY; i++)
+        if (entries[i].revents)
+            printf("  %d=%x", i, (unsigned)entries[i].revents);
+    printf("\nselect %d:", select(last + 1, &in, &out, NULL, &none));
+    for (int i = 0; i < MANY; i++)
+        if (fds[i] >= 0 && (FD_ISSET(fds[i], &in) || FD_ISSET(fds[i], &out)))
+            printf("  %d", i);
+    printf("\n");
+}
+
+/* Many at once, of all kinds, while numbers change their meaning. */
+static void many(void)
+{
+    int fds[MANY], ends[2];
+    for (int i = 0; i < 36; i += 2)
+        socketpair(AF_UNIX, i % 4 ? SOCK_STREAM : SOCK_DGRAM, 0, &fds[i]);
+    pipe(&fds[36]);
+    fds[38] = eventfd(0, 0);
+    fds[39] = open("/etc/passwd", O_RDONLY);
+    fds[40] = 999;
+    fds[41] = -1;
+    fds[42] = epoll_create1(0);
+    fds[43] = socket(AF_UNIX, SOCK_STREAM, 0);
+    show_many("idle", fds, 0);
+    show_many("the same", fds, 0);
+    write(fds[5], "x", 1);
+    write(fds[37], "x", 1);
+    close(fds[17]);
+    show_many("three changes", fds, 0);
+    pipe(ends); /* one end gets the number */
+    write(ends[1], "x", 1);
+    show_many("another 17", fds, 0);
+    dup2(ends[0], fds[20]);
+    show_many("another 20", fds, 0);
+    struct epoll_event event = {.events = EPOLLIN};
+    epoll_ctl(fds[42], EPOLL_CTL_ADD, ends[0], &event);
+    show_many("epoll", fds, 0);
+    int quiet[MANY];
+    for (int i = 0; i < MANY; i++)
+        quiet[i] = i % 3 && i < 36 && i != 4 && i != 16 && i != 17 && i != 20 ? fds[i] : -1;
+    show_many("quiet", quiet, 20);
+    for (int round = 0; round < 2; round++) {
+        fflush(stdout);
+        pid_t pid = fork();
+        if (pid == 0) {
+            sleep_ms(50);
+            if (round == 0)
+                show_many("in a child", quiet, 0);
+            fflush(stdout);
+            write(fds[24], "x", 1);
+            _exit(0);
+        }
+        show_many("woken", quiet, 5000);
+        waitpid(pid, NULL, 0);
+        char room[8];
+        read(fds[25], room, sizeof room);
+    }
+    for (int i = 0; i < MANY; i++)
+        if (fds[i] >= 0)
+            close(fds[i]);
+}
+
 int main(void)
 {
     setvbuf(stdout, NULL, _IOLBF, 0);
     masks();
     woken();
     epolls();
+    many();
     uint64_t value = 3;
     int event = eventfd(2, EFD_NONBLOCK), semaphore = eventfd(2, EFD_NONBLOCK | EFD_SEMAPHORE);
     poll_now("eventfd 2", event);

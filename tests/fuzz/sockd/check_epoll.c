@@ -36,6 +36,9 @@ static void interest_check(const struct epoll *epoll, struct interest *interest,
         CHECK((kind == INTEREST_NESTED) == (interest->target->kind == OBJECT_EPOLL) ||
                   kind == INTEREST_FOREIGN,
               "an interest of another kind");
+        CHECK(kind != INTEREST_POLLED ||
+                  epoll->polled[(uint32_t)interest->fd].interest == interest,
+              "a handle that leads elsewhere");
         CHECK(ring_has(interest->target->watchers, &interest->of_target),
               "a target that does not know who watches it");
     }

@@ -354,10 +354,38 @@ static void step_credentials(const uint8_t *bytes)
 
 /* ---- epoll ----------------------------------------------------------------------------------- */
 
+/* An epoll instance is a poll set, too. */
+static void step_poll_set(const uint8_t *bytes)
+{
+    struct request r;
+    uint64_t badge = choose(KIND(OBJECT_EPOLL), bytes[2]);
+    if (bytes[3] & 1) {
+        ask_begin(&r, bytes, SOCK_POLL_ADD, badge, 0);
+        for (unsigned i = 0; i < bytes[4] % 8u; i++)
+            request_cap_own(&r, choose(~KIND(OBJECT_EPOLL), (uint8_t)(bytes[5] + i * bytes[6])));
+        ask_end(&r, bytes);
+        return;
+    }
+    ask_begin(&r, bytes, SOCK_POLL_MANY, badge, 2);
+    r.words[0] = bytes[4] % 8;
+    r.words[1] = bytes[3] >> 1 & 1;
+    for (unsigned i = 0; i < 8; i++) {
+        uint32_t entry = ((bytes[5] + i) & 15) | (uint32_t)(bytes[6] & 7) << 16;
+        memcpy(&world_in[i * sizeof(entry)], &entry, sizeof(entry));
+    }
+    r.in_size = r.words[0] * 4;
+    r.out_size = r.words[0] * 2;
+    ask_end(&r, bytes);
+}
+
 static void step_epoll_ctl(const uint8_t *bytes)
 {
     static const uint64_t operations[] = {1, 1, 1, 1, 2, 3, 4, 9};
     struct request r;
+    if (bytes[3] >= 232) {
+        step_poll_set(bytes);
+        return;
+    }
     if (bytes[3] >= 208) {
         ask_begin(&r, bytes, SOCK_EVENT, BADGE_ROOT, 3);
         r.words[0] = 1;
