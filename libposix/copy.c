@@ -1,6 +1,6 @@
 /*
- * Bytes from one descriptor to another: sendfile(2), copy_file_range(2), and the splice(2)
- * family, which every caller must be ready to do without (EINVAL). SPDX-License-Identifier: MIT
+ * Bytes from one descriptor to another: sendfile(2), copy_file_range(2). splice.c has the
+ * splice(2) family. SPDX-License-Identifier: MIT
  */
 #include "files.h"
 
@@ -84,12 +84,26 @@ static void copy_end(struct copy *copy)
     fd_end(&copy->from_info);
 }
 
+/* 1: what is written goes to the end; 0, or -errno. */
+static long appends(const struct fd_info *info)
+{
+    struct posix_retry retry = {.server = info->server};
+    struct io_get_flags_reply flags;
+    long error = POSIX_CALL(&retry, io_get_flags(info->slot, &flags));
+    return error ? error : (flags.flags & LX_O_APPEND) != 0;
+}
+
 static long sendfile_run(struct copy *copy, uint64_t user)
 {
+    if (fd_kind(copy->to, &copy->to_info) == IO_KIND_PIPE)
+        return splice_file(copy->from, &copy->from_info, copy->to, &copy->to_info, user,
+                           copy->length);
     unsigned kind = fd_kind(copy->from, &copy->from_info);
     if (kind != IO_KIND_FILE && kind != IO_KIND_DEVICE && kind != IO_KIND_PROC)
         return user && (kind == IO_KIND_PIPE || kind == IO_KIND_SOCKET) ? ERR(SPIPE) : ERR(INVAL);
     long result = offset_get(&copy->from_info, user, &copy->from_offset);
+    if (!result && copy->to_info.kind == IO_KIND_FILE && (result = appends(&copy->to_info)) > 0)
+        return ERR(INVAL);
     if (result)
         return result;
     result = copy_run(copy);
@@ -121,13 +135,9 @@ static long copy_range_run(struct copy *copy, uint64_t from_user, uint64_t to_us
         return ERR(ISDIR);
     if (from_kind != IO_KIND_FILE || to_kind != IO_KIND_FILE)
         return ERR(INVAL);
-    struct posix_retry retry = {.server = copy->to_info.server};
-    struct io_get_flags_reply flags;
-    long error = POSIX_CALL(&retry, io_get_flags(copy->to_info.slot, &flags));
+    long error = appends(&copy->to_info);
     if (error)
-        return error;
-    if (flags.flags & LX_O_APPEND)
-        return ERR(BADF);
+        return error < 0 ? error : ERR(BADF);
     error = offset_get(&copy->from_info, from_user, &copy->from_offset);
     if (!error)
         error = offset_get(&copy->to_info, to_user, &copy->to_offset);
@@ -159,27 +169,4 @@ long sys_copy_file_range(const uint64_t a[6])
     result = (uint32_t)a[5] ? ERR(INVAL) : copy_range_run(&copy, a[1], a[3]);
     copy_end(&copy);
     return result;
-}
-
-/* A pipe's bytes cannot be looked at without taking them, so nothing here could fail half-way
- * without losing some. */
-static long no_splice(int from, int to)
-{
-    struct fd_info info;
-    return fd_look(from, &info) || fd_look(to, &info) ? ERR(BADF) : ERR(INVAL);
-}
-
-long sys_splice(const uint64_t a[6])
-{
-    return no_splice((int)a[0], (int)a[2]);
-}
-
-long sys_tee(const uint64_t a[6])
-{
-    return no_splice((int)a[0], (int)a[1]);
-}
-
-long sys_vmsplice(const uint64_t a[6])
-{
-    return no_splice((int)a[0], (int)a[0]);
 }

@@ -158,6 +158,10 @@ long read_list(int fd, struct fd_info *info, const struct iov_list *list, int64_
 long write_list(int fd, struct fd_info *info, struct iov_list *list, int64_t offset,
                 uint64_t flags);
 
+/* sendfile(2) whose sink is a pipe: one splice(2). Both descriptors are in use (splice.c). */
+long splice_file(int from, const struct fd_info *from_info, int to, const struct fd_info *to_info,
+                 uint64_t user, uint64_t length);
+
 /* ---- sockets (socket.c, sockopt.c) ----------------------------------------------------------- */
 
 /* A struct sockaddr as it comes and goes: any bytes, at most LX_SOCKADDR_MAX. */

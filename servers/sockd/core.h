@@ -218,6 +218,7 @@ struct session_object {
 };
 
 #define PIPE_PAGES 16u
+#define PIPE_BYTES (PIPE_PAGES * LX_PAGE)
 struct pipe_page {
     uint8_t *bytes;
     struct account *account; /* charged: of the process that filled it */
@@ -548,6 +549,9 @@ enum status pipe_read(struct sockd *sockd, struct pipe_end *end, struct ipc_call
 enum status pipe_write(struct sockd *sockd, struct pipe_end *end, struct ipc_call *call,
                        uint64_t length, bool nowait, uint64_t *count);
 uint64_t pipe_unread(const struct pipe *pipe);
+/* Copy up to `length` bytes out of the ring, not beyond a packet; take bytes out of it. */
+uint64_t pipe_peek(const struct pipe *pipe, uint8_t *to, uint64_t length);
+void pipe_drop(struct sockd *sockd, struct pipe *pipe, uint64_t length);
 void pipe_end_release(struct sockd *sockd, struct pipe_end *end);
 enum status handle_lock(void *state, struct ipc_call *call, const struct io_lock_request *request,
                         struct io_lock_reply *reply);
@@ -599,6 +603,9 @@ SOCKD_OP(receive, const struct sock_receive_request *, struct sock_receive_reply
 SOCKD_OP(receive_more, const struct sock_receive_more_request *, struct sock_receive_more_reply *);
 SOCKD_OP(stage, const struct sock_stage_request *, struct sock_stage_reply *);
 SOCKD_OP(claim, const struct sock_claim_request *, struct sock_claim_reply *);
+SOCKD_OP(splice, const struct sock_splice_request *, struct sock_splice_reply *);
+SOCKD_OP(peek, const struct sock_peek_request *, struct sock_peek_reply *);
+SOCKD_OP(drop, const struct sock_drop_request *);
 SOCKD_OP(shutdown, const struct sock_shutdown_request *);
 SOCKD_OP(get_name, const struct sock_get_name_request *, struct sock_get_name_reply *);
 SOCKD_OP(get_option, const struct sock_get_option_request *, struct sock_get_option_reply *);

@@ -8,6 +8,7 @@
  */
 #include "core.h"
 #include <ipc/memory.h>
+#include <string.h>
 
 static void page_release(struct sockd *sockd, struct pipe *pipe)
 {
@@ -92,6 +93,37 @@ uint64_t pipe_unread(const struct pipe *pipe)
     for (unsigned i = 0; i < pipe->count; i++)
         bytes += pipe->pages[(pipe->first + i) % PIPE_PAGES].length;
     return bytes;
+}
+
+uint64_t pipe_peek(const struct pipe *pipe, uint8_t *to, uint64_t length)
+{
+    uint64_t done = 0;
+    bool packet = false;
+    for (unsigned i = 0; i < pipe->count && done < length && !packet; i++) {
+        const struct pipe_page *page = &pipe->pages[(pipe->first + i) % PIPE_PAGES];
+        uint64_t bytes = page->length < length - done ? page->length : length - done;
+        memcpy(to + done, &page->bytes[page->offset], bytes);
+        done += bytes;
+        packet = page->packet;
+    }
+    return done;
+}
+
+void pipe_drop(struct sockd *sockd, struct pipe *pipe, uint64_t length)
+{
+    if (!length)
+        return;
+    while (pipe->count && length) {
+        struct pipe_page *page = &pipe->pages[pipe->first];
+        uint32_t bytes = page->length < length ? page->length : (uint32_t)length;
+        page->offset += bytes;
+        page->length -= bytes;
+        length -= bytes;
+        if (page->length == 0)
+            page_release(sockd, pipe);
+    }
+    if (pipe->writer)
+        object_wake(sockd, &pipe->writer->object, WAKE_WRITE);
 }
 
 enum status pipe_read(struct sockd *sockd, struct pipe_end *end, struct ipc_call *call,
