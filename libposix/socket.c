@@ -66,9 +66,15 @@ static uint64_t address_path_length(const union socket_address *address, uint64_
 long socket_find_name(const union socket_address *address, uint64_t length)
 {
     struct path path;
+    int fd;
     long error = path_begin_text(&path, address->un.path, address_path_length(address, length));
     if (error)
         return error;
+    error = path_own_follow(&path, true, &fd);
+    if (error || fd >= 0) {
+        path_end(&path);
+        return error ? error : ERR(CONNREFUSED);
+    }
     struct path_request request;
     path_request_begin(&path, &request);
     error =
@@ -128,9 +134,15 @@ static long bind_node(const struct fd_info *info, const union socket_address *ad
                       uint64_t length)
 {
     struct path path;
+    int fd;
     long error = path_begin_text(&path, address->un.path, address_path_length(address, length));
     if (error)
         return error;
+    error = path_own_follow(&path, false, &fd);
+    if (error) {
+        path_end(&path);
+        return error;
+    }
     uint64_t mode = node_mode(info), name = thread_slot(FILES_TS_MOUNT);
     struct path_request request;
     path_request_begin(&path, &request);

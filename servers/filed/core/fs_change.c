@@ -70,7 +70,7 @@ enum status fs_bind_socket_serve(void *state, struct ipc_call *call,
     struct walk walk;
     enum status status = request_new(filed, call, &caller, request->path_length, 0, false, &walk);
     if (status)
-        return status;
+        return status == ST_PERM ? ST_NOENT : status; /* in /proc, as Linux has it */
     struct node *node =
         node_create_in(filed, &caller, walk.directory, S_IFSOCK | (request->mode & 07777));
     status = name_new(filed, &walk, node);

@@ -12,6 +12,7 @@
 #include <sys/statfs.h>
 #include <dirent.h>
 
+/* B1: one message, however many iovecs. */
 static void many_iovecs(void)
 {
     int pair[2];
@@ -99,6 +100,7 @@ static void receive_fds(int s, size_t room, int flags)
     fflush(stdout);
 }
 
+/* B7, B8: what does not fit goes nowhere else, and a full table is no disaster. */
 static void rights(void)
 {
     int pair[2], fds[300];
