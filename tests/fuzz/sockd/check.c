@@ -17,11 +17,13 @@ static unsigned dead_count;
 enum { TALLIES = 2048 };
 static struct tally tallies[TALLIES];
 static uint64_t generation;
+static unsigned used[TALLIES], used_count; /* of this generation */
 static uint64_t slot_claimed[SLOTS];
 
 void tallies_clear(void)
 {
     generation++;
+    used_count = 0;
 }
 
 struct tally *tally_of(const void *key)
@@ -29,8 +31,10 @@ struct tally *tally_of(const void *key)
     uint64_t at = ((uintptr_t)key >> 4) * 0x9e3779b97f4a7c15ull >> 53;
     for (unsigned tries = 0; tries < TALLIES; tries++, at = (at + 1) % TALLIES) {
         struct tally *tally = &tallies[at];
-        if (tally->generation != generation)
+        if (tally->generation != generation) {
             *tally = (struct tally){.key = key, .generation = generation};
+            used[used_count++] = (unsigned)at;
+        }
         if (tally->key == key)
             return tally;
     }
@@ -266,10 +270,8 @@ static void account_check(const struct tally *tally)
 static void shared_check(const struct sockd *sockd)
 {
     bool recent = false;
-    for (unsigned i = 0; i < TALLIES; i++) {
-        const struct tally *tally = &tallies[i];
-        if (tally->generation != generation)
-            continue;
+    for (unsigned i = 0; i < used_count; i++) { /* it grows meanwhile: by users */
+        const struct tally *tally = &tallies[used[i]];
         if (tally->what == ACCOUNT)
             account_check(tally);
         if (tally->what == ADDRESS)
@@ -316,10 +318,7 @@ static void totals_check(const struct sockd *sockd)
     CHECK(sockd->queued <= sockd->limits.queued, "queued over the limit of all");
     CHECK(sockd->object_count <= sockd->limits.objects, "objects over the limit of all");
     CHECK(!sockd->release_first && !sockd->reclaim_wanted, "the entry left work behind");
-    uint64_t owned = 0;
-    for (unsigned slot = 1; slot < SLOTS; slot++)
-        owned += world.slots[slot] != SLOT_FREE;
-    CHECK(owned == totals.slots, "a slot that nothing in sockd names");
+    CHECK(world.slots_owned == totals.slots, "a slot that nothing in sockd names");
 }
 
 /* Every badge in use leads to a live object, every other is on the free list. */

@@ -99,7 +99,14 @@ static uint64_t slot_take(enum slot_use use)
         world.next_slot = world.next_slot % (SLOTS - 1) + 1;
     while (world.slots[world.next_slot]);
     world.slots[world.next_slot] = use;
+    world.slots_owned++;
     return world.next_slot;
+}
+
+static void slot_free(uint64_t slot)
+{
+    world.slots[slot] = SLOT_FREE;
+    world.slots_owned--;
 }
 
 void request_cap_own(struct request *request, uint64_t badge)
@@ -134,7 +141,7 @@ static void effects_apply(void)
         CHECK(effect.value > 0 && effect.value < SLOTS, "an effect names no slot");
         if (effect.kind == IPC_EFFECT_DROP) {
             CHECK(world.slots[effect.value] != SLOT_FREE, "a slot is dropped that is not sockd's");
-            world.slots[effect.value] = SLOT_FREE;
+            slot_free(effect.value);
             continue;
         }
         CHECK(world.slots[effect.value] == SLOT_NOTIFICATION, "a wake-up for no notification");
@@ -195,7 +202,7 @@ static void reply_settle(const struct request *request, const struct ipc_call *c
             CHECK(cap->value < SLOTS && world.slots[cap->value] == SLOT_GATE,
                   "a reply with a slot that is no descriptor of sockd's");
             if (cap->move)
-                world.slots[cap->value] = SLOT_FREE;
+                slot_free(cap->value);
             continue;
         }
         const struct object *object = object_find(world.core, cap->value);

@@ -52,7 +52,7 @@ struct world {
     unsigned copies[BADGES]; /* of each gate, outside */
     bool closing[BADGES];    /* no copies: the closed message is on its way */
     uint8_t slots[SLOTS];    /* enum slot_use: what the core owns */
-    unsigned next_slot;
+    unsigned next_slot, slots_owned;
     struct thread threads[THREADS];
     bool datagrams_unknown; /* some were sent whose bytes nobody knows */
     uint64_t heap_before;
