@@ -12,9 +12,9 @@
 #include <sys/socket.h>
 #include <sys/syscall.h>
 
-#define SEEDS 60u
+#define SEEDS 40u
 #define PAIRS 4u
-#define STREAM_BYTES 30000u
+#define STREAM_BYTES 100000u /* more than a queue holds: writers wait too */
 
 static uint64_t calls;
 #define RUN(...) (calls++, SIM_CALL(__VA_ARGS__))
