@@ -174,6 +174,8 @@ union socket_address {
 long socket_begin(int fd, struct fd_info *info);
 /* SO_TYPE of a socket in use, or 0. */
 int socket_type(const struct fd_info *info);
+/* SO_ERROR, which reading clears, as -errno; 0: none. */
+long socket_take_pending(const struct fd_info *info);
 /* Let a request wait no longer than SO_RCVTIMEO or SO_SNDTIMEO (`option`) of its socket says. With a
  * time-out a signal gives EINTR and never restarts it, signal(7). */
 void socket_set_deadline(struct posix_retry *retry, const struct fd_info *info, int option);

@@ -211,6 +211,7 @@ _Static_assert(sizeof(struct linux_ucred) == 12, "struct ucred");
 #define LX_SCM_CREDENTIALS 2
 #define LX_SCM_PIDFD 4
 #define LX_SO_TYPE 3
+#define LX_SO_ERROR 4
 #define LX_SO_RCVTIMEO 20
 #define LX_SO_SNDTIMEO 21
 #define LX_SO_RCVTIMEO_NEW 66

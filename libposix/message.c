@@ -88,15 +88,15 @@ static long send_once(const struct fd_info *info, const struct outgoing *out, ui
 
 static long send_list(const struct fd_info *info, struct outgoing *out)
 {
-    long result = destination_find(info, out);
-    if (result)
-        return result;
+    long result, lost = destination_find(info, out);
     uint64_t done = 0;
     do {
         result = send_once(info, out, done);
         if (result > 0)
             done += (uint64_t)result;
     } while (result > 0 && done < out->list.total);
+    if (lost && result == ERR(CONNREFUSED)) /* whatever else is wrong comes first, as on Linux */
+        result = lost;
     if (out->named)
         slot_delete(thread_slot(FILES_TS_MOUNT));
     if (result == ERR(PIPE) && done == 0 && !(out->flags & LX_MSG_NOSIGNAL) &&

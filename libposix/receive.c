@@ -256,7 +256,9 @@ long sys_recvmmsg(const uint64_t a[6])
     result = socket_begin((int)a[0], &info);
     if (result)
         return result;
-    result = receive_many(&info, a[1], count, flags, deadline, &received);
+    result = socket_take_pending(&info); /* before any message that is there */
+    if (!result)
+        result = receive_many(&info, a[1], count, flags, deadline, &received);
     fd_end(&info);
     if (!received)
         return result;

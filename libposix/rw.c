@@ -253,7 +253,10 @@ static long move_vector(int fd, uint64_t user, uint64_t count, int64_t offset, u
         return result;
     struct iov_list list;
     result = iov_import(&list, user, count);
-    if (!result)
+    /* A vector of nothing is no message to a socket, though a write of nothing is. */
+    bool nothing = !result && list.total == 0 && info.server == ISSUER_SOCKD &&
+                   fd_kind(fd, &info) == IO_KIND_SOCKET && offset == IO_CURRENT;
+    if (!result && !nothing)
         result = move_list(fd, &info, &list, offset, flags, direction);
     fd_end(&info);
     return result;

@@ -243,18 +243,17 @@ static long connect_run(const struct fd_info *info, const union socket_address *
     uint64_t name = thread_slot(FILES_TS_MOUNT);
     struct ar_segment in = {(uint64_t)address, length};
     struct ipc_transfer transfer = {.in = &in, .in_count = 1, .caps = &name};
+    long lost = 0; /* the path's error: SO_PASSCRED binds the socket all the same */
     if (socket_address_is_path(address, length)) {
-        long error = socket_find_name(address, length);
-        if (error)
-            return error;
-        transfer.cap_count = 1;
+        lost = socket_find_name(address, length);
+        transfer.cap_count = lost == 0;
     }
     struct posix_retry retry = {.server = ISSUER_SOCKD, .transfer = &transfer};
     socket_set_deadline(&retry, info, LX_SO_SNDTIMEO);
     long error = POSIX_CALL(&retry, sock_connect(info->slot, length, &transfer));
     if (transfer.cap_count)
         slot_delete((ar_cap)name);
-    return error;
+    return lost && error != ERR(OPNOTSUPP) ? lost : error;
 }
 
 long sys_connect(const uint64_t a[6])

@@ -37,6 +37,13 @@ int socket_type(const struct fd_info *info)
     return option_get(info, LX_SO_TYPE, &type, sizeof(type)) == sizeof(type) ? type : 0;
 }
 
+long socket_take_pending(const struct fd_info *info)
+{
+    int32_t error = 0;
+    long length = option_get(info, LX_SO_ERROR, &error, sizeof(error));
+    return length < 0 ? length : -(long)error;
+}
+
 /* The option as an absolute deadline from now; 0: none. */
 static uint64_t socket_deadline(const struct fd_info *info, int option)
 {

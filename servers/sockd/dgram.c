@@ -80,6 +80,18 @@ static enum status datagram_admit(struct sockd *sockd, struct socket *socket, st
     return ST_OK;
 }
 
+/* The destination will not have it. Linux has copied the message by then: bad memory comes first. */
+static enum status datagram_refuse(const struct send *send, enum status refusal)
+{
+    struct message *message;
+    enum status status =
+        message_create(send->call, send->data_offset, (uint32_t)send->length, 0, &message);
+    if (status != ST_OK)
+        return status;
+    mem_free(message);
+    return refusal;
+}
+
 enum status datagram_send(struct sockd *sockd, struct socket *socket, struct send *send,
                           uint64_t *count)
 {
@@ -99,14 +111,16 @@ enum status datagram_send(struct sockd *sockd, struct socket *socket, struct sen
     if (send->has_address) {
         status = destination_find(sockd, send->call, socket->type, &send->address, &other);
         if (status != ST_OK)
-            return status;
+            return datagram_refuse(send, status);
     }
-    if (other->dead)
-        return datagram_peer_died(sockd, socket);
+    if (other->dead) {
+        status = datagram_refuse(send, ST_OK);
+        return status == ST_OK ? datagram_peer_died(sockd, socket) : status;
+    }
     if (!datagram_may_send(socket, other))
-        return ST_PERM;
+        return datagram_refuse(send, ST_PERM);
     if (other->shutdown & SHUT_RECEIVE)
-        return ST_PIPE;
+        return datagram_refuse(send, ST_PIPE);
     if (!datagram_room(socket, other))
         return object_wait(sockd, send->call, &other->room, WAKE_WRITE, send->nowait);
     status = datagram_queue(sockd, socket, other, send);

@@ -298,12 +298,14 @@ enum status op_set_option(void *state, struct ipc_call *call,
         return length < sizeof(value.wide) ? ST_INVAL : timeout_set(socket, false, value.wide);
     default: break;
     }
+    bool root = caller_credentials(sockd, call->principal)->euid == 0;
+    if (request->option == LX_SO_DEBUG && value.number && !root)
+        return ST_ACCES;
     if (option_is_flag(request->option)) {
         uint64_t bit = OPTION_BIT(request->option);
         socket->option_flags =
             value.number ? socket->option_flags | bit : socket->option_flags & ~bit;
         return ST_OK;
     }
-    bool root = caller_credentials(sockd, call->principal)->euid == 0;
     return number_set(sockd, socket, request->option, value.number, root);
 }

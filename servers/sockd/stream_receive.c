@@ -74,8 +74,10 @@ static enum status stream_nothing(struct sockd *sockd, struct socket *socket,
     enum status status = socket_take_error(socket);
     if (status != ST_OK)
         return received(receive) ? ST_OK : status;
-    if (socket->shutdown & SHUT_RECEIVE)
-        return ST_OK; /* with nothing: end of file */
+    if (socket->shutdown & SHUT_RECEIVE) { /* with nothing: end of file, which nobody wrote */
+        receive->credentials |= !received(receive) && option_on(socket, LX_SO_PASSCRED);
+        return ST_OK;
+    }
     if (received(receive) && receive->nowait)
         return ST_OK;
     if (receive->count) {

@@ -132,6 +132,10 @@ enum status op_receive_more(void *state, struct ipc_call *call,
         .gid = (uint32_t)request->gid,
     };
     enum status status = socket_of_call(sockd, &socket);
+    /* What does not fit in one reply is claimed from the session: a child of fork has none yet. */
+    if (status == ST_OK && request->max_rights > AR_MSG_CAPS &&
+        !session_object_find(sockd, call->principal))
+        return ST_SESSION;
     if (status == ST_OK)
         status = socket_receive(sockd, socket, &receive);
     if (status != ST_OK)

@@ -1,0 +1,77 @@
+/* One operation at a time. SPDX-License-Identifier: MIT */
+#include "drive.h"
+
+#include <string.h>
+#include <sys/syscall.h>
+
+static int32_t pipes[WORKERS_MAX], urgents[WORKERS_MAX];
+static bool has_flown; /* descriptors were sent: Linux may have garbage to collect */
+
+void drive_begin(const struct setting *setting)
+{
+    memset(pipes, 0, sizeof(pipes));
+    memset(urgents, 0, sizeof(urgents));
+    has_flown = false;
+    platform_begin(setting);
+}
+
+void drive_end(void)
+{
+    platform_end();
+    if (has_flown) /* what nobody can reach counts against its user until it is collected */
+        platform_settle();
+}
+
+static bool may_leave_garbage(const struct op *op)
+{
+    switch (op->kind) {
+    case OP_CLOSE:
+    case OP_DUP2:
+    case OP_DUP3:
+    case OP_EXIT:
+    case OP_CONNECT: /* a datagram socket drops its queue */
+    case OP_SPLICE:
+        return true;
+    default:
+        return op->kind >= OP_READ && op->kind <= OP_RECVMMSG;
+    }
+}
+
+static void collect(struct step *step)
+{
+    memset(step, 0, sizeof(*step));
+    for (int i = 0; i < WORKERS_MAX; i++) {
+        struct slot *slot = &board->slot[i];
+        if (slot->state != SLOT_DONE)
+            continue;
+        struct event *event = &step->event[step->events++];
+        event->worker = i;
+        event->result = slot->result;
+        slot->state = SLOT_IDLE;
+    }
+    for (int i = 0; i < WORKERS_MAX; i++) {
+        int32_t pipe = board->pipes[i] - pipes[i], urgent = board->urgent[i] - urgents[i];
+        if (!pipe && !urgent)
+            continue;
+        pipes[i] += pipe;
+        urgents[i] += urgent;
+        struct event *event = &step->event[step->events++];
+        event->worker = SIGNALS + i;
+        event->result = (struct result){.ret = pipe, .count = 1, .out = {urgent}};
+    }
+}
+
+void drive_step(const struct op *op, struct step *step)
+{
+    struct slot *slot = &board->slot[op->worker];
+    if (op->kind == OP_WAIT) {
+        platform_advance(op->timeout_ms);
+    } else if (slot->state == SLOT_IDLE) {
+        slot->op = *op;
+        platform_run(op->worker);
+        has_flown |= op->control & C_RIGHTS;
+        if (has_flown && may_leave_garbage(op))
+            platform_settle();
+    }
+    collect(step);
+}
