@@ -25,13 +25,6 @@ static bool restarts(long result)
     return result == -POSIX_RESTART || result == -POSIX_RESTART_NOHAND;
 }
 
-/* A call that a signal ends has no result yet: restart_decide. */
-static void trace_result(uint64_t number, long result)
-{
-    if (process.traced && !restarts(result))
-        ar_trace(AR_TRACE_LINUX_RESULT, number, (uint64_t)result, 0, 0, 0);
-}
-
 void posix_dispatch(void)
 {
     struct posix_thread *thread = thread_self();
@@ -39,9 +32,13 @@ void posix_dispatch(void)
     const uint64_t a[6] = {f->rdi, f->rsi, f->rdx, f->r10, f->r8, f->r9};
     uint32_t number = (uint32_t)f->rax; /* Linux looks at eax alone */
     posix_handler handler = number < LINUX_CALLS ? linux_table[number].handler : NULL;
+    if (process.traced)
+        trace_arguments(number, a);
     long result = handler ? handler(a) : call_unknown(number);
     f->rax = (uint64_t)result;
-    trace_result(number, result);
+    /* a call that a signal ends has no result yet: restart_decide */
+    if (process.traced && !restarts(result))
+        trace_result(number, a, result);
 }
 
 /* A call that was interrupted: EINTR or once more, signal(7). With a handler about to run,
@@ -53,14 +50,14 @@ static void restart_decide(struct posix_thread *thread, bool handler, uint64_t f
     if (thread->system_call == UINT64_MAX || !restarts(result))
         return;
     if (handler && (result == -POSIX_RESTART_NOHAND || !(flags & LINUX_SA_RESTART))) {
-        f->rax = (uint64_t)-LINUX_EINTR;
-        trace_result(thread->system_call, -LINUX_EINTR);
+        result = -LINUX_EINTR;
+        f->rax = (uint64_t)result;
     } else {
         f->rax = thread->system_call;
         f->rip -= 2; /* back onto the syscall instruction */
-        if (process.traced)
-            ar_trace(AR_TRACE_LINUX_RESULT, thread->system_call, (uint64_t)result, 0, 0, 0);
     }
+    if (process.traced)
+        trace_result(thread->system_call, NULL, result);
     thread->system_call = UINT64_MAX;
 }
 

@@ -73,6 +73,12 @@ void posix_dispatch(void);
 void posix_leave(void);
 void posix_async(void);
 
+/* ---- trace.c: only when process.traced ---- */
+/* Say what the pointers of a call point to, before it and after it; `a` NULL: nothing but the
+ * result. */
+void trace_arguments(uint32_t number, const uint64_t a[6]);
+void trace_result(uint64_t number, const uint64_t a[6], long result);
+
 /* ---- threads and processes ---- */
 void thread_init(struct posix_thread *thread, uint32_t tid, uint32_t area);
 /* All locks, in one order: nobody is in the middle of anything. Around fork and exec. */

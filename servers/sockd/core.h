@@ -393,6 +393,15 @@ static inline uint64_t socket_trace_amount(uint64_t bytes, const struct rights *
 {
     return bytes | (uint64_t)(rights ? rights->count : 0) << 32;
 }
+static inline void socket_trace_queued(const struct sockd *sockd, const struct socket *receiver,
+                                       const struct message *message)
+{
+    if (sockd->trace)
+        sockd->trace(AR_TRACE_SOCKET_QUEUED, receiver->object.ino, receiver->object.badge,
+                     (const uint64_t[3]){socket_trace_amount(message->length, message->rights),
+                                         receiver->unread, message->sender->object.ino},
+                     message->data, message->length);
+}
 enum status socket_create(struct sockd *sockd, int type, uint64_t principal, struct socket **out);
 /* Undo socket_create. */
 void socket_discard(struct sockd *sockd, struct socket *socket);

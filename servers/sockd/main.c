@@ -9,15 +9,17 @@
 #define OBJECTS_MAX 262144u
 #define OBJECT_BYTES 384u /* with its place in the tables; the largest, a socket, takes about 350 */
 
-/* The address goes before, 32 bytes at a time. */
+#define TRACED_BYTES 4096u /* of a message: D-Bus has most of its own in that */
+
+/* The text goes before, 32 bytes at a time. */
 static void trace(enum ar_trace_socket what, uint64_t ino, uint64_t badge, const uint64_t words[3],
-                  const uint8_t *address, unsigned address_length)
+                  const uint8_t *text, unsigned length)
 {
-    for (unsigned at = 0; at < address_length; at += 32) {
-        unsigned left = address_length - at;
-        uint64_t text[4] = {0};
-        memcpy(text, address + at, left < sizeof(text) ? left : sizeof(text));
-        ar_trace(AR_TRACE_TEXT, left, text[0], text[1], text[2], text[3]);
+    unsigned end = length < TRACED_BYTES ? length : TRACED_BYTES;
+    for (unsigned at = 0; at < end; at += 32) {
+        uint64_t piece[4] = {0};
+        memcpy(piece, text + at, end - at < sizeof(piece) ? end - at : sizeof(piece));
+        ar_trace(AR_TRACE_TEXT, end - at, piece[0], piece[1], piece[2], piece[3]);
     }
     ar_trace(AR_TRACE_SOCKET, (uint32_t)ino | (uint64_t)what << 32, badge, words[0], words[1],
              words[2]);

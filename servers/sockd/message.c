@@ -97,9 +97,7 @@ void message_queue(struct sockd *sockd, struct message *message, struct socket *
     receiver->message_count++;
     receiver->rights_count += message->rights != NULL;
     receiver->unread += message->length;
-    socket_trace(sockd, receiver, AR_TRACE_SOCKET_QUEUED,
-                 socket_trace_amount(message->length, message->rights), receiver->unread,
-                 sender->object.ino);
+    socket_trace_queued(sockd, receiver, message);
     object_wake(sockd, &receiver->object, WAKE_ARRIVED);
     socket_signal(sockd, receiver, ASYNC_IN);
 }

@@ -31,10 +31,10 @@ struct sockd;
 struct sockd *sockd_create(const struct credentials *credentials,
                            const struct sockd_limits *limits);
 
-/* Say of each change of a socket's state what enum ar_trace_socket has, with three words; `address`
- * (else NULL) has `address_length` bytes. Nobody is told before this is called. */
+/* Say of each change of a socket's state what enum ar_trace_socket has, with three words; `text`
+ * (else NULL), the address or the data, has `length` bytes. Nobody is told before this is called. */
 typedef void sockd_trace(enum ar_trace_socket what, uint64_t ino, uint64_t badge,
-                         const uint64_t words[3], const uint8_t *address, unsigned address_length);
+                         const uint64_t words[3], const uint8_t *text, unsigned length);
 void sockd_set_trace(struct sockd *sockd, sockd_trace *trace);
 
 /* Whoever sends SIGURG and SIGIO to processes; borrowed for the call. None are sent before this is

@@ -15,8 +15,8 @@ enum ar_trace {
     AR_TRACE_PROCESS = 2,     /* rsi pid, rdx its index in principals, r10 its parent's pid, r8, r9 name */
     AR_TRACE_PROCESS_END = 3, /* rsi pid */
     AR_TRACE_SOCKET = 4,      /* rsi ino | enum ar_trace_socket << 32, rdx badge, r10, r8, r9 as that says */
-    AR_TRACE_TEXT = 5,        /* rsi bytes left from here on, rdx, r10, r8, r9: up to 32 bytes of text that belong to
-                                 the record after */
+    AR_TRACE_TEXT = 5,        /* rsi bytes left from here on | what << 32, rdx, r10, r8, r9: up to 32 bytes of text that
+                                 belong to the record after; what 0: of a socket, n: of argument n - 1 of a Linux call */
 };
 
 /* r10, r8, r9; sockets are named by ino. */
@@ -29,7 +29,7 @@ enum ar_trace_socket {
     AR_TRACE_SOCKET_ACCEPTED = 5,  /* listener */
     AR_TRACE_SOCKET_SHUTDOWN = 6,  /* bits: 1 receive, 2 send */
     AR_TRACE_SOCKET_CLOSED = 7,
-    AR_TRACE_SOCKET_QUEUED = 8,    /* bytes | descriptors << 32, unread bytes after, from */
+    AR_TRACE_SOCKET_QUEUED = 8,    /* bytes | descriptors << 32, unread bytes after, from; text: the first 4,096 bytes */
     AR_TRACE_SOCKET_TAKEN = 9,     /* bytes | descriptors << 32, unread bytes after, from */
 };
 

@@ -5,8 +5,9 @@ import sys
 from pathlib import Path
 
 from aramid_tools import build, common, guest, iso, packages, trace_record
-from aramid_tools.common import EXIT_SYSTEM, ToolError, note, say
+from aramid_tools.common import EXIT_SYSTEM, EXIT_TIMEOUT, ToolError, note, say
 from aramid_tools.machine import ICOUNT_SLEEP, Machine, qemu_command, verdict
+from aramid_tools.view import live
 
 USAGE = "tools/run [options] [-- PROGRAM [ARG…]]"
 STATUSES = """\
@@ -32,6 +33,8 @@ def parse(argv):
     parser.add_argument("--gdb", action="store_true", help="wait for gdb on port 1234 before the first instruction")
     parser.add_argument("--trace", metavar="FILE", 
                         help="record everything the system does into FILE (docs/trace-format.md; tools/trace reads it)")
+    parser.add_argument("--strace", action="store_true",
+                        help="print each Linux call of the program on stderr when it returns, as strace -f does")
     parser.add_argument("--date", type=guest.date, metavar="YYYY-MM-DDTHH:MM:SS",
                         help="what the machine's clock says at boot, UTC and rdrand the same each time (default: now; with --icount such runs repeat exactly)")
     parser.add_argument("--iso", metavar="FILE",
@@ -52,15 +55,16 @@ def parse(argv):
         common.BUILD = Path(arguments.build_dir).resolve()
     if arguments.iso is not None:
         iso.check(arguments, parser)
-    if arguments.trace and arguments.measure:
-        parser.error("--trace and --measure: each has a kernel of its own")
-    if arguments.trace and arguments.iso:
-        parser.error("--trace and --iso: an image records nothing")
+    for name in ("trace", "strace"):
+        if getattr(arguments, name) and arguments.measure:
+            parser.error(f"--{name} and --measure: each has a kernel of its own")
+        if getattr(arguments, name) and arguments.iso:
+            parser.error(f"--{name} and --iso: an image records nothing")
     return parser, arguments, program
 
 
 def kernel_of(arguments):
-    return build.TRACED if arguments.trace else build.MEASURED if arguments.measure else build.KERNEL
+    return build.TRACED if arguments.trace or arguments.strace else build.MEASURED if arguments.measure else build.KERNEL
 
 
 def boot(arguments, text, merged, terminal, log, on_first_byte=None, stdout=1, stdin=0, trace=None):
@@ -72,7 +76,8 @@ def boot(arguments, text, merged, terminal, log, on_first_byte=None, stdout=1, s
         command = qemu_command(kernel, bundle, append, arguments.cpu, arguments.mem, icount, arguments.gdb)
         recorder = None
         if trace:
-            recorder = trace_record.Recorder(*trace, kernel, icount, work, arguments.mem)
+            strace, last = (live.Strace() if arguments.strace else None), live.PostMortem()
+            recorder = trace_record.Recorder(*trace, kernel, icount, work, arguments.mem, [strace] if strace else [], last)
             command += recorder.drain.qemu_options()
         if arguments.date:
             command += ["-rtc", f"base={arguments.date},clock=vm", "-seed", RANDOM_SEED] # and rdrand's numbers
@@ -88,8 +93,13 @@ def boot(arguments, text, merged, terminal, log, on_first_byte=None, stdout=1, s
                 recorder.drain.start(log)
             code = machine.run()
         result = verdict(machine, code)
-        if recorder and (dropped := recorder.finish(result[0])):
-            note(f"--trace: {dropped} records were lost; --boot trace=256M gives the ring more room, with more --mem")
+        if recorder:
+            if dropped := recorder.finish(result[0]):
+                note(f"--trace: {dropped} records were lost; --boot trace=256M gives the ring more room, with more --mem")
+            if strace:
+                strace.finish()
+            if result[0] >= EXIT_TIMEOUT and result[0] not in (126, 127):
+                last.report(result[1])
         return result
 
 
@@ -126,7 +136,7 @@ def main(argv):
     text = guest.command_text("shell" if terminal else "run", argv, variables, [*words, *arguments.boot])
     raw = terminal and os.isatty(0)
     log = guest.open_log(arguments, raw)
-    status, complaint = boot(arguments, text, merged, terminal, log, trace=(output, argv) if output else None)
+    status, complaint = boot(arguments, text, merged, terminal, log, trace=(output, argv) if output or arguments.strace else None)
     if complaint:
         say(complaint)
     return status

@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: MIT
 """Raw records (microkernel/trace/records.h) into the lines of docs/trace-format.md."""
-import json
 import struct
 
 from aramid_tools.trace_objects import Cap, Objects, rights_text
@@ -48,7 +47,7 @@ class Thread:
 
 
 class Decoder:
-    """Feed it records in order; `write` gets each line."""
+    """Feed it records in order; `write` gets each event, a dict as docs/trace-format.md has them."""
 
     def __init__(self, write):
         self.write, self.tables = write, tables()
@@ -61,6 +60,7 @@ class Decoder:
         self.user = UserRecords(self)
         self.pending, self.pending_caps = None, 0
         self.space = None
+        self.carry = b""
         self.do = [None] * 256
         for name, value in self.tables.records.items():
             self.do[value] = getattr(self, "_" + name.removeprefix("TRACE_").lower(), None)
@@ -69,13 +69,19 @@ class Decoder:
 
     def run(self, file):
         """All records of an open file."""
-        carry = b""
         while data := file.read(AT_ONCE):
-            data = carry + data
-            used = self._block(data)
-            carry = data[used:]
-        if carry:
-            self._block(carry + bytes(RECORD * 12))
+            self.feed(data)
+        self.finish()
+
+    def feed(self, data):
+        """The next records; a message that is not whole yet waits for the rest."""
+        data = self.carry + data
+        self.carry = data[self._block(data):]
+
+    def finish(self):
+        if self.carry:
+            self._block(self.carry + bytes(RECORD * 12))
+            self.carry = b""
 
     def _block(self, data):
         """How many bytes were used: a long message may go on in the next block."""
@@ -114,7 +120,7 @@ class Decoder:
 
     def _out(self, line):
         self.events += 1
-        self.write(json.dumps(line, separators=(", ", ": ")))
+        self.write(line)
 
     # ---- threads ----
 
@@ -236,6 +242,7 @@ class Decoder:
         name = self.tables.linux.get(nr, f"call {nr}")
         if thread:
             thread.linux, thread.linux_began = nr, self.time
+            self.user.linux_begins(thread)
         self.emit("linux", name=name, nr=nr, args=[number(value) for value in words[at + 2:at + 8]])
 
     # ---- messages ----

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""tools/run --trace FILE: from the run to the file."""
+"""tools/run --trace FILE and --strace: from the run to the file and to the terminal."""
 import json
 import os
 
@@ -19,29 +19,41 @@ def open_output(path):
 
 
 class Recorder:
-    """One run's trace."""
+    """One run's trace: to `output`, an open file, and event by event to each of `live` while the program runs. `post_mortem` gets
+    every event too, when there is no hurry."""
 
-    def __init__(self, output, program, kernel, icount, work, memory):
+    def __init__(self, output, program, kernel, icount, work, memory, live=(), post_mortem=None):
         self.output, self.kernel, self.icount, self.program = output, os.path.basename(kernel), bool(icount), program
-        self.drain = Drain(work, memory)
+        self.live = live
+        self.decoder = Decoder(self._event)
+        self.decoder.begun = self._head
+        self.sinks = [*live, *([post_mortem] if post_mortem else [])]
+        self.drain = Drain(work, memory, self.decoder.feed if live else None)
 
     def finish(self, status):
-        """The machine has ended: decode, and write FILE. How many records were lost."""
+        """The machine has ended: what is not decoded yet, and the end of FILE. How many records were lost."""
         self.drain.finish()
         try:
-            with self.output:
-                decoder = Decoder(self._write)
-                decoder.begun = lambda: self._write(json.dumps(self._head(decoder)))
-                decoder.run(self.drain.raw)
-                self._write(json.dumps({"e": "end", "t": decoder.time, "events": decoder.events, "records": self.drain.records,
-                                        "dropped": self.drain.dropped, "exit": status}))
+            self.decoder.run(self.drain.raw)
+            if self.output:
+                self._write({"e": "end", "t": self.decoder.time, "events": self.decoder.events, "records": self.drain.records,
+                             "dropped": self.drain.dropped, "exit": status})
+                self.output.close()
         except OSError as error:
             raise ToolError(f"--trace {self.output.name}: cannot be written: {error.strerror}") from error
         return self.drain.dropped
 
-    def _head(self, decoder):
-        return {"aramid-trace": VERSION, "clock": "instructions" if self.icount else "tsc", "ticks_per_us": decoder.ticks_per_us,
-                "kernel": self.kernel, "ring": self.drain.size, "program": self.program}
+    def _head(self):
+        if self.output:
+            self._write({"aramid-trace": VERSION, "clock": "instructions" if self.icount else "tsc",
+                         "ticks_per_us": self.decoder.ticks_per_us, "kernel": self.kernel, "ring": self.drain.size,
+                         "program": self.program})
+
+    def _event(self, event):
+        if self.output:
+            self._write(event)
+        for sink in self.sinks:
+            sink(event)
 
     def _write(self, line):
-        self.output.write(line + "\n")
+        self.output.write(json.dumps(line, separators=(", ", ": ")) + "\n")

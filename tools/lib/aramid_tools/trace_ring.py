@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """The host's side of the ring (microkernel/trace/ring.h): copies raw records out of the running guest's memory.
 
-QEMU keeps the guest's memory in a file that is mapped here as well. A thread copies what is new to a temporary file; it is
-decoded when the run has ended.
+QEMU keeps the guest's memory in a file that is mapped here as well. A thread copies what is new to a temporary file, which is
+decoded when the run has ended, or hands it on at once.
 """
 import mmap
 import os
@@ -30,8 +30,10 @@ def _header_offsets():
 class Drain:
     """From QEMU's options to the raw records."""
 
-    def __init__(self, work, memory):
+    def __init__(self, work, memory, consumer=None):
+        """`consumer` gets the records as they come, in the thread; without, they are in `raw` in the end."""
         self.path, self.memory = Path(work, "memory"), memory
+        self.consumer = consumer
         self.raw = tempfile.TemporaryFile() # pylint: disable=consider-using-with
         self.log = None
         self.size = self.records = self.dropped = 0
@@ -94,11 +96,14 @@ class Drain:
         base, following = self._word("base"), self._word("next")
         done = self._read % self.size
         left = (following - base - done) % self.size
+        new = []
         while left:
             done = self._read % self.size
             length = min(left, self.size - done)
-            self.raw.write(self._ring[done:done + length])
+            new.append(bytes(self._ring[done:done + length]))
             self._read += length
             left -= length
         struct.pack_into("<Q", self._map, self._header + self._at["tail"], self._read)
+        for piece in new:
+            (self.consumer or self.raw.write)(piece)
         self.records = self._read // RECORD

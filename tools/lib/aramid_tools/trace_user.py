@@ -18,6 +18,7 @@ class UserRecords:
     def __init__(self, decoder):
         self.decoder = decoder
         self.text = b""
+        self.texts = {}   # thread -> {argument: what it points to}
         self.pids = {}    # index in principals -> pid
 
     def pid_of(self, index):
@@ -28,8 +29,17 @@ class UserRecords:
         if name and name != "ASK":
             getattr(self, "_" + name.lower())(thread, *words)
 
-    def _text(self, _, left, *words):
-        self.text += struct.pack("<4Q", *words[:4])[:min(left, 32)]
+    def _text(self, thread, left, *words):
+        piece, argument = struct.pack("<4Q", *words[:4])[:min(left & 0xFFFFFFFF, 32)], left >> 32
+        if argument == 0:
+            self.text += piece
+        elif thread:
+            texts = self.texts.setdefault(thread.serial, {})
+            texts[argument - 1] = texts.get(argument - 1, b"") + piece
+
+    def linux_begins(self, thread):
+        """What was said of a call that never ended is over."""
+        self.texts.pop(thread.serial, None)
 
     def _linux_result(self, thread, nr, value, *_):
         value = _signed(value)
@@ -41,6 +51,8 @@ class UserRecords:
         if thread and thread.linux == nr:
             fields["ticks"] = self.decoder.time - thread.linux_began
             thread.linux = None
+        if texts := self.texts.pop(thread.serial, None) if thread else None:
+            fields["texts"] = {str(argument): text.hex() for argument, text in sorted(texts.items())}
         self.decoder.emit("linux_result", **fields)
 
     def _process(self, _, pid, index, parent, *name):
@@ -72,6 +84,8 @@ class UserRecords:
             fields |= {"bytes": first & 0xFFFFFFFF, "unread": second, "from": third}
             if first >> 32:
                 fields["rights"] = first >> 32
+            if self.text:
+                fields["data"], self.text = self.text.hex(), b""
         self.decoder.emit("socket", **fields)
 
     def _address(self):
