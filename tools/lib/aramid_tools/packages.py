@@ -26,6 +26,7 @@ ISO = {
 TEST = { # tools/test
     **ISO, "ovmf": "UEFI firmware for QEMU", "spin": "the model of the kernel", "gcovr": "tools/test --coverage",
     "tshark": "reads what tools/trace --pcap writes", "strace": "what tools/run --strace is compared with",
+    "gdb": "tools/gdb/aramid.py",
 }
 
 

@@ -84,8 +84,8 @@ def boot(arguments, text, merged, terminal, log, on_first_byte=None, stdout=1, s
         if arguments.qmp:
             command += ["-qmp", f"unix:{arguments.qmp},server=on,wait=off"]
         if arguments.gdb:
-            note(f"waiting for gdb: gdb {os.path.relpath(kernel)} -ex 'set architecture i386:x86-64' "
-                "-ex 'target remote :1234'")
+            note(f"the machine waits for gdb before its first instruction. Type, in another terminal: "
+                 f"gdb -x {os.path.relpath(common.ROOT / 'tools/gdb/aramid.py')}")
         with guest.raw_terminal(terminal):
             machine = Machine(command, log, terminal, None if arguments.gdb else arguments.timeout, stdin, stdout,
                               on_first_byte=on_first_byte, no_input="input=none" in text.split())
