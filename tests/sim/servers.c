@@ -58,6 +58,19 @@ static bool gate_place(struct host_space *space, ar_cap slot, const struct host_
     return placed;
 }
 
+/* SIGURG and SIGIO. procd runs before sockd's next instruction, as its priority has it. */
+static void signal_pass(const struct signal_request *request)
+{
+    static struct ipc_effects signal_effects;
+    const struct thread *thread = request->id <= ID_MAX ? procd->thread_of[request->id] : NULL;
+    if (thread && request->target != SIGNAL_TO_GROUP && request->signal <= 64)
+        records[thread->process->pid].signals[request->signal]++;
+    signal_effects.count = 0;
+    procd_signal_request(procd, request, &signal_effects);
+    host_effects_run(&procd_core, &signal_effects);
+    something_to_reap = true; /* it may have been SIGKILL */
+}
+
 bool servers_begin(void)
 {
     const char *reason = "";
@@ -77,6 +90,7 @@ bool servers_begin(void)
     filed = filed_make(credentials, MOUNT_SLOT);
     if (!procd || !sockd || !filed)
         return false;
+    sockd_set_signal(sockd, signal_pass);
     procd_core = core_make(procd, procd_handle, procd_closed, ISSUER_PROCD);
     filed_core = core_make(filed, filed_handle, filed_closed, ISSUER_FILED);
     sockd_core = core_make(sockd, sockd_handle, sockd_closed, ISSUER_SOCKD);

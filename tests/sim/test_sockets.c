@@ -258,6 +258,23 @@ static void a_broken_pipe_is_a_signal(void)
     CHECK_EQUAL(sim_exit_status(careless), SIGPIPE);
 }
 
+static void urgent(void *argument)
+{
+    (void)argument;
+    SIM_CALL(SYS_socketpair, AF_UNIX, SOCK_STREAM, 0, fds);
+    CHECK_EQUAL(SIM_CALL(SYS_fcntl, fds[1], F_SETOWN, sim_pid()), 0);
+    CHECK_EQUAL(SIM_CALL(SYS_sendto, fds[0], "u", 1, MSG_OOB, 0, 0), 1);
+    CHECK_EQUAL(sim_signals(sim_pid(), SIGURG), 1);
+    CHECK_EQUAL(sim_signals(sim_pid(), SIGIO), 0);
+}
+
+static void urgent_data_is_a_signal_to_the_owner(void)
+{
+    int pid = sim_process_new(urgent, NULL);
+    CHECK_EQUAL(sim_run_all(), 0);
+    CHECK_EQUAL(sim_exit_status(pid), 0);
+}
+
 static void a_killed_peer_is_an_end_of_file(void)
 {
     int server = sim_process_new(name_server, NULL);
@@ -305,6 +322,7 @@ int main(void)
         TAP_CASE(poll_and_epoll_wait_until_woken_or_late),
         TAP_CASE(descriptors_travel_and_outlive_their_sender),
         TAP_CASE(a_broken_pipe_is_a_signal),
+        TAP_CASE(urgent_data_is_a_signal_to_the_owner),
         TAP_CASE(a_killed_peer_is_an_end_of_file),
         TAP_CASE(bad_pointers_are_efault),
     };
