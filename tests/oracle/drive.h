@@ -23,7 +23,6 @@ bool step_equal(const struct step *a, const struct step *b);
 /* table.c: what was reached */
 void table_count(const struct model *model, const struct op *op, const struct step *step);
 void table_print(FILE *file);
-int table_require(void); /* the number of things that the checklist names and that occurred too rarely */
 
 /* allowed.c: differences that are known */
 enum verdict { VERDICT_DIFFERENT, VERDICT_ALLOWED, VERDICT_ALLOWED_END };

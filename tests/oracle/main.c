@@ -143,11 +143,10 @@ static int replay_all(void)
     int above = allowed_report(stdout, operations);
     if (options.table)
         table_print(stdout);
-    int missing = options.require ? table_require() : 0;
     printf("oracle: %s: %llu operations in %llu programs, %llu differences, %d allowed ones above their ceilings\n",
            platform_name(), (unsigned long long)operations, (unsigned long long)programs,
            (unsigned long long)differences, above);
-    return differences || above || missing;
+    return differences || above;
 }
 
 /* ---- lists ---- */

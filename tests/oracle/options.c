@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FEATURES_DEFAULT = 0x1ff & ~16 & ~64 /* without FEATURE_SPLICE and FEATURE_PIDFD */ };
+enum { FEATURES_DEFAULT = 0x1ff & ~16 /* without FEATURE_SPLICE */ };
 
 static void complain(const char *what, const char *word)
 {
@@ -28,10 +28,6 @@ void options_read(struct options *options, int argc, char **argv)
         }
         if (strcmp(word, "--table") == 0) {
             options->table = true;
-            continue;
-        }
-        if (strcmp(word, "--require") == 0) {
-            options->require = true;
             continue;
         }
         if (strcmp(word, "--patient") == 0) {

@@ -4,7 +4,7 @@
 
 #include "drive.h"
 
-enum { ROWS = 16384, KEY = 80, ENOUGH = 100 };
+enum { ROWS = 16384, KEY = 80 };
 
 static struct row {
     char key[KEY];
@@ -25,14 +25,6 @@ static void row_count(const char *key)
             return;
         }
     }
-}
-
-static uint64_t row_find(const char *key)
-{
-    for (int i = 0; i < ROWS; i++)
-        if (rows[i].count && strcmp(rows[i].key, key) == 0)
-            return rows[i].count;
-    return 0;
 }
 
 static const char *result_name(const struct result *result)
@@ -92,19 +84,4 @@ void table_print(FILE *file)
     qsort(sorted, (size_t)count, sizeof(sorted[0]), row_compare);
     for (int i = 0; i < count; i++)
         fprintf(file, "%8llu  %s\n", (unsigned long long)sorted[i].count, sorted[i].key);
-}
-
-int table_require(void)
-{
-    static const char *const wanted[] = {
-        "errno EAGAIN", "errno EPIPE"};
-    int missing = 0;
-    for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++) {
-        uint64_t count = row_find(wanted[i]);
-        if (count >= ENOUGH)
-            continue;
-        printf("oracle: %s occurs %llu times, fewer than %d\n", wanted[i], (unsigned long long)count, ENOUGH);
-        missing++;
-    }
-    return missing;
 }
