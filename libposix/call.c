@@ -4,6 +4,8 @@
  */
 #include "private.h"
 
+#include <proto/sock.h>
+
 /* More than this many repeats of one kind mean that the server and we disagree for good. */
 #define FAULTS_MAX 8u
 #define SESSIONS_MAX 4u
@@ -38,6 +40,12 @@ static bool fault_again(struct posix_retry *retry)
     return retry->faults == 1 || !retry->memory_bad;
 }
 
+void posix_give_up(unsigned server)
+{
+    if (server == ISSUER_SOCKD) /* the others have no turns */
+        sock_cancel(POSIX_SLOT_SOCKD);
+}
+
 static bool wait_again(struct posix_retry *retry)
 {
     if (retry->no_wait) {
@@ -48,9 +56,11 @@ static bool wait_again(struct posix_retry *retry)
     case WAIT_WOKEN:
         return true;
     case WAIT_TIMED_OUT:
+        posix_give_up(retry->server);
         retry->result = -LINUX_EAGAIN;
         return false;
     default:
+        posix_give_up(retry->server);
         retry->result = retry->interrupted ? retry->interrupted : -POSIX_RESTART;
         return false;
     }

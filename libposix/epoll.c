@@ -115,9 +115,11 @@ static long wait_with_foreign(struct epoll_wait *wait)
         case WAIT_WOKEN:
             break;
         case WAIT_TIMED_OUT:
+            posix_give_up(ISSUER_SOCKD);
             arm = false; /* one last look */
             break;
         case WAIT_INTERRUPTED:
+            posix_give_up(ISSUER_SOCKD);
             return ERR(INTR);
         }
     }

@@ -237,6 +237,8 @@ static inline bool posix_done(struct posix_retry *retry, enum status status)
         POSIX_CALL(&proc_retry_, expression);                                                      \
     })
 
+/* The calling thread has given up waiting for something of this server's. */
+void posix_give_up(unsigned server);
 /* Open the calling thread's session with a server (enum ipc_issuer): 0 or -errno. */
 long session_open_with(unsigned server);
 /* The root gate of a server: POSIX_SLOT_PROCD… */

@@ -67,6 +67,10 @@ static void table_remove(struct session_table *table, unsigned gap)
 static void waiter_remove(struct waiter *waiter)
 {
     struct waiters *list = waiter->object;
+    if (waiter->granted) {
+        waiter->session->granted = NULL;
+        waiter->session->table->granted--;
+    }
     if (waiter->object_next == waiter) {
         list->first = NULL;
     } else {
@@ -101,13 +105,15 @@ static struct waiter *waiter_find(const struct waiters *list, const struct sessi
     return NULL;
 }
 
-enum status waiters_arm(struct waiters *list, struct session *session, uint32_t events)
+static enum status waiter_arm(struct waiters *list, struct session *session, uint32_t events,
+                              bool exclusive, uint64_t tag)
 {
     if (!session)
         return ST_SESSION;
     struct waiter *waiter = waiter_find(list, session);
     if (waiter) {
         waiter->events |= events;
+        waiter->exclusive = waiter->exclusive && exclusive;
         return ST_OK;
     }
     if (session->armed_count >= SESSION_ARMED_MAX)
@@ -118,6 +124,8 @@ enum status waiters_arm(struct waiters *list, struct session *session, uint32_t 
     waiter->object = list;
     waiter->session = session;
     waiter->events = events;
+    waiter->exclusive = exclusive;
+    waiter->tag = tag;
     if (list->first) {
         waiter->object_next = list->first;
         waiter->object_previous = list->first->object_previous;
@@ -135,6 +143,42 @@ enum status waiters_arm(struct waiters *list, struct session *session, uint32_t 
     return ST_OK;
 }
 
+enum status waiters_arm(struct waiters *list, struct session *session, uint32_t events)
+{
+    return waiter_arm(list, session, events, false, 0);
+}
+
+enum status waiters_arm_exclusive(struct waiters *list, struct session *session, uint32_t events,
+                                  uint64_t tag)
+{
+    return waiter_arm(list, session, events, true, tag);
+}
+
+bool waiters_has(const struct waiters *list, const struct session *session)
+{
+    return waiter_find(list, session);
+}
+
+bool session_grant_take(struct session *session, uint64_t *tag, uint32_t *events)
+{
+    struct waiter *waiter = session->granted;
+    if (!waiter)
+        return false;
+    *tag = waiter->tag;
+    *events = waiter->events;
+    waiter_remove(waiter);
+    return true;
+}
+
+void session_disarm_exclusive(struct session *session)
+{
+    for (struct waiter *waiter = session->armed, *next; waiter; waiter = next) {
+        next = waiter->session_next;
+        if (waiter->exclusive)
+            waiter_remove(waiter);
+    }
+}
+
 /* Once for all objects that one request changes: a notification counts nothing, and the effects
  * have room for every session but not for every waiter. */
 static void session_wake(struct session *session, struct ipc_effects *effects)
@@ -147,21 +191,43 @@ static void session_wake(struct session *session, struct ipc_effects *effects)
     ipc_wake(effects, session->notification);
 }
 
+/* The event is for the thread of `waiter`, and for one more if that does not come for it. */
+static void waiter_grant(struct waiter *waiter)
+{
+    waiter->granted = true;
+    waiter->session->granted = waiter;
+    waiter->session->table->granted++;
+}
+
 void waiters_wake(struct waiters *list, uint32_t events, struct ipc_effects *effects)
 {
-    struct waiter *waiter = list->first;
+    struct waiter *waiter = list->first, *chosen = NULL;
     if (!waiter)
         return;
+    bool others = false;
     for (struct waiter *last = waiter->object_previous, *next;; waiter = next) {
         bool at_end = waiter == last;
         next = waiter->object_next;
-        if (waiter->events & events) {
+        if ((waiter->events & events) && waiter->exclusive && events != UINT32_MAX) {
+            /* whoever holds a grant was told already, and tells the next by coming */
+            if (!chosen && !waiter->session->granted)
+                chosen = waiter;
+            else if (!waiter->granted)
+                others = true;
+        } else if (waiter->events & events) {
             session_wake(waiter->session, effects);
             waiter_remove(waiter);
         }
         if (at_end)
-            return;
+            break;
     }
+    if (!chosen)
+        return;
+    session_wake(chosen->session, effects);
+    if (others)
+        waiter_grant(chosen);
+    else
+        waiter_remove(chosen);
 }
 
 void waiters_destroy(struct waiters *list, struct ipc_effects *effects)
@@ -199,6 +265,7 @@ enum status session_begin(struct session_table *table, uint64_t principal,
         return ST_NOMEM;
     }
     session->thread = PRINCIPAL_THREAD(principal);
+    session->table = table;
     session->notification = notification_slot;
     session->badge = badge;
     table->slots[table_place(table, session->thread)] = session;

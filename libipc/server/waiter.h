@@ -17,6 +17,8 @@ struct waiter {
     struct waiter *object_next, *object_previous;   /* circular */
     struct waiter *session_next, *session_previous; /* ends in NULL */
     uint32_t events;
+    bool exclusive, granted; /* granted: woken for an event that the next one may want */
+    uint64_t tag;
 };
 
 #endif

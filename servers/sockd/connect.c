@@ -55,7 +55,7 @@ enum status op_accept(void *state, struct ipc_call *call, const struct sock_acce
         bool at_once = socket_receives_at_once(socket);
         if ((socket->shutdown & SHUT_RECEIVE) && !at_once)
             return ST_INVAL;
-        return object_wait(sockd, call, &socket->object.waiters, WAKE_READ, at_once);
+        return object_wait_turn(sockd, call, &socket->object, false, WAKE_READ, at_once);
     }
     status = account_move_object(sockd, &embryo->object, call->principal);
     if (status == ST_OK)
@@ -128,7 +128,8 @@ static enum status stream_connect(struct sockd *sockd, struct ipc_call *call, st
         return ST_CONNREFUSED;
     if (listener->accept_count > listener->backlog) {
         socket_trace(sockd, socket, AR_TRACE_SOCKET_CONNECTING, listener->object.ino, 0, 0);
-        return object_wait(sockd, call, &listener->room, WAKE_WRITE, socket_sends_at_once(socket));
+        return object_wait_turn(sockd, call, &listener->object, true, WAKE_WRITE,
+                                socket_sends_at_once(socket));
     }
     if (socket->state != SOCKET_CLOSED)
         return socket->state == SOCKET_CONNECTED ? ST_ISCONN : ST_INVAL;

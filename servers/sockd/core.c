@@ -57,6 +57,7 @@ static const struct sock_server root_operations = {
     .pipe = op_pipe,
     .event = op_event,
     .poll_set = op_poll_set,
+    .cancel = op_cancel,
     .table = op_table,
     .stage = op_stage,
     .claim = op_claim,
@@ -136,11 +137,16 @@ void sockd_handle(void *state, struct ipc_call *call)
     if (leftovers(sockd))
         leftovers_drain(sockd);
     sockd->target = object_find(sockd, call->badge);
+    struct turn turn = {0};
+    if (sockd->sessions.granted)
+        turn_take(sockd, call->principal, &turn);
     bool root = call->badge < BADGE_OBJECTS;
     if (!(sock_dispatch(root ? &root_operations : &object_operations, sockd, call) ||
           io_dispatch(&sockd_io, sockd, call) ||
           session_dispatch(&session_operations, sockd, call)))
         ipc_dispatch_finish(call, ST_MESSAGE);
+    if (turn.taken)
+        turn_pass(sockd, call->principal, &turn);
     if (sockd->release_first || sockd->reclaim_wanted)
         objects_reap(sockd);
 }

@@ -314,6 +314,19 @@ void object_wake(struct sockd *sockd, struct object *object, uint32_t events);
  * (ST_SESSION, ST_NOMEM). */
 enum status object_wait(struct sockd *sockd, struct ipc_call *call, struct waiters *list,
                         uint32_t events, bool nowait);
+/* The same where an event serves one only: first come, first served. `room`: on the socket's list of
+ * that name. */
+enum status object_wait_turn(struct sockd *sockd, struct ipc_call *call, struct object *object,
+                             bool room, uint32_t events, bool nowait);
+/* Turns (object.c): a session whose turn it was has come for it or ended; wake the next if there is
+ * still something. */
+struct turn {
+    bool taken;
+    uint64_t tag;
+    uint32_t events;
+};
+void turn_take(struct sockd *sockd, uint64_t principal, struct turn *turn);
+void turn_pass(struct sockd *sockd, uint64_t principal, const struct turn *turn);
 
 /* ---- account.c: who pays --------------------------------------------------------------------- */
 
@@ -598,6 +611,7 @@ SOCKD_OP(epoll_foreign, const struct sock_epoll_foreign_request *,
          struct sock_epoll_foreign_reply *);
 SOCKD_OP(epoll_report, const struct sock_epoll_report_request *);
 enum status op_poll_set(void *state, struct ipc_call *call);
+enum status op_cancel(void *state, struct ipc_call *call);
 SOCKD_OP(poll_add, struct sock_poll_add_reply *);
 SOCKD_OP(poll_many, const struct sock_poll_many_request *, struct sock_poll_many_reply *);
 SOCKD_OP(bind_prepare, const struct sock_bind_prepare_request *, struct sock_bind_prepare_reply *);

@@ -122,7 +122,7 @@ enum status datagram_send(struct sockd *sockd, struct socket *socket, struct sen
     if (other->shutdown & SHUT_RECEIVE)
         return datagram_refuse(send, ST_PIPE);
     if (!datagram_room(socket, other))
-        return object_wait(sockd, send->call, &other->room, WAKE_WRITE, send->nowait);
+        return object_wait_turn(sockd, send->call, &other->object, true, WAKE_WRITE, send->nowait);
     status = datagram_queue(sockd, socket, other, send);
     if (status == ST_OK)
         *count = send->length;
@@ -138,7 +138,11 @@ static enum status datagram_nothing(struct sockd *sockd, struct socket *socket,
     if ((socket->shutdown & SHUT_RECEIVE) &&
         (socket->type == LX_SOCK_SEQPACKET || !receive->nowait))
         return ST_OK;
-    return object_wait(sockd, receive->call, &socket->object.waiters, WAKE_READ, receive->nowait);
+    if (receive->flags & LX_MSG_PEEK) /* waits for other things than who takes, and takes nothing */
+        return object_wait(sockd, receive->call, &socket->object.waiters, WAKE_READ,
+                           receive->nowait);
+    return object_wait_turn(sockd, receive->call, &socket->object, false, WAKE_READ,
+                            receive->nowait);
 }
 
 /* The message to read: with SO_PEEK_OFF, peeking passes over `*skip` bytes. */

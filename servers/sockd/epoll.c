@@ -200,7 +200,7 @@ enum status op_epoll_wait(void *state, struct ipc_call *call,
         if (status != ST_OK || reply->count)
             return status;
     }
-    return request->arm ? object_wait(sockd, call, &epoll->object.waiters, WAKE_READ, false)
+    return request->arm ? object_wait_turn(sockd, call, &epoll->object, false, WAKE_READ, false)
                         : ST_OK;
 }
 

@@ -112,6 +112,8 @@ static void interest_begin(struct sockd *sockd, struct interest *interest,
         foreign_of(interest)->ready = 0;
         foreign_of(interest)->fresh = true;
     }
+    if (interest->kind == INTEREST_FOREIGN) /* each who waits must ask for himself */
+        waiters_wake(&interest->epoll->object.waiters, WAKE_ALL, sockd->effects);
     if (interest->kind == INTEREST_FOREIGN || interest_poll(sockd, interest))
         interest_push(sockd, interest);
     else if (interest->kind == INTEREST_NESTED && epoll_has_foreign(sockd, interest->epoll))

@@ -292,3 +292,57 @@ enum status object_wait(struct sockd *sockd, struct ipc_call *call, struct waite
     enum status status = waiters_arm(list, session_find(&sockd->sessions, call->principal), events);
     return status == ST_OK ? ST_WAIT : status;
 }
+
+/* ---- turns ----------------------------------------------------------------------------------- */
+
+#define TAG_ROOM (1ull << 63) /* the list `room`, not `waiters` */
+
+enum status object_wait_turn(struct sockd *sockd, struct ipc_call *call, struct object *object,
+                             bool room, uint32_t events, bool nowait)
+{
+    if (nowait)
+        return ST_AGAIN;
+    struct waiters *list = room ? &socket_of(object)->room : &object->waiters;
+    enum status status =
+        waiters_arm_exclusive(list, session_find(&sockd->sessions, call->principal), events,
+                              object->badge | (room ? TAG_ROOM : 0));
+    return status == ST_OK ? ST_WAIT : status;
+}
+
+void turn_take(struct sockd *sockd, uint64_t principal, struct turn *turn)
+{
+    struct session *session = session_find(&sockd->sessions, principal);
+    turn->taken = session && session_grant_take(session, &turn->tag, &turn->events);
+}
+
+static bool turn_left(struct sockd *sockd, struct object *object, const struct turn *turn)
+{
+    if (!(turn->tag & TAG_ROOM))
+        return object_poll(sockd, object, turn->events) & turn->events;
+    const struct socket *socket = socket_of(object);
+    return socket->state == SOCKET_LISTENING ? socket->accept_count <= socket->backlog
+                                             : socket->message_count <= LX_MAX_DGRAM_QLEN;
+}
+
+/* Whoever waits again found nothing, and so would the next. */
+void turn_pass(struct sockd *sockd, uint64_t principal, const struct turn *turn)
+{
+    struct object *object = object_find(sockd, turn->tag & ~TAG_ROOM);
+    if (!object || object->released || ((turn->tag & TAG_ROOM) && object->kind != OBJECT_SOCKET))
+        return;
+    struct waiters *list = turn->tag & TAG_ROOM ? &socket_of(object)->room : &object->waiters;
+    const struct session *session = session_find(&sockd->sessions, principal);
+    if (!list->first || (session && waiters_has(list, session)))
+        return;
+    if (turn_left(sockd, object, turn))
+        waiters_wake(list, turn->events, sockd->effects);
+}
+
+enum status op_cancel(void *state, struct ipc_call *call)
+{
+    struct sockd *sockd = state;
+    struct session *session = session_find(&sockd->sessions, call->principal);
+    if (session)
+        session_disarm_exclusive(session);
+    return ST_OK;
+}

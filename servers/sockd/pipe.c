@@ -161,7 +161,7 @@ enum status pipe_read(struct sockd *sockd, struct pipe_end *end, struct ipc_call
     }
     if (!pipe->writer)
         return ST_OK;
-    return object_wait(sockd, call, &end->object.waiters, WAKE_READ, nowait);
+    return object_wait_turn(sockd, call, &end->object, false, WAKE_READ, nowait);
 }
 
 /* Top up the last page with the odd bytes, if they fit whole. */
@@ -227,7 +227,7 @@ enum status pipe_write(struct sockd *sockd, struct pipe_end *end, struct ipc_cal
         return ST_OK;
     }
     return status != ST_OK ? status
-                           : object_wait(sockd, call, &end->object.waiters, WAKE_WRITE, nowait);
+                           : object_wait_turn(sockd, call, &end->object, false, WAKE_WRITE, nowait);
 }
 
 /* ---- flock(2) -------------------------------------------------------------------------------- */

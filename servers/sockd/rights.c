@@ -256,6 +256,11 @@ void session_object_release(struct sockd *sockd, struct session_object *session)
     claim_end(sockd, session);
     sockd->reclaim_wanted = true;
     struct session *entry = session_find(&sockd->sessions, PRINCIPAL(0, session->thread));
-    if (entry && entry->badge == session->object.badge)
-        session_close(&sockd->sessions, entry, sockd->effects);
+    if (!entry || entry->badge != session->object.badge)
+        return;
+    struct turn turn;
+    turn_take(sockd, PRINCIPAL(0, session->thread), &turn);
+    session_close(&sockd->sessions, entry, sockd->effects);
+    if (turn.taken)
+        turn_pass(sockd, PRINCIPAL(0, session->thread), &turn);
 }

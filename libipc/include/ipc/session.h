@@ -11,6 +11,10 @@
  * every waiter whose events are touched and unlinks it. A waiter that gave up meanwhile gets a
  * wake-up it does not need, which is harmless: everyone asks again. Arming twice for the same
  * object and session keeps one entry.
+ *
+ * An *exclusive* waiter is one of those of whom an event can serve only one: it wakes the first of
+ * them. If others wait behind it, the event is its *grant* until its next request, or its end; the
+ * core then looks whether there is still something, and wakes the next (session_grant_take).
  */
 #ifndef IPC_SESSION_H
 #define IPC_SESSION_H
@@ -30,6 +34,8 @@ struct session {
     uint64_t badge;        /* of the session gate */
     struct waiter *armed;  /* every waiter of this session */
     unsigned armed_count;
+    struct waiter *granted; /* one of `armed`, or NULL */
+    struct session_table *table;
     uint32_t woken_at; /* where its last wake-up stands in the effects, if these are still those */
 };
 
@@ -38,7 +44,7 @@ struct session {
 
 struct session_table {
     struct session **slots; /* open addressing by thread, power-of-two size */
-    unsigned capacity, count;
+    unsigned capacity, count, granted; /* granted: sessions that have a grant */
 };
 
 /* NULL when this thread has no session. */
@@ -57,7 +63,18 @@ void session_close(struct session_table *table, struct session *session,
 /* `events` are poll(2) bits. ST_OK; ST_SESSION when session is NULL; ST_NOMEM. */
 enum status waiters_arm(struct waiters *list, struct session *session, uint32_t events);
 
-/* Signal and unlink every waiter with an event in common. */
+/* As waiters_arm, exclusively; `tag` is the core's, to find the object again. */
+enum status waiters_arm_exclusive(struct waiters *list, struct session *session, uint32_t events,
+                                  uint64_t tag);
+bool waiters_has(const struct waiters *list, const struct session *session);
+
+/* The session's thread has come, or ends: its grant is over. false: it had none. */
+bool session_grant_take(struct session *session, uint64_t *tag, uint32_t *events);
+/* It gave up waiting. */
+void session_disarm_exclusive(struct session *session);
+
+/* Signal and unlink every waiter with an event in common, but of the exclusive ones only the first;
+ * UINT32_MAX: all. */
 void waiters_wake(struct waiters *list, uint32_t events, struct ipc_effects *effects);
 
 /* The object goes: everyone wakes. */

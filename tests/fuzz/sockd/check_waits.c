@@ -19,6 +19,7 @@ void waiters_check(const struct sockd *sockd, const struct waiters *list)
         CHECK(waiter->object == list, "a waiter on another object's list");
         CHECK(waiter->object_next->object_previous == waiter, "a list of waiters is broken");
         CHECK(waiter->events, "a waiter for nothing");
+        CHECK(waiter->granted == (session->granted == waiter), "a grant of two minds");
         CHECK(session_find(&sockd->sessions, PRINCIPAL(0, session->thread)) == session,
               "a waiter of no session");
         struct tally *tally = tally_of(session);
@@ -37,6 +38,7 @@ static void session_check(const struct sockd *sockd, const struct session *sessi
               "a session's list of waiters is broken");
     }
     CHECK(count == session->armed_count, "the number of waiters");
+    CHECK(!session->granted || session->granted->session == session, "another's grant");
     CHECK(tally_of(session)->waiters == count, "a waiter on no live object's list");
     const struct object *object = object_find(sockd, session->badge);
     CHECK(object && object->kind == OBJECT_SESSION, "a session's badge leads to no session");
@@ -141,6 +143,27 @@ static bool can_write(const struct object *object, const struct blocked *blocked
     return blocked->events == UINT32_MAX && socket_writable(socket) && datagram_room(socket, peer);
 }
 
+/* It is somebody's turn, who has not come for it yet: then the others may sleep. */
+static bool turn_pending(const struct waiters *list)
+{
+    const struct waiter *waiter = list->first;
+    if (!waiter)
+        return false;
+    do {
+        if (waiter->granted)
+            return true;
+        waiter = waiter->object_next;
+    } while (waiter != list->first);
+    return false;
+}
+
+static bool turn_pending_for(const struct object *object)
+{
+    const struct socket *socket = (const struct socket *)object;
+    return turn_pending(&object->waiters) ||
+           (object->kind == OBJECT_SOCKET && socket->peer && turn_pending(&socket->peer->room));
+}
+
 /* Some listener's queue that this session waits for is full. */
 static bool connect_waits(const struct session *session)
 {
@@ -153,7 +176,7 @@ static bool connect_waits(const struct session *session)
         for (const struct object *o = world.core->objects; o && !known; o = o->next)
             known = o == &listener->object && o->kind == OBJECT_SOCKET;
         if (known && listener->state == SOCKET_LISTENING && !(listener->shutdown & SHUT_RECEIVE) &&
-            listener->accept_count > listener->backlog)
+            (listener->accept_count > listener->backlog || turn_pending(&listener->room)))
             return true;
     }
     return false;
@@ -176,6 +199,8 @@ void waits_check(const struct sockd *sockd)
                   "what a thread waited for died, and it sleeps");
             continue;
         }
+        if (turn_pending_for(object))
+            continue;
         switch (blocked->kind) {
         case WAIT_POLL:
             /* Asking changes nothing that the thread's own asking did not. */
