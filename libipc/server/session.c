@@ -29,8 +29,8 @@ static bool table_reserve(struct session_table *table)
 {
     if ((table->count + 1) * 4 <= table->capacity * 3)
         return true;
-    struct session_table bigger = {.capacity = table->capacity ? table->capacity * 2 : TABLE_LEAST,
-                                   .count = table->count};
+    struct session_table bigger = *table;
+    bigger.capacity = table->capacity ? table->capacity * 2 : TABLE_LEAST;
     bigger.slots = mem_alloc(bigger.capacity * sizeof(*bigger.slots));
     if (!bigger.slots)
         return false;
@@ -58,7 +58,7 @@ static void table_remove(struct session_table *table, unsigned gap)
     table->count--;
     if (table->count == 0) { /* back to nothing: the leak tests compare heap use */
         mem_free(table->slots);
-        *table = (struct session_table){0};
+        *table = (struct session_table){.armed_max = table->armed_max};
     }
 }
 
@@ -86,6 +86,7 @@ static void waiter_remove(struct waiter *waiter)
     else
         waiter->session->armed = waiter->session_next;
     waiter->session->armed_count--;
+    waiter->session->table->armed--;
     mem_free(waiter);
 }
 
@@ -116,7 +117,9 @@ static enum status waiter_arm(struct waiters *list, struct session *session, uin
         waiter->exclusive = waiter->exclusive && exclusive;
         return ST_OK;
     }
-    if (session->armed_count >= SESSION_ARMED_MAX)
+    struct session_table *table = session->table;
+    if (session->armed_count >= SESSION_ARMED_MAX ||
+        (table->armed_max && session->armed_count + table->armed + 2 > table->armed_max))
         return ST_NOMEM;
     waiter = mem_alloc(sizeof(*waiter));
     if (!waiter)
@@ -140,6 +143,7 @@ static enum status waiter_arm(struct waiters *list, struct session *session, uin
         session->armed->session_previous = waiter;
     session->armed = waiter;
     session->armed_count++;
+    table->armed++;
     return ST_OK;
 }
 
@@ -264,6 +268,7 @@ enum status session_begin(struct session_table *table, uint64_t principal,
         mem_free(session);
         return ST_NOMEM;
     }
+    session->table = table;
     session->thread = PRINCIPAL_THREAD(principal);
     session->table = table;
     session->notification = notification_slot;

@@ -101,6 +101,7 @@ struct sockd *sockd_create(const struct credentials *credentials, const struct s
         sockd->limits.messages = limits->queued / 1024;
     if (!limits->in_flight)
         sockd->limits.in_flight = limits->objects;
+    sockd->sessions.armed_max = limits->objects;
     if (!limits->interests)
         sockd->limits.interests = 4 * (uint64_t)limits->objects;
     return sockd;

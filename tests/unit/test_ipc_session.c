@@ -173,6 +173,31 @@ static void out_of_memory_changes_nothing(void **state)
     }
 }
 
+/* One thread may arm half of all; with that much gone the next half of the rest; and so on. */
+static void wakeups_are_shared_out(void **state)
+{
+    (void)state;
+    enum { MOST = 100 };
+    struct session_table table = {.armed_max = MOST};
+    struct waiters lists[MOST] = {0};
+    unsigned left = MOST;
+    for (uint32_t thread = 1; thread <= 4; thread++) {
+        struct session *session = begin(&table, thread);
+        unsigned armed = 0;
+        while (armed < MOST && waiters_arm(&lists[armed], session, 1) == ST_OK)
+            armed++;
+        assert_in_range(armed, left / 2 - 1, left / 2);
+        assert_int_equal(waiters_arm(&lists[armed], session, 1), ST_NOMEM);
+        assert_int_equal(waiters_arm(&lists[0], session, 2), ST_OK); /* it has that one */
+        left -= armed;
+    }
+    assert_int_equal(table.armed, MOST - left);
+    for (uint32_t thread = 1; thread <= 4; thread++)
+        session_close(&table, session_find(&table, PRINCIPAL(1, thread)), &effects);
+    assert_int_equal(table.armed, 0);
+    assert_int_equal(table.armed_max, MOST);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fresh, nothing_left)
@@ -184,6 +209,7 @@ int main(void)
         TEST(many_objects_wake_a_session_once),
         TEST(without_a_session_the_answer_is_session),
         TEST(out_of_memory_changes_nothing),
+        TEST(wakeups_are_shared_out),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -29,6 +29,7 @@ struct waiters {
 };
 
 struct session {
+    struct session_table *table; /* that it stands in */
     uint32_t thread;       /* key; PRINCIPAL_THREAD */
     uint64_t notification; /* slot; owned */
     uint64_t badge;        /* of the session gate */
@@ -45,6 +46,8 @@ struct session {
 struct session_table {
     struct session **slots; /* open addressing by thread, power-of-two size */
     unsigned capacity, count, granted; /* granted: sessions that have a grant */
+    unsigned armed;     /* waiters of all sessions */
+    unsigned armed_max; /* 0, or: a session may have as many as it leaves for all others of these */
 };
 
 /* NULL when this thread has no session. */
@@ -60,7 +63,8 @@ enum status session_begin(struct session_table *table, uint64_t principal,
 void session_close(struct session_table *table, struct session *session,
                    struct ipc_effects *effects);
 
-/* `events` are poll(2) bits. ST_OK; ST_SESSION when session is NULL; ST_NOMEM. */
+/* `events` are poll(2) bits. ST_OK; ST_SESSION when session is NULL; ST_NOMEM: out of memory, or
+ * the session has its share. */
 enum status waiters_arm(struct waiters *list, struct session *session, uint32_t events);
 
 /* As waiters_arm, exclusively; `tag` is the core's, to find the object again. */
