@@ -29,14 +29,13 @@ struct waiters {
 };
 
 struct session {
-    struct session_table *table; /* that it stands in */
     uint32_t thread;       /* key; PRINCIPAL_THREAD */
     uint64_t notification; /* slot; owned */
     uint64_t badge;        /* of the session gate */
     struct waiter *armed;  /* every waiter of this session */
     unsigned armed_count;
     struct waiter *granted; /* one of `armed`, or NULL */
-    struct session_table *table;
+    struct session_table *table; /* that it stands in */
     uint32_t woken_at; /* where its last wake-up stands in the effects, if these are still those */
 };
 
