@@ -270,7 +270,6 @@ enum status session_begin(struct session_table *table, uint64_t principal,
     }
     session->table = table;
     session->thread = PRINCIPAL_THREAD(principal);
-    session->table = table;
     session->notification = notification_slot;
     session->badge = badge;
     table->slots[table_place(table, session->thread)] = session;
