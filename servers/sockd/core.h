@@ -318,15 +318,6 @@ enum status object_wait(struct sockd *sockd, struct ipc_call *call, struct waite
  * that name. */
 enum status object_wait_turn(struct sockd *sockd, struct ipc_call *call, struct object *object,
                              bool room, uint32_t events, bool nowait);
-/* Turns (object.c): a session whose turn it was has come for it or ended; wake the next if there is
- * still something. */
-struct turn {
-    bool taken;
-    uint64_t tag;
-    uint32_t events;
-};
-void turn_take(struct sockd *sockd, uint64_t principal, struct turn *turn);
-void turn_pass(struct sockd *sockd, uint64_t principal, const struct turn *turn);
 
 /* ---- account.c: who pays --------------------------------------------------------------------- */
 
@@ -605,15 +596,6 @@ SOCKD_OP(socket, const struct sock_socket_request *);
 SOCKD_OP(socket_pair, const struct sock_socket_pair_request *);
 SOCKD_OP(pipe, const struct sock_pipe_request *);
 SOCKD_OP(event, const struct sock_event_request *);
-SOCKD_OP(epoll_ctl, const struct sock_epoll_ctl_request *);
-SOCKD_OP(epoll_wait, const struct sock_epoll_wait_request *, struct sock_epoll_wait_reply *);
-SOCKD_OP(epoll_foreign, const struct sock_epoll_foreign_request *,
-         struct sock_epoll_foreign_reply *);
-SOCKD_OP(epoll_report, const struct sock_epoll_report_request *);
-enum status op_poll_set(void *state, struct ipc_call *call);
-enum status op_cancel(void *state, struct ipc_call *call);
-SOCKD_OP(poll_add, struct sock_poll_add_reply *);
-SOCKD_OP(poll_many, const struct sock_poll_many_request *, struct sock_poll_many_reply *);
 SOCKD_OP(bind_prepare, const struct sock_bind_prepare_request *, struct sock_bind_prepare_reply *);
 SOCKD_OP(table, const struct sock_table_request *);
 enum status op_bind_commit(void *state, struct ipc_call *call);

@@ -128,4 +128,25 @@ static inline struct interest *interest_of_target(struct ring *node)
     return RING_OF(node, struct interest, of_target);
 }
 
+/* Turns (object.c): a session whose turn it was has come for it or ended; wake the next if there is
+ * still something. */
+struct turn {
+    bool taken;
+    uint64_t tag;
+    uint32_t events;
+};
+void turn_take(struct sockd *sockd, uint64_t principal, struct turn *turn);
+void turn_pass(struct sockd *sockd, uint64_t principal, const struct turn *turn);
+
+/* Operations: epoll_ctl.c, epoll.c, poll_set.c; object.c has cancel. */
+SOCKD_OP(epoll_ctl, const struct sock_epoll_ctl_request *);
+SOCKD_OP(epoll_wait, const struct sock_epoll_wait_request *, struct sock_epoll_wait_reply *);
+SOCKD_OP(epoll_foreign, const struct sock_epoll_foreign_request *,
+         struct sock_epoll_foreign_reply *);
+SOCKD_OP(epoll_report, const struct sock_epoll_report_request *);
+enum status op_poll_set(void *state, struct ipc_call *call);
+enum status op_cancel(void *state, struct ipc_call *call);
+SOCKD_OP(poll_add, struct sock_poll_add_reply *);
+SOCKD_OP(poll_many, const struct sock_poll_many_request *, struct sock_poll_many_reply *);
+
 #endif

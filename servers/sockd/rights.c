@@ -5,7 +5,7 @@
  * reply and, beyond 8, to its claim. It never exists apart from one of these, so descriptors cannot
  * drift away from their bytes.
  */
-#include "core.h"
+#include "epoll.h"
 #include <ipc/memory.h>
 
 struct session_object *session_object_find(struct sockd *sockd, uint64_t principal)
