@@ -1,43 +1,84 @@
 #!/usr/bin/env python3
-# Each kernel of bugs.toml, and how many steps it takes to find what is wrong with it. SPDX-License-Identifier: MIT
+# Each mistake of a target's bugs.toml, and how many steps it takes to find it. SPDX-License-Identifier: MIT
 #
-#   bugs.py [--steps N] [--seed N] [--keep] [NAME...]
+#   bugs.py [--target kernel|sockd] [--steps N] [--seed N] [--keep] [NAME...]
 #
-# The portable kernel is compiled once; then one file is compiled again with the mistake in it. The steps are those of
-# `drive` from the seed on. A kernel of the past must also be found by crashes/NAME. Exit status 1: one was not found.
+# The target is compiled once; then one file is compiled again with the mistake in it. The steps are those of
+# `drive` from the seed on. A mistake of the past must also be found by crashes/NAME. Exit status 1: one was not found.
 import argparse, pathlib, re, subprocess, sys, tomllib
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
-KERNEL = ROOT / 'microkernel'
 WORK = ROOT / 'build/fuzz/bugs'
-FLAGS = ['-std=gnu17', '-g', '-O1', '-fno-strict-aliasing', '-Dsched_yield=kernel_sched_yield', f'-I{KERNEL}',
-         f'-I{KERNEL}/include', f'-I{KERNEL}/trace/off', f'-I{ROOT}/tests/unit', f'-I{HERE}', f'-I{WORK}']
 SANITIZE = ['-fsanitize=address,undefined', '-fno-sanitize-recover=all']
+FLAGS = ['-std=gnu17', '-g', '-O1', f'-I{ROOT}/microkernel/include', f'-I{ROOT}/tests/fuzz', f'-I{WORK}']
+
+
+def listed(name, build_file):
+    """The files of a list in a meson.build, as paths from the root."""
+    text = (ROOT / build_file).read_text()
+    names = re.findall(r"'([^']+)'", re.search(rf'^{name} = files\((.*?)\)', text, re.S | re.M)[1])
+    return [str(pathlib.Path(build_file).parent / file) for file in names]
+
+
+class Kernel:
+    folder = HERE
+    source = ROOT / 'microkernel' # what `file` in bugs.toml is relative to
+    flags = ['-fno-strict-aliasing', '-Dsched_yield=kernel_sched_yield', f'-I{ROOT}/microkernel', f'-I{ROOT}/tests/unit']
+    plain = [str(path.relative_to(ROOT)) for path in sorted((ROOT / 'tests/unit').glob('kernel_check*.c'))]
+    world = ['tests/unit/kernel_host.c', 'tests/unit/kernel_host_pages.c', 'tests/fuzz/world.c', 'tests/fuzz/steps.c',
+             'tests/fuzz/victims.c']
+
+    def files():
+        return listed('kernel_portable', 'microkernel/meson.build') + ['microkernel/ipc/fastpath.c']
+
+    def generate():
+        api = ROOT / 'microkernel/api'
+        (WORK / 'object').mkdir(parents=True, exist_ok=True)
+        for kind, made in ('table', 'decode_table.c'), ('acts', 'acts.h'):
+            subprocess.run([sys.executable, api / 'apigen.py', kind, api / 'invocations.toml', WORK / 'object' / made],
+                           check=True)
+        return [WORK / 'object/decode_table.c']
+
+
+class Sockd:
+    folder = HERE / 'sockd'
+    source = ROOT
+    flags = [f'-I{ROOT}/libipc/include', f'-I{ROOT}/libipc/external', f'-I{ROOT}/libipc/server', f'-I{ROOT}/libposix/include',
+             f'-I{ROOT}/servers/sockd', f'-I{HERE}/sockd']
+    plain = [str(path.relative_to(ROOT)) for path in sorted(folder.glob('check*.c'))]
+    world = ['libipc/host/memory.c'] + [str(path.relative_to(ROOT)) for path in sorted(folder.glob('[!c]*.c'))]
+
+    def files():
+        return listed('sockd_core_sources', 'servers/sockd/meson.build') + ['libipc/server/session.c']
+
+    def generate():
+        (WORK / 'proto').mkdir(parents=True, exist_ok=True)
+        for toml in sorted((ROOT / 'libipc/protocols').glob('*.toml')):
+            for kind, made in ('header', f'{toml.stem}.h'), ('server', f'{toml.stem}_server.c'):
+                subprocess.run([sys.executable, ROOT / 'libipc/generator/ipcgen.py', kind, toml, WORK / 'proto' / made],
+                               check=True)
+        return [WORK / f'proto/{name}_server.c' for name in ('sock', 'io', 'session')]
+
+
+TARGETS = {'kernel': Kernel, 'sockd': Sockd}
 
 
 def compile_file(source, flags, into=None):
-    target = WORK / (into or str(source.relative_to(ROOT)).replace('/', '_') + '.o')
-    subprocess.run(['cc', *FLAGS, *flags, '-c', source, '-o', target], check=True)
-    return target
+    object_file = WORK / (into or str(source.relative_to(ROOT)).replace('/', '_') + '.o')
+    subprocess.run(['cc', *FLAGS, *flags, '-c', source, '-o', object_file], check=True)
+    return object_file
 
 
-def compile_all():
-    """Object files by the file's name in microkernel/, and those that are no part of the kernel."""
-    (WORK / 'object').mkdir(parents=True, exist_ok=True)
-    for kind, made in ('table', 'decode_table.c'), ('acts', 'acts.h'):
-        subprocess.run([sys.executable, KERNEL / 'api/apigen.py', kind, KERNEL / 'api/invocations.toml',
-                        WORK / 'object' / made], check=True)
-    listed = re.search(r'kernel_portable = files\((.*?)\)', (KERNEL / 'meson.build').read_text(), re.S)[1]
-    names = re.findall(r"'([^']+)'", listed) + ['ipc/fastpath.c']
-    kernel = {name: compile_file(KERNEL / name, SANITIZE) for name in names}
-    rest = [compile_file(WORK / 'object/decode_table.c', SANITIZE)]
-    for name in ('tests/unit/kernel_host.c', 'tests/unit/kernel_host_pages.c', 'tests/fuzz/world.c', 'tests/fuzz/steps.c',
-                 'tests/fuzz/victims.c', 'tests/fuzz/fuzz_input.c', 'tests/fuzz/drive.c'):
-        rest.append(compile_file(ROOT / name, SANITIZE))
-    for path in sorted((ROOT / 'tests/unit').glob('kernel_check*.c')):
-        rest.append(compile_file(path, []))
-    return kernel, rest
+def compile_all(target):
+    """Object files by the name that bugs.toml gives a file, and those that are never broken."""
+    made = target.generate()
+    broken = {str((ROOT / name).relative_to(target.source)): compile_file(ROOT / name, SANITIZE + target.flags)
+              for name in target.files()}
+    rest = [compile_file(path, SANITIZE + target.flags) for path in made]
+    for name in [*target.world, 'tests/fuzz/fuzz_input.c', 'tests/fuzz/drive.c']:
+        rest.append(compile_file(ROOT / name, SANITIZE + target.flags))
+    return broken, rest + [compile_file(ROOT / name, target.flags) for name in target.plain]
 
 
 def link(name, objects):
@@ -46,13 +87,14 @@ def link(name, objects):
     return program
 
 
-def break_kernel(bug):
+def break_target(target, bug):
     """The file with the mistake, as an object file."""
-    text = (KERNEL / bug['file']).read_text()
+    text = (target.source / bug['file']).read_text()
     source = WORK / 'source' / bug['name'] / pathlib.Path(bug['file']).name
     source.parent.mkdir(parents=True, exist_ok=True)
     source.write_text(text.replace(bug['old'], bug['new']))
-    return compile_file(source, SANITIZE, bug['name'] + '.o')
+    beside = (target.source / bug['file']).parent # its own headers
+    return compile_file(source, SANITIZE + target.flags + ['-iquote', str(beside)], bug['name'] + '.o')
 
 
 def run(program, arguments):
@@ -74,31 +116,33 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument('--steps', type=int, default=3000000)
     parser.add_argument('--seed', type=int, default=1)
+    parser.add_argument('--target', choices=TARGETS, default='kernel')
     parser.add_argument('--keep', action='store_true', help='keep each program, as build/fuzz/bugs/drive-NAME')
     parser.add_argument('names', nargs='*')
     options = parser.parse_args()
-    bugs = tomllib.loads((HERE / 'bugs.toml').read_text())['bug']
+    target = TARGETS[options.target]
+    bugs = tomllib.loads((target.folder / 'bugs.toml').read_text())['bug']
     unknown = set(options.names) - {bug['name'] for bug in bugs}
     if unknown:
         sys.exit('bugs.py: no such bug: ' + ' '.join(sorted(unknown)))
     for bug in bugs:
-        found = (KERNEL / bug['file']).read_text().count(bug['old'])
+        found = (target.source / bug['file']).read_text().count(bug['old'])
         if found != 1:
-            sys.exit(f"bugs.py: {bug['name']}: `old` is {found} times in {bug['file']}, not once: follow the kernel")
-    kernel, rest = compile_all()
-    steps, what = run(link('right', [*kernel.values(), *rest]), ['--steps', 100000, '--seed', options.seed])
+            sys.exit(f"bugs.py: {bug['name']}: `old` is {found} times in {bug['file']}, not once: follow the source")
+    whole, rest = compile_all(target)
+    steps, what = run(link('right', [*whole.values(), *rest]), ['--steps', 100000, '--seed', options.seed])
     if steps is not None:
-        sys.exit(f'bugs.py: the kernel without any of these mistakes: {what}')
+        sys.exit(f'bugs.py: the target without any of these mistakes: {what}')
     missed = 0
     print('| bug | class | steps to find | by |\n|---|---|---|---|')
     for bug in bugs:
         if options.names and bug['name'] not in options.names:
             continue
-        objects = dict(kernel)
-        objects[bug['file']] = break_kernel(bug)
+        objects = dict(whole)
+        objects[bug['file']] = break_target(target, bug)
         program = link(bug['name'], [*objects.values(), *rest])
         steps, what = run(program, ['--steps', options.steps, '--seed', options.seed])
-        crash = HERE / 'crashes' / bug['name']
+        crash = target.folder / 'crashes' / bug['name']
         if 'past' in bug and crash.exists() and run(program, [crash])[0] is None:
             steps, what = None, f'crashes/{bug["name"]} does not find it'
         missed += steps is None

@@ -214,6 +214,7 @@ static void object_compare(const struct object *object)
     const struct tally *tally = tally_of(object);
     CHECK(tally->refs == object->refs, "refs of an object");
     CHECK(tally->in_flight == object->in_flight, "in_flight of an object");
+    watchers_check(object);
     if (object->kind != OBJECT_SOCKET)
         return;
     const struct socket *socket = (const struct socket *)object;
@@ -258,11 +259,13 @@ static void account_check(const struct tally *tally)
     CHECK(tally->objects == account->objects, "objects of an account");
     CHECK(tally->messages == account->messages, "messages of an account");
     CHECK(tally->in_flight == account->in_flight, "descriptors in flight of an account");
+    CHECK(tally->interests == account->interests, "interests of an account");
     CHECK(tally->charged == account->queued, "bytes queued of an account");
     struct tally *user = tally_of(account->user);
     user->refs++;
     user->objects += account->objects;
     user->in_flight += account->in_flight;
+    user->interests += account->interests;
     user->charged += account->queued;
 }
 
@@ -299,6 +302,7 @@ static void users_check(const struct sockd *sockd)
         CHECK(user->refs > 0 && tally->refs == user->refs, "refs of a user");
         CHECK(tally->objects == user->objects, "objects of a user");
         CHECK(tally->in_flight == user->in_flight, "descriptors in flight of a user");
+        CHECK(tally->interests == user->interests, "interests of a user");
         CHECK(tally->charged == user->queued, "bytes queued of a user");
         CHECK(user->uid == 0 || user->queued <= limits->queued_of_user, "queued over the limit");
         CHECK(user->uid == 0 || user->objects <= limits->objects_of_user, "objects over the limit");
@@ -313,6 +317,8 @@ static void totals_check(const struct sockd *sockd)
     CHECK(totals.queued == sockd->queued, "the sum of queued bytes");
     CHECK(totals.in_flight == sockd->in_flight, "the sum of descriptors in flight");
     CHECK(totals.messages == sockd->messages, "the number of queued messages");
+    CHECK(totals.interests == sockd->interests, "the number of interests");
+    CHECK(sockd->interests <= sockd->limits.interests, "more interests than the limit");
     CHECK(sockd->in_flight <= sockd->limits.in_flight, "more in flight than the limit");
     CHECK(sockd->messages <= sockd->limits.messages, "more messages than the limit");
     CHECK(sockd->queued <= sockd->limits.queued, "queued over the limit of all");
@@ -353,6 +359,7 @@ void sockd_check(const struct sockd *sockd)
     interests_compare(sockd);
     for (const struct rights *rights = sockd->doomed; rights; rights = rights->doomed_next)
         rights_check(sockd, rights, true);
+    draining_check(sockd);
     sessions_check(sockd);
     registry_check(sockd);
     compare_objects(sockd);

@@ -16,6 +16,9 @@ struct tally {
     uint64_t charged;   /* socket: its messages in other queues; account, user: bytes queued */
     uint64_t objects;   /* account, user */
     uint64_t peers;     /* socket: those whose peer it is */
+    uint64_t watchers;  /* object: interests in it */
+    uint64_t ready;     /* epoll: its interests on the ready list */
+    uint64_t interests; /* account, user */
     uint64_t messages;  /* account */
     uint64_t waiters;   /* session: waiters found on objects */
     bool live;          /* object: on the list of all; rights: counted already */
@@ -39,10 +42,12 @@ void socket_check(const struct sockd *sockd, const struct socket *socket);
 void rights_check(const struct sockd *sockd, const struct rights *rights, bool doomed);
 void registry_check(const struct sockd *sockd);
 /* check_epoll.c */
-struct epoll;
-void watchers_check(const struct object *object);
 void epoll_check(const struct epoll *epoll);
-void interests_compare(const struct sockd *sockd);
+void draining_check(const struct sockd *sockd);
+void watchers_check(const struct object *object); /* when all interests are counted */
+/* What is ready of `events`, as object_poll says, but nothing changes by it. Of a set: what is
+ * level-triggered. */
+uint32_t ready_now(const struct object *object, uint32_t events, unsigned depth);
 /* check_waits.c */
 void waiters_check(const struct sockd *sockd, const struct waiters *list);
 void sessions_check(const struct sockd *sockd);
@@ -51,7 +56,7 @@ void slot_claim(uint64_t slot, enum slot_use use);
 
 /* What the pass over everything found. */
 struct totals {
-    uint64_t objects, sockets, orphans, queued, messages, in_flight, slots;
+    uint64_t objects, sockets, orphans, queued, messages, in_flight, interests, slots;
     uint64_t abstract; /* sockets that say they are in the registry */
 };
 extern struct totals totals;

@@ -1,83 +1,106 @@
-/* Interest sets: see check.c, and servers/sockd/epoll.h for what must hold.
- * SPDX-License-Identifier: MIT */
+/* Interests of epoll instances: see check.c and servers/sockd/epoll.h. SPDX-License-Identifier: MIT */
 #include "check.h"
 #include "epoll.h"
 
-static unsigned interests_found;
-
-static bool ring_has(const struct ring *first, const struct ring *node)
+static unsigned ring_length(const struct ring *first)
 {
+    unsigned count = 0;
     for (const struct ring *at = first; at; at = ring_next(first, at)) {
         CHECK(at->next->previous == at && at->previous->next == at, "a ring is broken");
-        if (at == node)
-            return true;
+        CHECK(count++ < 100000, "a ring without an end");
     }
-    return false;
+    return count;
 }
 
-/* Would a read find something? These changes are always told. */
-static bool has_something(const struct object *object)
+static void interest_check(const struct epoll *epoll, const struct interest *interest,
+                           enum interest_kind kind)
 {
-    if (object->kind == OBJECT_PIPE_END)
-        return !((const struct pipe_end *)object)->writes &&
-               ((const struct pipe_end *)object)->pipe->count;
-    if (object->kind == OBJECT_EVENT)
-        return ((const struct event *)object)->value > 0;
-    const struct socket *socket = (const struct socket *)object;
-    return object->kind == OBJECT_SOCKET && (socket->first || socket->accept_first);
-}
-
-static void interest_check(const struct epoll *epoll, struct interest *interest, unsigned kind)
-{
+    const struct object *target = interest->target;
     CHECK(interest->epoll == epoll && interest->kind == kind, "an interest of another set");
-    CHECK(interest->target || kind == INTEREST_FOREIGN, "an interest in nothing");
-    if (interest->target) {
-        CHECK(!interest->target->released, "an interest in an object that ended");
-        CHECK((kind == INTEREST_NESTED) == (interest->target->kind == OBJECT_EPOLL) ||
-                  kind == INTEREST_FOREIGN,
-              "an interest of another kind");
-        CHECK(kind != INTEREST_POLLED ||
-                  epoll->polled[(uint32_t)interest->fd].interest == interest,
-              "a handle that leads elsewhere");
-        CHECK(ring_has(interest->target->watchers, &interest->of_target),
-              "a target that does not know who watches it");
-    }
-    bool listed = ring_linked(&interest->of_ready);
-    CHECK(listed == ring_has(epoll->ready, &interest->of_ready), "on no ready list, or on another");
-    if (kind == INTEREST_PLAIN && (interest->events & LX_POLLIN) &&
-        !(interest->events & LX_EPOLLET) && has_something(interest->target))
-        CHECK(listed, "there is something to read, and epoll_wait will not look");
-}
-
-void watchers_check(const struct object *object)
-{
-    for (struct ring *at = object->watchers; at; at = ring_next(object->watchers, at)) {
-        struct interest *interest = interest_of_target(at);
-        CHECK(interest->target == object, "a watcher of another");
-        CHECK(ring_has(interest->epoll->members[interest->kind], &interest->of_epoll),
-              "a set that does not know its interest");
-    }
+    CHECK(kind == INTEREST_FOREIGN || target, "an interest in nothing");
+    CHECK(kind != INTEREST_NESTED || target->kind == OBJECT_EPOLL, "a nested set that is none");
+    CHECK(kind != INTEREST_PLAIN || target->kind != OBJECT_EPOLL, "a set that is not nested");
+    CHECK(target != &epoll->object, "a set in itself");
+    CHECK(!target || ring_linked(&interest->of_target), "a target does not know who watches");
+    if (target)
+        tally_of(target)->watchers++;
+    if (ring_linked(&interest->of_ready))
+        tally_of(epoll)->ready++;
+    account_of(epoll->object.account)->interests++;
+    totals.interests++;
 }
 
 void epoll_check(const struct epoll *epoll)
 {
-    unsigned foreign = 0;
+    struct tally *tally = tally_of(epoll);
     for (unsigned kind = 0; kind < INTEREST_KINDS; kind++) {
-        struct ring *first = epoll->members[kind];
-        for (struct ring *at = first; at; at = ring_next(first, at)) {
-            interest_check(epoll, interest_of_epoll(at), kind);
-            interests_found++;
-            foreign += kind == INTEREST_FOREIGN;
-        }
+        const struct ring *first = epoll->members[kind];
+        unsigned length = ring_length(first);
+        CHECK(kind != INTEREST_FOREIGN || length == epoll->foreign_count, "foreign interests");
+        for (struct ring *at = epoll->members[kind]; at; at = ring_next(first, at))
+            interest_check(epoll, interest_of_epoll(at), (enum interest_kind)kind);
     }
-    CHECK(foreign == epoll->foreign_count, "the number of foreign interests");
     for (struct ring *at = epoll->ready; at; at = ring_next(epoll->ready, at))
-        CHECK(interest_of_ready(at)->epoll == epoll, "another's interest on the ready list");
+        CHECK(interest_of_ready(at)->epoll == epoll, "another set's interest is on the ready list");
+    CHECK(ring_length(epoll->ready) == tally->ready, "the ready list has others than interests");
 }
 
-/* Called last: the sets are all checked. */
-void interests_compare(const struct sockd *sockd)
+/* Sets that ended with interests left: they are nobody's objects any more. */
+void draining_check(const struct sockd *sockd)
 {
-    CHECK(interests_found == sockd->interests || sockd->draining, "the number of interests");
-    interests_found = 0;
+    for (const struct epoll *epoll = sockd->draining; epoll; epoll = epoll->draining_next) {
+        CHECK(epoll->object.released && epoll->object.refs == 1, "a set drains that did not end");
+        account_of(epoll->object.account)->refs++;
+        epoll_check(epoll);
+    }
+}
+
+void watchers_check(const struct object *object)
+{
+    for (struct ring *at = object->watchers; at; at = ring_next(object->watchers, at))
+        CHECK(interest_of_target(at)->target == object, "a watcher of another object");
+    CHECK(ring_length(object->watchers) == tally_of(object)->watchers, "the number of watchers");
+}
+
+/* ---- readiness, without leaving a trace ------------------------------------------------------ */
+
+static uint32_t socket_ready(const struct socket *socket)
+{
+    const struct socket *peer = socket->peer;
+    uint32_t mask = socket->error != ST_OK ? LX_POLLERR : 0;
+    if (socket->shutdown == SHUT_BOTH ||
+        (socket_connection_based(socket) && socket->state == SOCKET_CLOSED))
+        mask |= LX_POLLHUP;
+    if (socket->shutdown & SHUT_RECEIVE)
+        mask |= LX_POLLRDHUP | WAKE_READ;
+    if (socket->first || socket->accept_first)
+        mask |= WAKE_READ;
+    if (socket->oob)
+        mask |= LX_POLLPRI;
+    bool room = socket->type == LX_SOCK_STREAM || !peer || peer->dead || datagram_room(socket, peer);
+    return socket_writable(socket) && room ? mask | WAKE_WRITE : mask;
+}
+
+/* By an interest that is level-triggered, or has news. */
+static bool set_ready(const struct epoll *epoll, unsigned depth)
+{
+    for (unsigned kind = 0; kind < INTEREST_FOREIGN && depth < 8; kind++)
+        for (struct ring *at = epoll->members[kind]; at; at = ring_next(epoll->members[kind], at)) {
+            const struct interest *interest = interest_of_epoll(at);
+            uint32_t wanted = interest->events & ~LX_EPOLL_BEHAVIOUR;
+            bool level = !(interest->events & (LX_EPOLLET | LX_EPOLLEXCLUSIVE));
+            if (wanted && (level || ring_linked(&interest->of_ready)) &&
+                (ready_now(interest->target, wanted, depth + 1) & wanted))
+                return true;
+        }
+    return false;
+}
+
+uint32_t ready_now(const struct object *object, uint32_t events, unsigned depth)
+{
+    if (object->kind == OBJECT_SOCKET)
+        return socket_ready((const struct socket *)object) & (events | LX_POLLERR | LX_POLLHUP);
+    if (object->kind == OBJECT_EPOLL)
+        return (events & WAKE_READ) && set_ready((const struct epoll *)object, depth) ? LX_POLLIN : 0;
+    return object_poll(world.core, (struct object *)object, events);
 }

@@ -95,14 +95,16 @@ void waits_note(const struct sockd *sockd, const struct request *request)
                                 .badge = request->badge,
                                 .ino = object->ino,
                                 .events = (uint32_t)request->words[0]};
-    if (request->label == SOCK_EPOLL_WAIT)
-        blocked->events = LX_POLLIN;
     if (blocked->kind == WAIT_WRITE) /* of a send: whether it goes to the peer */
         blocked->events = request->label == SOCK_SEND && request->words[2] ? 0 : UINT32_MAX;
+    if (request->label == SOCK_EPOLL_WAIT)
+        blocked->events = request->words[0] ? LX_POLLIN : 0; /* none wanted: it waits for nothing */
     CHECK(blocked->kind, "an operation that never waits says that it does");
     if (wait_kind(request->label) == WAIT_READ && request->label != IO_READ &&
         request->label != SOCK_ACCEPT && (request->words[0] & LX_MSG_PEEK))
         blocked->kind = WAIT_NONE; /* it may wait for what comes behind SO_PEEK_OFF */
+    if (request->fail_at) /* what was to tell of room may have had no memory */
+        blocked->kind = WAIT_NONE;
     if (object->kind == OBJECT_SOCKET && ((const struct socket *)object)->peer)
         blocked->peer_ino = ((const struct socket *)object)->peer->object.ino;
 }
@@ -203,9 +205,7 @@ void waits_check(const struct sockd *sockd)
             continue;
         switch (blocked->kind) {
         case WAIT_POLL:
-            /* Asking changes nothing that the thread's own asking did not. */
-            CHECK(object_poll(world.core, (struct object *)(uintptr_t)object, blocked->events) == 0,
-                  "ready, and the thread sleeps");
+            CHECK(ready_now(object, blocked->events, 0) == 0, "ready, and the thread sleeps");
             break;
         case WAIT_READ: CHECK(!can_read(object), "it can read, and sleeps"); break;
         case WAIT_WRITE: CHECK(!can_write(object, blocked), "it can write, and sleeps"); break;

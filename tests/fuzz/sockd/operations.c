@@ -50,7 +50,7 @@ static void step_event(const uint8_t *bytes)
 {
     struct request r;
     ask_begin(&r, bytes, SOCK_EVENT, BADGE_ROOT, 3);
-    r.words[0] = bytes[4] % 5 == 0;
+    r.words[0] = bytes[4] % 3 == 0;
     r.words[1] = r.words[0] ? 0 : edge_of(bytes[5]);
     r.words[2] = r.words[0] ? 0 : (uint64_t)(bytes[6] & 1) | (bytes[6] & 2 ? LX_EFD_NONBLOCK : 0);
     ask_end(&r, bytes);
@@ -269,7 +269,8 @@ static void step_ioctl(const uint8_t *bytes)
 static void step_flags(const uint8_t *bytes)
 {
     struct request r;
-    ask_begin(&r, bytes, IO_SET_FLAGS, choose(KIND_DESCRIPTOR, bytes[2]), 1);
+    ask_begin(&r, bytes, IO_SET_FLAGS, choose(KIND_DESCRIPTOR, bytes[2]), 2);
+    r.words[1] = bytes[5];
     r.words[0] = (bytes[4] & 1 ? LX_O_NONBLOCK : 0) | (bytes[4] % 7 == 0 ? LX_O_DIRECT : 0) |
                  (bytes[4] & 2 ? LX_O_ASYNC : 0);
     ask_end(&r, bytes);
@@ -283,7 +284,7 @@ static void step_io(const uint8_t *bytes)
         uint8_t words;
     } operations[] = {{IO_STAT, 0},     {IO_GET_FLAGS, 0},      {IO_PATH, 0}, {IO_SEEK, 2},
                       {IO_TRUNCATE, 1}, {IO_READ_DIRECTORY, 1}, {IO_SYNC, 0}, {IO_SET_ATTRIBUTES, 6},
-                      {IO_LOCK, 5},     {IO_ALLOCATE, 3},       {0, 0}};
+                      {IO_LOCK, 5},     {IO_ALLOCATE, 3},       {IO_OWNER, 4}};
     struct request r;
     unsigned which = bytes[4] % 11;
     ask_begin(&r, bytes, operations[which].label, choose(KIND_ANY, bytes[2]),
@@ -302,6 +303,62 @@ static void step_table(const uint8_t *bytes)
     ask_begin(&r, bytes, SOCK_TABLE, BADGE_ROOT, 1);
     r.words[0] = bytes[4] < 240 ? (bytes[4] & 1 ? LX_O_NONBLOCK : 0) : edge_of(bytes[4]);
     ask_end(&r, bytes);
+}
+
+/* ---- epoll ----------------------------------------------------------------------------------- */
+
+static void step_epoll_ctl(const uint8_t *bytes)
+{
+    static const uint32_t events[] = {LX_POLLIN, LX_POLLOUT, LX_POLLIN | LX_POLLOUT, 0, LX_POLLRDHUP};
+    static const uint32_t behaviour[] = {0, 0, 0, LX_EPOLLET, LX_EPOLLONESHOT, LX_EPOLLEXCLUSIVE,
+                                         LX_EPOLLET | LX_EPOLLONESHOT, LX_EPOLLWAKEUP};
+    struct request r;
+    ask_begin(&r, bytes, SOCK_EPOLL_CTL, choose(KIND(OBJECT_EPOLL), bytes[2]), 7);
+    r.words[0] = bytes[4] < 192 ? 1 : bytes[4] % 6;
+    r.words[1] = bytes[6] % 4;
+    r.words[2] = events[bytes[5] % 5] | behaviour[bytes[5] >> 5];
+    r.words[3] = bytes[3];
+    r.words[4] = bytes[6] >= 192;
+    r.words[5] = bytes[6] >> 2 & 3;
+    r.words[6] = bytes[3] % 4;
+    if (bytes[6] < 224)
+        request_cap_own(&r, choose(bytes[4] % 4 ? KIND_DESCRIPTOR : KIND(OBJECT_EPOLL), bytes[3]));
+    ask_end(&r, bytes);
+}
+
+static void step_epoll_wait(const uint8_t *bytes)
+{
+    struct request r;
+    ask_begin(&r, bytes, SOCK_EPOLL_WAIT, choose(KIND(OBJECT_EPOLL), bytes[2]), 3);
+    r.words[0] = bytes[4] < 224 ? bytes[4] % 8 : edge_of(bytes[4]);
+    r.words[1] = bytes[5] & 1;
+    r.words[2] = bytes[5] >> 1 & 1;
+    r.out_size = 4096;
+    ask_end(&r, bytes);
+}
+
+/* What libposix does for foreign interests: list them, say what is ready. */
+static void step_epoll_report(const uint8_t *bytes)
+{
+    struct request r;
+    ask_begin(&r, bytes, SOCK_EPOLL_FOREIGN, choose(KIND(OBJECT_EPOLL), bytes[2]), 1);
+    r.words[0] = bytes[4] < 240 ? bytes[4] % 4 : edge_of(bytes[4]);
+    r.out_size = 32 * 40;
+    if (ask_end(&r, bytes) != ST_OK)
+        return;
+    uint64_t badge = r.badge, count = r.call.reply_words[0] < 8 ? r.call.reply_words[0] : 8;
+    uint64_t listed[8 * 5], said[8 * 3];
+    memcpy(listed, world_out, sizeof(listed));
+    for (uint64_t i = 0; i < 8; i++) {
+        said[3 * i] = i < count ? listed[5 * i] : i;
+        said[3 * i + 1] = bytes[5] & 7;
+        said[3 * i + 2] = bytes[6] % 4;
+    }
+    memcpy(world_in, said, sizeof(said));
+    ask_begin(&r, bytes, SOCK_EPOLL_REPORT, badge, 1);
+    r.words[0] = bytes[3] < 240 ? bytes[3] % 9 : edge_of(bytes[3]);
+    r.in_size = sizeof(said);
+    world_ask(&r);
 }
 
 /* Any label, any words. */
@@ -461,7 +518,7 @@ static const struct {
     {"closed", 4, step_closed},       {"credentials", 3, step_credentials},
     {"table", 2, step_table},         {"receive_more", 6, step_receive_more},
     {"epoll_ctl", 6, step_epoll_ctl}, {"epoll_wait", 4, step_epoll_wait},
-    {"epoll_foreign", 1, step_epoll_foreign},
+    {"epoll_report", 2, step_epoll_report},
 };
 #define OPERATIONS (sizeof(table) / sizeof(table[0]))
 

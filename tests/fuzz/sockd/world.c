@@ -305,6 +305,11 @@ void world_credentials_set(unsigned process, uint32_t uid, uint32_t nofile)
     };
 }
 
+static void signal_sent(const struct signal_request *request)
+{
+    CHECK(request->signal > 0 && request->signal <= 64 && request->id, "a signal to nobody");
+}
+
 void world_start(void)
 {
     static const uint32_t process_of[THREADS] = {1, 1, 2, 3, 4, 4, CREDENTIALS_MAX};
@@ -321,6 +326,7 @@ void world_start(void)
     world_credentials_set(4, 1000, 3);
     world.core = sockd_create(world_credentials, &world.limits);
     CHECK(world.core, "no memory");
+    sockd_set_signal(world.core, signal_sent);
 }
 
 void world_end(void)
