@@ -87,7 +87,6 @@ static void object_check(const struct sockd *sockd, const struct object *object)
     CHECK(object->orphan == orphan, "orphan is wrong");
     totals.orphans += orphan;
     waiters_check(sockd, &object->waiters);
-    watchers_check(object);
 }
 
 static void pipe_end_check(const struct pipe_end *end)
@@ -356,7 +355,6 @@ void sockd_check(const struct sockd *sockd)
     memset(&totals, 0, sizeof(totals));
     dead_count = 0;
     pass_over_objects(sockd);
-    interests_compare(sockd);
     for (const struct rights *rights = sockd->doomed; rights; rights = rights->doomed_next)
         rights_check(sockd, rights, true);
     draining_check(sockd);
