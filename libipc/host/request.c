@@ -195,6 +195,8 @@ enum status host_request(const struct host_caller *caller, struct ipc_request *r
     }
     if (host_hooks.traced)
         trace(request, &call, core, status);
+    if (host_hooks.replied)
+        host_hooks.replied(core, request, &status);
     host_effects_run(core, &effects);
     host_closed_deliver();
     return status;

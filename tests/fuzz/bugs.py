@@ -143,8 +143,12 @@ def main():
         program = link(bug['name'], [*objects.values(), *rest])
         steps, what = run(program, ['--steps', options.steps, '--seed', options.seed])
         crash = target.folder / 'crashes' / bug['name']
-        if 'past' in bug and crash.exists() and run(program, [crash])[0] is None:
-            steps, what = None, f'crashes/{bug["name"]} does not find it'
+        if 'past' in bug and crash.exists():
+            at, by = run(program, [crash])
+            if at is None:
+                steps, what = None, f'crashes/{bug["name"]} does not find it'
+            elif steps is None:
+                steps, what = 'file', by
         missed += steps is None
         print(f"| {bug['name']} | {bug['class']} | {steps if steps is not None else '-'} | {what} |", flush=True)
         if not options.keep:

@@ -88,6 +88,9 @@ struct host_hooks {
     /* the server has served the request: may the reply go to the caller? false: it is dead */
     bool (*reply_arrives)(void);
     void (*traced)(const struct host_traced *traced);
+    /* what the caller is to see of the reply may be changed: a server that is not ours */
+    void (*replied)(const struct host_core *core, struct ipc_request *request,
+                    enum status *status);
     /* after the server: the caller may not come back from here */
     void (*served)(void);
     /* ar_syscall: before each; a message is about to go: AR_OK, or what the caller gets */

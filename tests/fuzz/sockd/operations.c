@@ -116,7 +116,8 @@ static void connect(const uint8_t *bytes, uint64_t badge, uint8_t name)
 
 static void step_connect(const uint8_t *bytes)
 {
-    connect(bytes, choose(KIND(OBJECT_SOCKET), bytes[2]), bytes[3]);
+    for (unsigned times = bytes[6] % 16 == 1 ? 5 : 1; times; times--) /* many, until one waits */
+        connect(bytes, choose(KIND(OBJECT_SOCKET), (uint8_t)(bytes[2] + times)), bytes[3]);
 }
 
 /* A listener and a client of it in one step: by chance both would take long to meet. */
@@ -171,7 +172,7 @@ static void step_shutdown(const uint8_t *bytes)
 
 /* ---- descriptors in flight ------------------------------------------------------------------- */
 
-static void step_stage(const uint8_t *bytes)
+static void stage(const uint8_t *bytes)
 {
     struct request r;
     ask_begin(&r, bytes, SOCK_STAGE, BADGE_ROOT, 1);
@@ -186,6 +187,13 @@ static void step_stage(const uint8_t *bytes)
                                        (uint8_t)(bytes[2] + i)));
     }
     ask_end(&r, bytes);
+}
+
+/* Up to what one message may carry, and beyond. */
+static void step_stage(const uint8_t *bytes)
+{
+    for (unsigned times = bytes[5] == 255 ? 34 : 1; times; times--)
+        stage(bytes);
 }
 
 static void step_claim(const uint8_t *bytes)
@@ -237,7 +245,8 @@ static void step_set_option(const uint8_t *bytes)
     ask_begin(&r, bytes, SOCK_SET_OPTION, choose(KIND(OBJECT_SOCKET), bytes[2]), 3);
     r.words[0] = LX_SOL_SOCKET;
     r.words[1] = option_of(bytes[4]);
-    r.words[2] = r.in_size = bytes[5] < 240 ? 16 : bytes[5] - 240u;
+    r.words[2] = bytes[5] < 224 ? 16 : edge_of(bytes[5] ^ 128);
+    r.in_size = bytes[5] < 160 ? 16 : 4096;
     uint64_t value[2] = {bytes[6] < 128 ? bytes[6] * (bytes[3] + 1u) : edge_of(bytes[6] ^ 128),
                          edge_of(bytes[3])};
     memcpy(world_in, value, sizeof(value));

@@ -152,7 +152,8 @@ static void send_with(const uint8_t *bytes, uint64_t address_length, bool path)
 
 void step_send(const uint8_t *bytes)
 {
-    send_with(bytes, 0, false);
+    for (unsigned times = bytes[5] % 32 == 8 ? 14 : 1; times; times--) /* until it waits for room */
+        send_with(bytes, 0, false);
 }
 
 void step_send_to(const uint8_t *bytes)

@@ -317,7 +317,8 @@ void world_start(void)
     effects.count = 0;
     world.heap_before = mem_in_use();
     world.limits = (struct sockd_limits){
-        .objects = 72, .objects_of_user = 48, .queued = 900000, .queued_of_user = 600000};
+        .objects = 72, .objects_of_user = 48, .queued = 900000, .queued_of_user = 600000,
+        .in_flight = 2048};
     for (unsigned t = 0; t < THREADS; t++)
         world.threads[t].principal = PRINCIPAL(process_of[t], t + 1);
     world_credentials_set(1, 1000, 1024);

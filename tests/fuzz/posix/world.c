@@ -1,0 +1,159 @@
+/* Processes, memory and the end: see world.h. SPDX-License-Identifier: MIT */
+#include "world.h"
+#include "sim.h"
+#include <fcntl.h>
+#include <ipc/host_kernel.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+
+enum { PROCESSES = 3, CALLS_MAX = 100000, TRACE = 16 };
+
+uint8_t *arena;
+uint64_t world_steps;
+static struct sim_counts before;
+static uint8_t step[STEP_BYTES], trace[TRACE][STEP_BYTES];
+static bool step_waits; /* nobody has taken it yet */
+static unsigned kernel_calls;
+static void (*step_hook)(enum ar_syscall number);
+
+void reply_changed(const struct host_core *core, struct ipc_request *request, enum status *status);
+
+void world_report(void)
+{
+    for (uint64_t at = world_steps < TRACE ? 0 : world_steps - TRACE; at < world_steps; at++) {
+        fprintf(stderr, "step %lu of this run:", (unsigned long)at);
+        for (unsigned i = 0; i < STEP_BYTES; i++)
+            fprintf(stderr, " %02x", trace[at % TRACE][i]);
+        fputc('\n', stderr);
+    }
+}
+
+void posix_failed(const char *text, long number, long result)
+{
+    fprintf(stderr, "invariant broken: %s (system call %ld: %ld)\n", text, number, result);
+    abort();
+}
+
+/* A call that asks servers again and again never ends. */
+static void kernel_called(enum ar_syscall number)
+{
+    if (++kernel_calls > CALLS_MAX)
+        posix_failed("a system call without end", -1, (long)number);
+    if (step_hook)
+        step_hook(number);
+}
+
+/* Every process: take the next step, when it is its turn. */
+static void process_main(void *argument)
+{
+    uint8_t mine[STEP_BYTES];
+    (void)argument;
+    for (;;) {
+        while (!step_waits)
+            sim_yield();
+        memcpy(mine, step, sizeof(mine));
+        step_waits = false;
+        call_run(mine);
+        sim_yield();
+    }
+}
+
+/* Descriptors 3 and up: pairs of each type, a pipe, a counter, a set, a file, a directory, names. */
+static void first_main(void *argument)
+{
+    static const int types[] = {SOCK_STREAM, SOCK_DGRAM, SOCK_SEQPACKET, SOCK_STREAM | SOCK_NONBLOCK};
+    int pair[2];
+    for (unsigned i = 0; i < 4; i++)
+        SIM_CALL(SYS_socketpair, AF_UNIX, types[i], 0, pair);
+    SIM_CALL(SYS_pipe2, pair, O_NONBLOCK);
+    SIM_CALL(SYS_eventfd2, 1, O_NONBLOCK);
+    struct epoll_event event = {.events = EPOLLIN | EPOLLOUT};
+    long set = SIM_CALL(SYS_epoll_create1, 0);
+    SIM_CALL(SYS_epoll_ctl, set, EPOLL_CTL_ADD, 3, &event);
+    SIM_CALL(SYS_open, "/tmp/file", O_RDWR | O_CREAT, 0600);
+    SIM_CALL(SYS_open, "/tmp", O_RDONLY);
+    SIM_CALL(SYS_socket, AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
+    SIM_CALL(SYS_socket, AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK, 0);
+    for (unsigned i = 1; i < PROCESSES; i++)
+        sim_fork(process_main, NULL);
+    process_main(argument);
+}
+
+static void arena_make(void)
+{
+    arena = mmap(NULL, ARENA_PAGES * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (arena == MAP_FAILED || mprotect(arena + PAGE, 4 * PAGE, PROT_READ | PROT_WRITE) ||
+        mprotect(arena + 6 * PAGE, 2 * PAGE, PROT_READ | PROT_WRITE) ||
+        mprotect(arena + 8 * PAGE, PAGE, PROT_READ) ||
+        mprotect(arena + CANARY * PAGE, PAGE, PROT_READ | PROT_WRITE))
+        abort();
+}
+
+void world_start(void)
+{
+    if (!arena)
+        arena_make();
+    for (unsigned i = 0; i < 4 * PAGE / 8; i++) { /* words that may be taken for structures */
+        uint64_t word = i % 3 == 2 ? length_of((uint8_t)(i * 7)) : pointer_of((uint8_t)(i * 5));
+        memcpy(arena + PAGE + i * 8, &word, sizeof(word));
+    }
+    memset(arena + CANARY * PAGE, 0xa5, PAGE);
+    step_waits = false;
+    sim_begin(&(struct sim_options){.seed = 1, .uid = 1000, .gid = 1000});
+    step_hook = host_hooks.step;
+    host_hooks.step = kernel_called;
+    host_hooks.replied = reply_changed;
+    sim_counts(&before);
+    sim_process_new(first_main, NULL);
+    sim_run_all();
+}
+
+/* Somebody who can take the step takes it. Who waits for ever is killed when nobody can. */
+static void step_give(unsigned first)
+{
+    int tids[32];
+    for (unsigned round = 0; step_waits && round < 8; round++) {
+        unsigned count = sim_threads(tids, 32);
+        for (unsigned i = 0; i < count && step_waits; i++)
+            sim_run(tids[(first + i) % count]);
+        if (!step_waits)
+            break;
+        uint64_t deadline = sim_clock_next();
+        if (deadline != UINT64_MAX && round < 3)
+            sim_clock_advance(deadline > sim_clock_ns() ? deadline - sim_clock_ns() : 1);
+        else
+            sim_process_new(first_main, NULL);
+    }
+}
+
+void step_run(const uint8_t bytes[STEP_BYTES])
+{
+    memcpy(step, bytes, STEP_BYTES);
+    memcpy(trace[world_steps % TRACE], bytes, STEP_BYTES);
+    world_steps++;
+    kernel_calls = 0;
+    step_waits = true;
+    step_give(bytes[1] % PROCESSES);
+    replies_end();
+    for (unsigned i = 0; i < PAGE; i++)
+        if (arena[CANARY * PAGE + i] != 0xa5)
+            posix_failed("memory was written that nobody named", -1, i);
+}
+
+void step_plain(uint8_t bytes[STEP_BYTES])
+{
+    (void)bytes;
+}
+
+void world_end(void)
+{
+    kernel_calls = 0;
+    host_hooks.replied = NULL;
+    if (!sim_end())
+        posix_failed("something is left after all processes ended", -1, 0);
+}
