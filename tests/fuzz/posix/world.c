@@ -18,7 +18,7 @@ uint64_t world_steps;
 static struct sim_counts before;
 static uint8_t step[STEP_BYTES], trace[TRACE][STEP_BYTES];
 static bool step_waits; /* nobody has taken it yet */
-static unsigned kernel_calls;
+static unsigned kernel_calls, started;
 static void (*step_hook)(enum ar_syscall number);
 
 void reply_changed(const struct host_core *core, struct ipc_request *request, enum status *status);
@@ -53,6 +53,7 @@ static void process_main(void *argument)
 {
     uint8_t mine[STEP_BYTES];
     (void)argument;
+    started++;
     for (;;) {
         while (!step_waits)
             sim_yield();
@@ -86,7 +87,8 @@ static void first_main(void *argument)
 
 static void arena_make(void)
 {
-    arena = mmap(NULL, ARENA_PAGES * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    /* A long hole behind it: whoever looks ahead finds nothing of ours. */
+    arena = mmap(NULL, ARENA_PAGES * PAGE + (1u << 30), PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (arena == MAP_FAILED || mprotect(arena + PAGE, 4 * PAGE, PROT_READ | PROT_WRITE) ||
         mprotect(arena + 6 * PAGE, 2 * PAGE, PROT_READ | PROT_WRITE) ||
         mprotect(arena + 8 * PAGE, PAGE, PROT_READ) ||
@@ -104,13 +106,21 @@ void world_start(void)
     }
     memset(arena + CANARY * PAGE, 0xa5, PAGE);
     step_waits = false;
+    started = 0;
     sim_begin(&(struct sim_options){.seed = 1, .uid = 1000, .gid = 1000});
     step_hook = host_hooks.step;
     host_hooks.step = kernel_called;
     host_hooks.replied = reply_changed;
     sim_counts(&before);
     sim_process_new(first_main, NULL);
-    sim_run_all();
+    for (unsigned round = 0; round < 100 && started < PROCESSES; round++) {
+        int tids[32];
+        unsigned count = sim_threads(tids, 32);
+        for (unsigned i = 0; i < count; i++)
+            sim_run(tids[i]);
+    }
+    if (started < PROCESSES)
+        posix_failed("the processes do not start", -1, started);
 }
 
 /* Somebody who can take the step takes it. Who waits for ever is killed when nobody can. */

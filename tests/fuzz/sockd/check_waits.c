@@ -135,11 +135,10 @@ static bool can_write(const struct object *object, const struct blocked *blocked
     if (object->kind == OBJECT_EVENT)
         return ((const struct event *)object)->value == 0;
     const struct socket *socket = (const struct socket *)object, *peer = socket->peer;
-    if (socket->error != ST_OK || (socket->shutdown & SHUT_SEND))
-        return true;
     if (socket->type == LX_SOCK_STREAM)
-        return socket_writable(socket);
-    /* A datagram may wait for another than the peer, and a new peer wakes nobody, as in Linux. */
+        return socket->error != ST_OK || (socket->shutdown & SHUT_SEND) || socket_writable(socket);
+    /* A datagram may wait at another than the peer. What happens to its own socket meanwhile, a
+     * shutdown, an error or a new peer, wakes nobody there, as in Linux. */
     if (!peer || peer->object.ino != blocked->peer_ino || peer->peer == socket)
         return false;
     return blocked->events == UINT32_MAX && socket_writable(socket) && datagram_room(socket, peer);

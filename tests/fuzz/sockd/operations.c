@@ -192,7 +192,7 @@ static void stage(const uint8_t *bytes)
 /* Up to what one message may carry, and beyond. */
 static void step_stage(const uint8_t *bytes)
 {
-    for (unsigned times = bytes[5] == 255 ? 34 : 1; times; times--)
+    for (unsigned times = bytes[5] == 251 || bytes[5] == 242 ? 34 : 1; times; times--)
         stage(bytes);
 }
 
