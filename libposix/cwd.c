@@ -108,7 +108,9 @@ static long read_directory(const struct fd_info *info, uint64_t address, uint64_
     struct posix_retry retry = {.server = info->server, .transfer = &transfer};
     struct io_read_directory_reply reply = {0};
     long error = POSIX_CALL(&retry, io_read_directory(info->slot, length, &reply, &transfer));
-    return error ? error : (long)reply.count;
+    if (error)
+        return error;
+    return reply.count > length ? (long)length : (long)reply.count;
 }
 
 long sys_getdents64(const uint64_t a[6])
