@@ -15,7 +15,7 @@ static long flags_get(int fd, struct fd_info *info)
     bool opened = reply.kind <= IO_KIND_STREAM || reply.kind == IO_KIND_PROC;
     if (opened && !(reply.flags & LX_O_PATH))
         reply.flags |= LX_O_LARGEFILE;
-    return (long)reply.flags;
+    return (long)(reply.flags & INT32_MAX); /* no errno, whatever the server says */
 }
 
 /* Where a lock's `start` counts from; Linux takes the end of the file and the offset at the time

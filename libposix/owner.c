@@ -136,7 +136,8 @@ long owner_get_number(const struct fd_info *info, int fd)
     long error = owner_get(info, fd, &owner);
     if (error)
         return error;
-    return owner.type == TO_GROUP ? -(long)owner.id : (long)owner.id;
+    long id = (long)(owner.id & INT32_MAX); /* a pid, whatever the server says */
+    return owner.type == TO_GROUP ? -id : id;
 }
 
 long owner_set_signal(const struct fd_info *info, int fd, uint64_t signal)
