@@ -6,6 +6,7 @@
  * it a badge.
  */
 #include "core.h"
+#include "trace.h"
 #include <string.h>
 
 enum status op_listen(void *state, struct ipc_call *call, const struct sock_listen_request *request)

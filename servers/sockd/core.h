@@ -378,34 +378,7 @@ static inline bool socket_writable(const struct socket *socket)
     return socket->state != SOCKET_LISTENING &&
            (socket->charged + 1) * 4 <= (uint64_t)socket->sndbuf;
 }
-/* One test when nobody records. */
-static inline void socket_trace(const struct sockd *sockd, const struct socket *socket,
-                                enum ar_trace_socket what, uint64_t a, uint64_t b, uint64_t c)
-{
-    if (sockd->trace)
-        sockd->trace(what, socket->object.ino, socket->object.badge, (const uint64_t[3]){a, b, c},
-                     NULL, 0);
-}
-static inline void socket_trace_bound(const struct sockd *sockd, const struct socket *socket)
-{
-    if (sockd->trace)
-        sockd->trace(AR_TRACE_SOCKET_BOUND, socket->object.ino, socket->object.badge,
-                     (const uint64_t[3]){0}, socket->address->bytes, socket->address->length);
-}
-/* Bytes and descriptors that moved. */
-static inline uint64_t socket_trace_amount(uint64_t bytes, const struct rights *rights)
-{
-    return bytes | (uint64_t)(rights ? rights->count : 0) << 32;
-}
-static inline void socket_trace_queued(const struct sockd *sockd, const struct socket *receiver,
-                                       const struct message *message)
-{
-    if (sockd->trace)
-        sockd->trace(AR_TRACE_SOCKET_QUEUED, receiver->object.ino, receiver->object.badge,
-                     (const uint64_t[3]){socket_trace_amount(message->length, message->rights),
-                                         receiver->unread, message->sender->object.ino},
-                     message->data, message->length);
-}
+
 enum status socket_create(struct sockd *sockd, int type, uint64_t principal, struct socket **out);
 /* Undo socket_create. */
 void socket_discard(struct sockd *sockd, struct socket *socket);

@@ -2,6 +2,7 @@
  * SOCK_DGRAM and SOCK_SEQPACKET: whole messages. SPDX-License-Identifier: MIT
  */
 #include "core.h"
+#include "trace.h"
 #include <ipc/memory.h>
 
 bool datagram_may_send(const struct socket *socket, const struct socket *other)

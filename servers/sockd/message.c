@@ -9,6 +9,7 @@
  * charged).
  */
 #include "core.h"
+#include "trace.h"
 #include <ipc/memory.h>
 #include <string.h>
 

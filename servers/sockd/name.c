@@ -3,6 +3,7 @@
  * getsockname(2), getpeername(2). SPDX-License-Identifier: MIT
  */
 #include "core.h"
+#include "trace.h"
 #include <ipc/memory.h>
 #include <string.h>
 

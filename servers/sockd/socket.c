@@ -2,6 +2,7 @@
  * Sockets: socket(2), socketpair(2), shutdown(2), and the end of one. SPDX-License-Identifier: MIT
  */
 #include "core.h"
+#include "trace.h"
 #include <ipc/memory.h>
 #include <string.h>
 

@@ -14,6 +14,7 @@
  * answers what it has and `more`: libposix asks again, saying how much it has (`done`).
  */
 #include "core.h"
+#include "trace.h"
 
 static uint64_t received(const struct receive *receive)
 {
