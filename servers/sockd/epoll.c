@@ -3,6 +3,7 @@
  * SPDX-License-Identifier: MIT
  */
 #include "epoll.h"
+#include "trace.h"
 #include <ipc/memory.h>
 
 enum { DRAIN_AT_ONCE = 256, BATCH = 64 };
@@ -18,6 +19,15 @@ static void epoll_woken(struct sockd *sockd, struct epoll *epoll)
     epoll->object.sequence++;
     waiters_wake(&epoll->object.waiters, WAKE_READ, sockd->effects);
     watchers_notify(sockd, &epoll->object, WAKE_READ);
+}
+
+/* Whoever waits looks at it next. */
+static void interest_ready(struct sockd *sockd, struct interest *interest)
+{
+    if (ring_linked(&interest->of_ready))
+        return;
+    ring_append(&interest->epoll->ready, &interest->of_ready);
+    interest_trace(sockd, interest, AR_TRACE_EPOLL_READY);
 }
 
 /* EPOLLEXCLUSIVE: did this one find somebody to deal with the event? */
@@ -42,8 +52,7 @@ static bool interest_notify(struct sockd *sockd, struct interest *interest, uint
         epoll_woken(sockd, epoll);
         return false;
     }
-    if (!ring_linked(&interest->of_ready))
-        ring_append(&epoll->ready, &interest->of_ready);
+    interest_ready(sockd, interest);
     epoll_woken(sockd, epoll);
     return (interest->events & LX_EPOLLEXCLUSIVE) && events != WAKE_ALL &&
            exclusive_served(interest, waiting, events);
@@ -58,8 +67,7 @@ void watchers_notify(struct sockd *sockd, struct object *object, uint32_t events
 
 void interest_push(struct sockd *sockd, struct interest *interest)
 {
-    if (!ring_linked(&interest->of_ready))
-        ring_append(&interest->epoll->ready, &interest->of_ready);
+    interest_ready(sockd, interest);
     sockd->walk++;
     epoll_woken(sockd, interest->epoll);
 }
@@ -209,6 +217,7 @@ enum status op_epoll_wait(void *state, struct ipc_call *call,
 void interest_remove(struct sockd *sockd, struct interest *interest)
 {
     struct epoll *epoll = interest->epoll;
+    interest_trace(sockd, interest, AR_TRACE_EPOLL_REMOVED);
     if (ring_linked(&interest->of_ready))
         ring_remove(&epoll->ready, &interest->of_ready);
     if (interest->target)

@@ -2,6 +2,7 @@
  * epoll_ctl(2), and what waiting processes say of foreign interests. SPDX-License-Identifier: MIT
  */
 #include "epoll.h"
+#include "trace.h"
 #include <ipc/memory.h>
 
 #define EXCLUSIVE_ALLOWED                                                                          \
@@ -104,10 +105,12 @@ static struct interest *interest_find(const struct epoll *epoll, const struct ob
 
 /* Its events are news: report what is there, or have those who wait ask. */
 static void interest_begin(struct sockd *sockd, struct interest *interest,
-                           const struct sock_epoll_ctl_request *request)
+                           const struct sock_epoll_ctl_request *request,
+                           enum ar_trace_object news)
 {
     interest->events = (uint32_t)request->events | LX_POLLERR | LX_POLLHUP;
     interest->data = request->data;
+    interest_trace(sockd, interest, news);
     if (interest->kind == INTEREST_FOREIGN) {
         foreign_of(interest)->ready = 0;
         foreign_of(interest)->fresh = true;
@@ -155,7 +158,7 @@ static enum status interest_add(struct sockd *sockd, struct ipc_call *call, stru
         mine->owner_pid = caller_credentials(sockd, call->principal)->pid;
         epoll->foreign_count++;
     }
-    interest_begin(sockd, interest, request);
+    interest_begin(sockd, interest, request, AR_TRACE_EPOLL_ADDED);
     return ST_OK;
 }
 
@@ -239,7 +242,7 @@ enum status op_epoll_ctl(void *state, struct ipc_call *call,
             return ST_NOENT;
         if (interest->events & LX_EPOLLEXCLUSIVE)
             return ST_INVAL;
-        interest_begin(sockd, interest, request);
+        interest_begin(sockd, interest, request, AR_TRACE_EPOLL_CHANGED);
         return ST_OK;
     default: return ST_INVAL;
     }

@@ -3,6 +3,7 @@
  * SPDX-License-Identifier: MIT
  */
 #include "epoll.h"
+#include "trace.h"
 
 enum status op_event(void *state, struct ipc_call *call, const struct sock_event_request *request)
 {
@@ -28,6 +29,8 @@ enum status op_event(void *state, struct ipc_call *call, const struct sock_event
         ((struct event *)object)->value = (uint32_t)request->initial;
         ((struct event *)object)->semaphore = request->flags & LX_EFD_SEMAPHORE;
     }
+    object_trace(sockd, object, epoll ? AR_TRACE_EPOLL_CREATED : AR_TRACE_EVENTFD_CREATED,
+                 epoll ? 0 : (uint32_t)request->initial, 0, 0);
     object_reply(sockd, call, object);
     return ST_OK;
 }
@@ -44,6 +47,7 @@ enum status event_read(struct sockd *sockd, struct event *event, struct ipc_call
     if (status != ST_OK)
         return status;
     event->value -= value;
+    object_trace(sockd, &event->object, AR_TRACE_EVENTFD_TAKEN, value, event->value, 0);
     *count = sizeof(value);
     object_wake(sockd, &event->object, WAKE_WRITE);
     return ST_OK;
@@ -63,6 +67,7 @@ enum status event_write(struct sockd *sockd, struct event *event, struct ipc_cal
     if (UINT64_MAX - 1 - event->value < value)
         return object_wait(sockd, call, &event->object.waiters, WAKE_WRITE, nowait);
     event->value += value;
+    object_trace(sockd, &event->object, AR_TRACE_EVENTFD_ADDED, value, event->value, 0);
     *count = sizeof(value);
     object_wake(sockd, &event->object, WAKE_READ);
     return ST_OK;

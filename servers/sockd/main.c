@@ -12,8 +12,8 @@
 #define TRACED_BYTES 4096u /* of a message: D-Bus has most of its own in that */
 
 /* The text goes before, 32 bytes at a time. */
-static void trace(enum ar_trace_socket what, uint64_t ino, uint64_t badge, const uint64_t words[3],
-                  const uint8_t *text, unsigned length)
+static void trace(enum ar_trace record, unsigned what, uint64_t ino, uint64_t badge,
+                  const uint64_t words[3], const uint8_t *text, unsigned length)
 {
     unsigned end = length < TRACED_BYTES ? length : TRACED_BYTES;
     for (unsigned at = 0; at < end; at += 32) {
@@ -21,8 +21,7 @@ static void trace(enum ar_trace_socket what, uint64_t ino, uint64_t badge, const
         memcpy(piece, text + at, end - at < sizeof(piece) ? end - at : sizeof(piece));
         ar_trace(AR_TRACE_TEXT, end - at, piece[0], piece[1], piece[2], piece[3]);
     }
-    ar_trace(AR_TRACE_SOCKET, (uint32_t)ino | (uint64_t)what << 32, badge, words[0], words[1],
-             words[2]);
+    ar_trace(record, (uint32_t)ino | (uint64_t)what << 32, badge, words[0], words[1], words[2]);
 }
 
 static void signal_send(const struct signal_request *request)

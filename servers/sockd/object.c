@@ -3,6 +3,7 @@
  * SPDX-License-Identifier: MIT
  */
 #include "epoll.h"
+#include "trace.h"
 #include <ipc/memory.h>
 #include <posix_abi.h>
 
@@ -240,8 +241,11 @@ static void object_release(struct sockd *sockd, struct object *object)
     case OBJECT_PIPE_END: pipe_end_release(sockd, (struct pipe_end *)object); break;
     case OBJECT_NAME: name_release(sockd, (struct name *)object); break;
     case OBJECT_SESSION: session_object_release(sockd, (struct session_object *)object); break;
-    case OBJECT_EPOLL: epoll_release(sockd, (struct epoll *)object); break;
-    case OBJECT_EVENT:
+    case OBJECT_EPOLL:
+        object_trace(sockd, object, AR_TRACE_EPOLL_CLOSED, 0, 0, 0);
+        epoll_release(sockd, (struct epoll *)object);
+        break;
+    case OBJECT_EVENT: object_trace(sockd, object, AR_TRACE_EVENTFD_CLOSED, 0, 0, 0); break;
     case OBJECT_TABLE: break;
     }
     if (object->watchers)

@@ -6,7 +6,7 @@
  * new pages. Up to PIPE_BUF (one page) it therefore goes in whole or not at all (POSIX write()). A
  * longer blocking write takes what fits and returns the count; libposix asks again for the rest.
  */
-#include "core.h"
+#include "trace.h"
 #include <ipc/memory.h>
 #include <string.h>
 
@@ -64,12 +64,14 @@ enum status op_pipe(void *state, struct ipc_call *call, const struct sock_pipe_r
     sockd->socket_count++;
     object_reply(sockd, call, &pipe->reader->object);
     object_reply(sockd, call, &pipe->writer->object);
+    object_trace(sockd, &pipe->reader->object, AR_TRACE_PIPE_CREATED, 0, 0, 0);
     return ST_OK;
 }
 
 void pipe_end_release(struct sockd *sockd, struct pipe_end *end)
 {
     struct pipe *pipe = end->pipe;
+    object_trace(sockd, &end->object, AR_TRACE_PIPE_CLOSED, end->writes, 0, 0);
     if (end->writes) {
         pipe->writer = NULL;
         if (pipe->reader)
@@ -111,6 +113,7 @@ uint64_t pipe_peek(const struct pipe *pipe, uint8_t *to, uint64_t length)
 
 void pipe_drop(struct sockd *sockd, struct pipe *pipe, uint64_t length)
 {
+    uint64_t dropped = length;
     if (!length)
         return;
     while (pipe->count && length) {
@@ -122,6 +125,8 @@ void pipe_drop(struct sockd *sockd, struct pipe *pipe, uint64_t length)
         if (page->length == 0)
             page_release(sockd, pipe);
     }
+    if (pipe->reader)
+        pipe_trace(sockd, pipe->reader, AR_TRACE_PIPE_TAKEN, dropped - length);
     if (pipe->writer)
         object_wake(sockd, &pipe->writer->object, WAKE_WRITE);
 }
@@ -155,6 +160,7 @@ enum status pipe_read(struct sockd *sockd, struct pipe_end *end, struct ipc_call
     }
     if (done) {
         *count = done;
+        pipe_trace(sockd, end, AR_TRACE_PIPE_TAKEN, done);
         if (pipe->writer && full)
             object_wake(sockd, &pipe->writer->object, WAKE_WRITE);
         return ST_OK;
@@ -223,6 +229,7 @@ enum status pipe_write(struct sockd *sockd, struct pipe_end *end, struct ipc_cal
     }
     if (done) {
         *count = done;
+        pipe_trace(sockd, end, AR_TRACE_PIPE_QUEUED, done);
         object_wake(sockd, &pipe->reader->object, WAKE_READ);
         return ST_OK;
     }

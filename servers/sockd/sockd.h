@@ -31,9 +31,10 @@ struct sockd;
 struct sockd *sockd_create(const struct credentials *credentials,
                            const struct sockd_limits *limits);
 
-/* Say of each change of a socket's state what enum ar_trace_socket has, with three words; `text`
- * (else NULL), the address or the data, has `length` bytes. Nobody is told before this is called. */
-typedef void sockd_trace(enum ar_trace_socket what, uint64_t ino, uint64_t badge,
+/* Say of each change of state what enum ar_trace_socket (`record` AR_TRACE_SOCKET) or
+ * ar_trace_object (AR_TRACE_OBJECT) has, with three words; `text` (else NULL), the address or the
+ * data, has `length` bytes. Nobody is told before this is called. */
+typedef void sockd_trace(enum ar_trace record, unsigned what, uint64_t ino, uint64_t badge,
                          const uint64_t words[3], const uint8_t *text, unsigned length);
 void sockd_set_trace(struct sockd *sockd, sockd_trace *trace);
 

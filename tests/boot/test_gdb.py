@@ -23,9 +23,9 @@ def gdb(*commands):
     return parts[0], dict(zip(parts[1::2], parts[2::2]))
 
 
-def waiting_machine(tree):
+def waiting_machine(tree, *options):
     """tools/run --gdb, once it waits; and what it said."""
-    machine = subprocess.Popen(aramid_command(["/bin/sleeper"], tree, 60, ["--gdb"]), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+    machine = subprocess.Popen(aramid_command(["/bin/sleeper"], tree, 60, ["--gdb", *options]), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                                stderr=subprocess.PIPE, text=True, start_new_session=True)
     said = ""
     while "waits for gdb" not in said and machine.poll() is None:
@@ -34,10 +34,27 @@ def waiting_machine(tree):
     return machine, said
 
 
+def check_server_stops(tree):
+    """A server that jumps to nowhere: the system fails, names it, and shows what it did last."""
+    machine, _ = waiting_machine(tree, "--strace")
+    try:
+        gdb("hbreak op_socket_pair", "continue", "set var $rip = 0", "continue")
+        said = machine.communicate(timeout=20)[1]
+    finally:
+        if machine.poll() is None:
+            os.killpg(machine.pid, signal.SIGTERM)
+            machine.wait(10)
+    last = said.partition("aramid: the last ")[2]
+    require(machine.returncode == 125 and "server sockd died" in said, "a server that dies: 125, and its name", None, said)
+    require(bool(re.match(r"\d+ events of sockd#\d+:", last)) and "sock.socket_pair" in last and 3 <= len(last.splitlines()) <= 201,
+            "and its thread's last events, decoded", "at most 200 of sockd, sock.socket_pair among them", last or said)
+
+
 def main():
     with Tree() as tree:
         tree.add(program("sleeper.musl"), "bin/sleeper")
-        machine, said = waiting_machine(tree.seal())
+        root = tree.seal()
+        machine, said = waiting_machine(root)
         try:
             head, out = gdb(*COMMANDS)
         finally:
@@ -46,6 +63,7 @@ def main():
             except subprocess.TimeoutExpired:
                 os.killpg(machine.pid, signal.SIGTERM)
                 machine.wait(10)
+        check_server_stops(root)
     require("gdb -x" in said and "tools/gdb/aramid.py" in said, "--gdb says that it waits and what to type", "gdb -x tools/gdb/aramid.py", said)
     require("symbols: kernel, init, procd, filed, sockd, consoled, libposix" in head, "symbols of every server", None, head)
     threads = out.get("threads", "")

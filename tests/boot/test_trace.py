@@ -94,7 +94,7 @@ def check_calls(events):
                                                 "shutdown", "close", "open", "exit_group")]
     check("the first process's calls, in order", order == [
         "socketpair", "write", "socket", "socket", "bind", "listen", "connect", "accept", "sendmsg", "shutdown", "close", "close",
-        "close", "open", "exit_group"], order)
+        "close", "write", "write", "close", "close", "close", "close", "open", "socketpair", "sendmsg", "open", "exit_group"], order)
     in_order("a write and its result", events, {"e": "linux", "name": "socketpair"} | pid,
              {"e": "linux_result", "name": "socketpair", "value": 0} | pid, {"e": "linux", "name": "write"} | pid,
              {"e": "linux_result", "name": "write", "value": 5} | pid)
@@ -173,6 +173,25 @@ def check_sockets(events):
                      {"what": "shutdown", "how": "send"}, {"what": "closed"})
     if found:
         check("accepted from the listener", found[3]["listener"] == found[1]["ino"] == found[0]["ino"], found)
+
+
+def check_objects(events):
+    """Pipes, eventfds, epoll instances; fork in the child."""
+    told = [event for event in events if event.get("e") in ("pipe", "eventfd", "epoll")]
+    found = in_order("sockd tells of an epoll instance and the pipe in it", told, {"e": "epoll", "what": "created"},
+                     {"e": "pipe", "what": "created"}, {"e": "epoll", "what": "added", "mask": "IN|ERR|HUP|ET"},
+                     {"e": "pipe", "what": "queued", "bytes": 7, "unread": 7}, {"e": "epoll", "what": "ready"},
+                     {"e": "pipe", "what": "taken", "bytes": 4, "unread": 3}, {"e": "epoll", "what": "removed"},
+                     {"e": "pipe", "what": "closed", "end": "read"}, {"e": "pipe", "what": "closed", "end": "write"},
+                     {"e": "epoll", "what": "closed"})
+    if found:
+        inos = {found[1]["ino"], found[3]["ino"], *(found[index]["target"] for index in (2, 4, 6))}
+        check("one number for the pipe, also as a target", len(inos) == 1, found)
+    in_order("and of an eventfd", told, {"e": "eventfd", "what": "created", "value": 2}, {"e": "eventfd", "what": "added", "count": 5, "value": 7},
+             {"e": "eventfd", "what": "taken", "count": 7, "value": 0}, {"e": "eventfd", "what": "closed"})
+    forks = {event["pid"]: event["value"] for event in events if event.get("e") == "linux_result" and event["name"] in ("fork", "clone")
+             and event["value"] == 0}
+    check("fork returns 0 in each child", len(forks) == 2, forks)
 
 
 def check_kernel(events):
@@ -288,7 +307,7 @@ def main():
             check("the program runs as without a trace", done.returncode == 7, done.stderr)
         check("two runs give the same file, byte for byte", files[0].read_bytes() == files[1].read_bytes())
         events = load(files[0])
-        for one in (check_frame, check_calls, check_messages, check_delivery, check_sockets, check_kernel):
+        for one in (check_frame, check_calls, check_messages, check_delivery, check_sockets, check_objects, check_kernel):
             one(events)
         check_full(directory, str(tree))
         check_fast_path(directory)

@@ -62,7 +62,7 @@ def check_filters(trace):
 def check_costs(trace, work):
     table = view(trace, "--cost").stdout.splitlines()
     rows = {line.split()[0]: [int(word.replace(",", "")) for word in line.split()[1:]] for line in table[1:]}
-    require(rows["socketpair"][0] == 1 and rows["all"][0] == sum(row[0] for name, row in rows.items() if name != "all"), "--cost counts calls")
+    require(rows["socketpair"][0] == 2 and rows["all"][0] == sum(row[0] for name, row in rows.items() if name != "all"), "--cost counts calls")
     require(all(row[1] == sum(row[3:]) for row in rows.values()), "each row is the sum of its layers", None, rows)
     picture = work / "flame.svg"
     view(trace, "--flame", picture)
@@ -80,6 +80,10 @@ def check_capabilities(trace):
     require(bool(lines_with(story, "copied to", "(3) fd 3 from", "(2) fd 3", "proc.fork")), "copied by fork", None, story)
     listener = [line for line in view(trace, "--follow-fd", "2:5").stdout.splitlines() if "shown to sockd" in line and "sendmsg" in line]
     require(bool(listener), "handed over in a message", "shown to sockd, in sendmsg", view(trace, "--follow-fd", "2:5").stdout)
+    passed = view(trace, "--follow-fd", "2:40").stdout
+    require(bool(lines_with(passed, "copied to", "fd 40", "dup2")), "--follow-fd of a file: dup2", None, passed)
+    require(bool(lines_with(passed, "sent to sockd", "sendmsg")), "it goes to sockd in a message", None, passed)
+    require(bool(lines_with(passed, "fd 8 from", "recvmsg")), "and comes out of it as another descriptor", None, passed)
     wrong = view(trace, "--follow-fd", "2:77")
     require(wrong.returncode == 2 and "there are: 2:0, 2:1" in wrong.stderr, "--follow-fd of nothing says what there is", None, wrong.stderr)
     have = view(trace, "--caps", "sockd").stdout

@@ -2,7 +2,10 @@
  * For test_trace.py: a few calls of which everything is known. SPDX-License-Identifier: MIT
  */
 #include <fcntl.h>
+#include <stdint.h>
 #include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -37,6 +40,41 @@ static void connection(void)
     close(listener);
 }
 
+/* A pipe, an eventfd and an epoll instance, and every change that the trace has of them. */
+static void other_objects(void)
+{
+    int ends[2], set = epoll_create1(0), counter = eventfd(2, 0);
+    uint64_t count = 5;
+    char bytes[4];
+    struct epoll_event event = {.events = EPOLLIN | EPOLLET};
+    pipe(ends);
+    epoll_ctl(set, EPOLL_CTL_ADD, ends[0], &event);
+    write(ends[1], "seven b", 7);
+    epoll_wait(set, &event, 1, 0);
+    read(ends[0], bytes, sizeof(bytes));
+    epoll_ctl(set, EPOLL_CTL_DEL, ends[0], NULL);
+    write(counter, &count, sizeof(count));
+    read(counter, &count, sizeof(count));
+    close(ends[0]);
+    close(ends[1]);
+    close(counter);
+    close(set);
+}
+
+/* A file, which is filed's, goes through a socket, which is sockd's. */
+static void file_passed(void)
+{
+    int pair[2], file = open("/bin/traced", O_RDONLY);
+    char byte, control[CMSG_SPACE(sizeof(int))];
+    struct iovec data = {&byte, 1};
+    struct msghdr message = {.msg_iov = &data, .msg_iovlen = 1, .msg_control = control,
+                             .msg_controllen = sizeof(control)};
+    socketpair(AF_UNIX, SOCK_DGRAM, 0, pair);
+    dup2(file, 40);
+    send_descriptor(pair[0], 40);
+    recvmsg(pair[1], &message, 0);
+}
+
 int main(void)
 {
     int pair[2], status = 0;
@@ -47,6 +85,8 @@ int main(void)
         _exit(read(pair[1], bytes, sizeof(bytes)) == 5 ? 0 : 1);
     wait(&status);
     connection();
+    other_objects();
+    file_passed();
     open("/nowhere", O_RDONLY);
     if (fork() == 0)
         execl("/bin/busybox", "true", (char *)NULL);

@@ -50,6 +50,7 @@ class Tables:
         self.errors = _names("microkernel/include/aramid/errors.h", "ar_error", "AR_ERR_") | {0: "OK"}
         self.said = _names("microkernel/include/aramid/trace.h", "ar_trace", "AR_TRACE_")
         self.sockets = _names("microkernel/include/aramid/trace.h", "ar_trace_socket", "AR_TRACE_SOCKET_")
+        self.objects = _names("microkernel/include/aramid/trace.h", "ar_trace_object", "AR_TRACE_")
         self.status = {0: "OK"} | {int(value): name for name, value in
                                    re.findall(r"\bX\((\w+), (\d+)\)", _source("libipc/include/ipc/status.h"))}
         self.issuers = {value: name.lower() for value, name in

@@ -6,10 +6,18 @@ TYPES = {1: "stream", 2: "dgram", 5: "seqpacket"}
 SHUT = {1: "receive", 2: "send", 3: "both"}
 RESTARTS = (-512, -514) # POSIX_RESTART and its like: a signal, and the call begins again
 AF_UNIX_HEADER = 2
+EPOLL = {0x001: "IN", 0x002: "PRI", 0x004: "OUT", 0x008: "ERR", 0x010: "HUP", 0x040: "RDNORM", 0x080: "RDBAND", 0x100: "WRNORM",
+         0x200: "WRBAND", 0x400: "MSG", 0x2000: "RDHUP", 1 << 28: "EXCLUSIVE", 1 << 29: "WAKEUP", 1 << 30: "ONESHOT", 1 << 31: "ET"}
 
 
 def _signed(value):
     return value - (1 << 64) if value >> 63 else value
+
+
+def epoll_names(bits):
+    """`IN|OUT|ET`, and in hexadecimal what has no name."""
+    known = sum(bit for bit in EPOLL if bits & bit)
+    return "|".join([name for bit, name in EPOLL.items() if bits & bit] + ([hex(bits - known)] if bits != known else [])) or "0"
 
 
 class UserRecords:
@@ -87,6 +95,22 @@ class UserRecords:
             if self.text:
                 fields["data"], self.text = self.text.hex(), b""
         self.decoder.emit("socket", **fields)
+
+    def _object(self, _, which, badge, first, second, third):
+        """Pipes, eventfds and epoll instances, each a kind of event with fields of its own."""
+        kind, _, what = self.decoder.tables.objects.get(which >> 32, f"OBJECT_{which >> 32}").lower().partition("_")
+        fields = {"socket": badge, "ino": which & 0xFFFFFFFF, "what": what}
+        if kind == "pipe" and what == "closed":
+            fields["end"] = "write" if first else "read"
+        elif kind == "pipe" and what != "created":
+            fields |= {"bytes": first, "unread": second}
+        elif kind == "eventfd" and what == "created":
+            fields["value"] = first
+        elif kind == "eventfd" and what != "closed":
+            fields |= {"count": first, "value": second}
+        elif kind == "epoll" and what not in ("created", "closed"):
+            fields |= {"fd": first, **({"target": second} if second else {}), "mask": epoll_names(third)}
+        self.decoder.emit(kind, **fields)
 
     def _address(self):
         text, self.text = self.text[AF_UNIX_HEADER:], b""

@@ -214,10 +214,17 @@ class Calls:
         known.update({key: event[key] for key in ("type", "address", "peer", "backlog") if key in event})
         if event["what"] == "accepted" and event["listener"] in self.sockets:
             known.setdefault("address", self.sockets[event["listener"]].get("address"))
+        self._told(thread, event)
+
+    def _told(self, thread, event):
+        """What a server said of an object of its own."""
+        self.sockets.setdefault(event["ino"], {})
         parent = thread.serving
         if parent:
             step = self._begin(thread, "socket", event, parent)
             step.ended = event["t"]
+
+    _pipe = _eventfd = _epoll = _told
 
 
 def read(trace):

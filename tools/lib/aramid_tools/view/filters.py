@@ -21,7 +21,8 @@ def sockets_of(call):
     found = set()
     for step in all_steps(call):
         if step.kind == "socket":
-            found |= {step.event["ino"], step.event.get("peer"), step.event.get("from"), step.event.get("listener")}
+            found |= {step.event["ino"], step.event.get("peer"), step.event.get("from"), step.event.get("listener"),
+                      step.event.get("target")}
     return found - {None, 0}
 
 

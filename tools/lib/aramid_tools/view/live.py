@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """While a program runs, and when it has died: tools/run --strace, and the last events of a thread."""
+import re
 import sys
 from collections import deque
 
@@ -69,7 +70,7 @@ class PostMortem:
         """A server that the complaint names; else the program's thread that had the last fault or call; else who ran last."""
         for number, events in self.last.items():
             name = name_of(events[-1].get("th", "?#0"))
-            if name and number not in self.pids and f"'{name}'" in (complaint or "") + " ":
+            if name and number not in self.pids and re.search(rf"\bserver '?{re.escape(name)}\b", complaint or ""):
                 return number
         programs = [number for number in self.last if number in self.pids]
         return max(programs, key=lambda number: self.last[number][-1].get("t", 0), default=self.running)

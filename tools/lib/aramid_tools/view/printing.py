@@ -67,7 +67,7 @@ def native(step):
 def socket(step):
     event = step.event
     rest = ", ".join(f"{name} {value}" for name, value in event.items() if name not in ("e", "t", "th", "pid", "ino", "what", "socket"))
-    return f"socket {event['ino']} {event['what']}" + (f": {rest}" if rest else "")
+    return f"{event['e']} {event['ino']} {event['what']}" + (f": {rest}" if rest else "")
 
 
 SHOW = {"message": message, "fault": fault, "native": native, "socket": socket}

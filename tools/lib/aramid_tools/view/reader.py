@@ -11,7 +11,8 @@ REQUIRED = {
     "linux_result": ("th", "name", "value"), "message": ("th", "to", "op"), "reply": ("th", "to"), "kernel_message": ("to", "op"),
     "switch": ("to",), "state": ("who", "state"), "signal": ("object",), "name": ("who", "name"), "fault": ("th", "vector"),
     "create": ("object",), "destroy": ("object",), "cap_new": ("object", "at"), "cap_move": ("object", "at", "from"),
-    "cap_gone": ("object",), "process": ("process", "name"), "socket": ("ino", "what"), "lost": ("records",),
+    "cap_gone": ("object",), "process": ("process", "name"), "socket": ("ino", "what"), "pipe": ("ino", "what"),
+    "eventfd": ("ino", "what"), "epoll": ("ino", "what"), "lost": ("records",),
 }
 
 
