@@ -70,14 +70,29 @@ static enum wait_kind wait_kind(uint32_t label)
     case IO_POLL:
     case SOCK_EPOLL_WAIT: return WAIT_POLL;
     case IO_READ:
+    case SOCK_PEEK:
     case SOCK_RECEIVE:
     case SOCK_RECEIVE_MORE:
     case SOCK_ACCEPT: return WAIT_READ;
     case IO_WRITE:
     case SOCK_SEND: return WAIT_WRITE;
     case SOCK_CONNECT: return WAIT_CONNECT;
+    case SOCK_SPLICE: return WAIT_SPLICE;
+    case IO_LOCK: return WAIT_LOCK;
     default: return WAIT_NONE;
     }
+}
+
+static void splice_note(const struct sockd *sockd, const struct request *request,
+                        struct blocked *blocked)
+{
+    const struct object *to = object_find(sockd, request->call.caps[0].value);
+    CHECK(to, "a splice to nothing waits");
+    blocked->to_badge = to->badge;
+    blocked->to_ino = to->ino;
+    blocked->events = UINT32_MAX;
+    if (to->kind == OBJECT_SOCKET && ((const struct socket *)to)->peer)
+        blocked->peer_ino = ((const struct socket *)to)->peer->object.ino;
 }
 
 void waits_note(const struct sockd *sockd, const struct request *request)
@@ -99,13 +114,19 @@ void waits_note(const struct sockd *sockd, const struct request *request)
         blocked->events = request->label == SOCK_SEND && request->words[2] ? 0 : UINT32_MAX;
     if (request->label == SOCK_EPOLL_WAIT)
         blocked->events = request->words[0] ? LX_POLLIN : 0; /* none wanted: it waits for nothing */
+    if (blocked->kind == WAIT_SPLICE)
+        splice_note(sockd, request, blocked);
+    if (blocked->kind == WAIT_LOCK)
+        blocked->events = (uint32_t)request->words[1];
     CHECK(blocked->kind, "an operation that never waits says that it does");
     if (wait_kind(request->label) == WAIT_READ && request->label != IO_READ &&
-        request->label != SOCK_ACCEPT && (request->words[0] & LX_MSG_PEEK))
+        request->label != SOCK_ACCEPT && request->label != SOCK_PEEK &&
+        (request->words[0] & LX_MSG_PEEK))
         blocked->kind = WAIT_NONE; /* it may wait for what comes behind SO_PEEK_OFF */
     if (request->fail_at) /* what was to tell of room may have had no memory */
         blocked->kind = WAIT_NONE;
-    if (object->kind == OBJECT_SOCKET && ((const struct socket *)object)->peer)
+    if (blocked->kind != WAIT_SPLICE && object->kind == OBJECT_SOCKET &&
+        ((const struct socket *)object)->peer)
         blocked->peer_ino = ((const struct socket *)object)->peer->object.ino;
 }
 
@@ -142,6 +163,22 @@ static bool can_write(const struct object *object, const struct blocked *blocked
     if (!peer || peer->object.ino != blocked->peer_ino || peer->peer == socket)
         return false;
     return blocked->events == UINT32_MAX && socket_writable(socket) && datagram_room(socket, peer);
+}
+
+/* There is something to take and room to put it. A target that died waits for nobody. */
+static bool can_splice(const struct sockd *sockd, const struct object *from,
+                       const struct blocked *blocked)
+{
+    const struct object *to = object_find(sockd, blocked->to_badge);
+    return to && to->ino == blocked->to_ino && can_read(from) && can_write(to, blocked);
+}
+
+/* The other end of the pipe has nothing against it. */
+static bool can_lock(const struct object *object, const struct blocked *blocked)
+{
+    const struct pipe_end *end = (const struct pipe_end *)object;
+    const struct pipe_end *other = end->writes ? end->pipe->reader : end->pipe->writer;
+    return !other || !other->lock || (blocked->events == 0 && other->lock == 1);
 }
 
 /* It is somebody's turn, who has not come for it yet: then the others may sleep. */
@@ -209,6 +246,10 @@ void waits_check(const struct sockd *sockd)
         case WAIT_READ: CHECK(!can_read(object), "it can read, and sleeps"); break;
         case WAIT_WRITE: CHECK(!can_write(object, blocked), "it can write, and sleeps"); break;
         case WAIT_CONNECT: CHECK(connect_waits(session), "it can connect, and sleeps"); break;
+        case WAIT_SPLICE:
+            CHECK(!can_splice(sockd, object, blocked), "it can splice, and sleeps");
+            break;
+        case WAIT_LOCK: CHECK(!can_lock(object, blocked), "it can lock, and sleeps"); break;
         case WAIT_NONE: break;
         }
     }

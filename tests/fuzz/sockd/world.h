@@ -26,11 +26,14 @@ enum {
 enum slot_use { SLOT_FREE, SLOT_GATE, SLOT_OTHER, SLOT_NOTIFICATION };
 
 /* What a thread waits for since its last request, to see that it is woken. */
-enum wait_kind { WAIT_NONE, WAIT_POLL, WAIT_READ, WAIT_WRITE, WAIT_CONNECT };
+enum wait_kind {
+    WAIT_NONE, WAIT_POLL, WAIT_READ, WAIT_WRITE, WAIT_CONNECT, WAIT_SPLICE, WAIT_LOCK
+};
 struct blocked {
     enum wait_kind kind;
     uint64_t badge, ino, peer_ino;
-    uint32_t events;
+    uint64_t to_badge, to_ino; /* of a splice; peer_ino is its target's peer then */
+    uint32_t events;           /* of a lock: the mode */
 };
 
 struct thread {
