@@ -23,10 +23,12 @@
 
 /* ---- string.c -------------------------------------------------------------------------------- */
 
-void *memcpy(void *restrict to, const void *restrict from, size_t n);
-void *memmove(void *to, const void *from, size_t n);
-void *memset(void *to, int byte, size_t n);
-int memcmp(const void *a, const void *b, size_t n);
+/* The compiler calls these by itself, also where it optimises at link time. */
+#define COMPILER_CALLS __attribute__((used))
+COMPILER_CALLS void *memcpy(void *restrict to, const void *restrict from, size_t n);
+COMPILER_CALLS void *memmove(void *to, const void *from, size_t n);
+COMPILER_CALLS void *memset(void *to, int byte, size_t n);
+COMPILER_CALLS int memcmp(const void *a, const void *b, size_t n);
 void *memchr(const void *s, int byte, size_t n);
 size_t strlen(const char *s);
 size_t strnlen(const char *s, size_t n);

@@ -15,7 +15,8 @@ __asm__(".globl _start\n"
         "    ud2\n"
         ".size _start, . - _start\n");
 
-_Noreturn void server_start(const struct server_info *info);
+/* Called from the assembly above alone. */
+_Noreturn void server_start(const struct server_info *info) __attribute__((used));
 
 _Noreturn void server_start(const struct server_info *info)
 {

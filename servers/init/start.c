@@ -15,7 +15,8 @@ __asm__(".globl _start\n"
         "    ud2\n"
         ".size _start, . - _start\n");
 
-_Noreturn void init_main(const struct ar_boot_info *boot);
+/* Called from the assembly above alone. */
+_Noreturn void init_main(const struct ar_boot_info *boot) __attribute__((used));
 
 struct ar_ipc_buffer *ipc_buffer(void)
 {
