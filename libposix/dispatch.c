@@ -6,6 +6,11 @@
 
 struct posix_process process;
 
+static bool restarts(long result)
+{
+    return result == -POSIX_RESTART || result == -POSIX_RESTART_NOHAND;
+}
+
 /* One bit a number: said once in the log. */
 static uint64_t reported[(LINUX_CALLS + 63) / 64 + 1];
 
@@ -18,27 +23,6 @@ static long call_unknown(uint32_t number)
         posix_log("unknown system call %d (%s) by %s", (int)number, name ? name : "no such number",
                   process.name);
     return -LINUX_ENOSYS;
-}
-
-static bool restarts(long result)
-{
-    return result == -POSIX_RESTART || result == -POSIX_RESTART_NOHAND;
-}
-
-void posix_dispatch(void)
-{
-    struct posix_thread *thread = thread_self();
-    struct posix_frame *f = &thread->frame;
-    const uint64_t a[6] = {f->rdi, f->rsi, f->rdx, f->r10, f->r8, f->r9};
-    uint32_t number = (uint32_t)f->rax; /* Linux looks at eax alone */
-    posix_handler handler = number < LINUX_CALLS ? linux_table[number].handler : NULL;
-    if (process.traced)
-        trace_arguments(number, a);
-    long result = handler ? handler(a) : call_unknown(number);
-    f->rax = (uint64_t)result;
-    /* a call that a signal ends has no result yet: restart_decide */
-    if (process.traced && !restarts(result))
-        trace_result(number, a, result);
 }
 
 /* A call that was interrupted: EINTR or once more, signal(7). With a handler about to run,
@@ -59,13 +43,6 @@ static void restart_decide(struct posix_thread *thread, bool handler, uint64_t f
     if (process.traced)
         trace_result(thread->system_call, NULL, result);
     thread->system_call = UINT64_MAX;
-}
-
-/* Most calls leave nothing to do: no signal, no mask to put back, no restart. */
-static bool nothing_left(const struct posix_thread *thread)
-{
-    return !thread->mask_saved && !thread->taken.signal && !thread->ipc->upcall_pending &&
-           !(process.pending_blocked & ~thread->mask) && !restarts((long)thread->frame.rax);
 }
 
 static void leave_slowly(struct posix_thread *thread)
@@ -92,7 +69,48 @@ static void leave_slowly(struct posix_thread *thread)
 void posix_leave(void)
 {
     struct posix_thread *thread = thread_self();
-    if (!nothing_left(thread))
-        leave_slowly(thread);
+    leave_slowly(thread);
     thread->system_call = UINT64_MAX;
+}
+
+/* Most calls leave nothing to do: no signal, no mask to put back, no restart. Upcalls that are
+ * pending the way out sees by itself (entry.asm). */
+static bool nothing_left(const struct posix_thread *thread, long result)
+{
+    return !thread->mask_saved && !thread->taken.signal &&
+           !(process.pending_blocked & ~thread->mask) && !restarts(result);
+}
+
+static inline bool finish(struct posix_thread *thread, long result)
+{
+    if (!nothing_left(thread, result))
+        return false;
+    thread->system_call = UINT64_MAX;
+    return true;
+}
+
+static __attribute__((noinline)) bool dispatch_traced(struct posix_thread *thread, uint32_t number,
+                                                      posix_handler handler)
+{
+    const struct posix_frame *f = &thread->frame;
+    const uint64_t a[6] = {f->rdi, f->rsi, f->rdx, f->r10, f->r8, f->r9};
+    trace_arguments(number, a);
+    long result = handler ? handler(a) : call_unknown(number);
+    thread->frame.rax = (uint64_t)result;
+    /* a call that a signal ends has no result yet: restart_decide */
+    if (!restarts(result))
+        trace_result(number, a, result);
+    return finish(thread, result);
+}
+
+bool posix_dispatch(void)
+{
+    struct posix_thread *thread = thread_self();
+    uint32_t number = (uint32_t)thread->frame.rax; /* Linux looks at eax alone */
+    posix_handler handler = number < LINUX_CALLS ? linux_table[number].handler : NULL;
+    if (process.traced)
+        return dispatch_traced(thread, number, handler);
+    long result = handler ? handler(thread->frame.arguments) : call_unknown(number);
+    thread->frame.rax = (uint64_t)result;
+    return finish(thread, result);
 }

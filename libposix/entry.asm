@@ -8,16 +8,16 @@ bits 64
 default rel
 
 THREAD_STACK    equ 8
-FRAME_RAX       equ 16
-FRAME_RBX       equ 24
-FRAME_RCX       equ 32
-FRAME_RDX       equ 40
-FRAME_RSI       equ 48
-FRAME_RDI       equ 56
-FRAME_RBP       equ 64
-FRAME_R8        equ 72
-FRAME_R9        equ 80
-FRAME_R10       equ 88
+FRAME_RDI       equ 16
+FRAME_RSI       equ 24
+FRAME_RDX       equ 32
+FRAME_R10       equ 40
+FRAME_R8        equ 48
+FRAME_R9        equ 56
+FRAME_RAX       equ 64
+FRAME_RBX       equ 72
+FRAME_RCX       equ 80
+FRAME_RBP       equ 88
 FRAME_R11       equ 96
 FRAME_R12       equ 104
 FRAME_R13       equ 112
@@ -72,6 +72,8 @@ posix_foreign_entry:
     push PLAIN_FLAGS
     popfq
     call posix_dispatch
+    test al, al                     ; nothing is left to do but to go
+    jnz posix_exit_low
     jmp posix_exit_redo
 
 ; An upcall into program code: only rip was changed; the real one is in the IPC buffer.

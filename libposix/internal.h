@@ -63,10 +63,16 @@ static inline void lock_release(struct posix_lock *lock)
 
 /* ---- the thread ------------------------------------------------------------------------------ */
 
-/* The program's registers while the thread is inside libposix. Offsets are used by entry.asm. */
+/* The program's registers while the thread is inside libposix. Offsets are used by entry.asm. A
+ * system call's six arguments come first, in their order: they are what its handler is given. */
 struct posix_frame {
-    uint64_t rax, rbx, rcx, rdx, rsi, rdi, rbp, r8, r9, r10, r11, r12, r13, r14, r15, rip, rsp,
-        rflags;
+    union {
+        struct {
+            uint64_t rdi, rsi, rdx, r10, r8, r9;
+        };
+        uint64_t arguments[6];
+    };
+    uint64_t rax, rbx, rcx, rbp, r11, r12, r13, r14, r15, rip, rsp, rflags;
 };
 
 /* A signal taken from procd and not delivered yet. signal 0: none. */
@@ -110,6 +116,7 @@ struct posix_thread {
 };
 _Static_assert(offsetof(struct posix_thread, frame) == 16 &&
                    offsetof(struct posix_thread, system_call) == 160 &&
+                   offsetof(struct posix_frame, rax) == 48 &&
                    offsetof(struct posix_frame, rflags) == 136,
                "used by entry.asm");
 _Static_assert(sizeof(struct posix_thread) <= 4096, "the thread record is one page");
@@ -160,6 +167,9 @@ extern struct posix_process process;
 
 /* ---- user memory (user.c, user_copy.asm) ----------------------------------------------------- */
 
+/* user_copy.asm: 0, or 1 after a fault. For ranges that were checked (user_segment). */
+int copy_bytes(void *to, const void *from, size_t n);
+int touch_write(void *at);
 /* false for pointers into libposix or the upper half; an empty range is always fine. */
 bool user_range_ok(const void *user, size_t length);
 /* 0 or -EFAULT; some bytes may have been copied before a fault. */

@@ -46,7 +46,7 @@ long file_read_at(ar_cap file, unsigned server, void *to, size_t length, int64_t
         struct ar_segment segment = {(uint64_t)to + done, length - done};
         struct ipc_transfer transfer = {.out = &segment, .out_count = 1};
         struct posix_retry retry = {.transfer = &transfer, .server = server};
-        struct io_read_reply reply;
+        struct io_read_reply reply = {0};
         long error = POSIX_CALL(
             &retry, io_read(file, offset + (int64_t)done, 0, length - done, &reply, &transfer));
         if (error)

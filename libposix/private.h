@@ -30,11 +30,9 @@
 #define AREA_FPU POSIX_AREA_STACK_LOW
 #define AREA_FPU_SIZE 0x4000ull
 
-/* ---- user_copy.asm: 0, or 1 after a fault ---- */
-int copy_bytes(void *to, const void *from, size_t n);
+/* ---- user_copy.asm, what internal.h has not: 0, or 1 after a fault ---- */
 int copy_string(char *to, const char *from, size_t max, size_t *length);
 int touch_read(const void *at);
-int touch_write(void *at);
 int fpu_save_user(void *area, uint64_t mask);
 void fpu_save(void *area, uint64_t mask);
 void fpu_restore(const void *area, uint64_t mask);
@@ -69,7 +67,8 @@ struct posix_call_entry {
 #define LINUX_CALLS 463
 extern const struct posix_call_entry linux_table[LINUX_CALLS];
 _Noreturn void posix_go(void); /* to the program, by thread->frame */
-void posix_dispatch(void);
+/* true: nothing is left to do on the way out, as far as is known here; posix_leave may be left out. */
+bool posix_dispatch(void);
 void posix_leave(void);
 void posix_async(void);
 

@@ -161,19 +161,51 @@ static bool is_plain(const struct fd_info *info)
             info->kind == IO_KIND_EVENT);
 }
 
+/* Up to IPC_TAIL_BYTES come in the reply itself, and are then no longer with the server: so it may
+ * do that only when they can be written where they are to go. */
+static bool tail_fits(const struct ar_segment *segment)
+{
+    uint64_t length = segment->length < IPC_TAIL_BYTES ? segment->length : IPC_TAIL_BYTES;
+    return length && !touch_write((void *)segment->address) &&
+           !touch_write((void *)(segment->address + length - 1));
+}
+
 /* *longer: the answer is not for this way (a low-water mark, memory that is not there). */
 static long read_plain(const struct fd_info *info, const struct ar_segment *segment, bool *longer)
 {
     struct ipc_transfer transfer = {.out = segment, .out_count = segment->length > 0};
     struct posix_retry retry = {.server = ISSUER_SOCKD, .transfer = &transfer};
     struct io_read_reply reply;
+    uint64_t flags = tail_fits(segment) ? IO_TAIL : 0;
     socket_set_deadline(&retry, info, LX_SO_RCVTIMEO);
     long error = POSIX_CALL(
-        &retry, io_read(info->slot, IO_CURRENT, 0, segment->length, &reply, &transfer));
+        &retry, io_read(info->slot, IO_CURRENT, flags, segment->length, &reply, &transfer));
     *longer = retry.status == ST_REDIRECT || retry.memory_bad;
     if (error || *longer)
         return error;
-    return (long)(reply.count < segment->length ? reply.count : segment->length);
+    uint64_t count = reply.count < segment->length ? reply.count : segment->length;
+    if (transfer.tail_words) { /* not there after all: another thread unmapped it meanwhile */
+        if (count > 8 * transfer.tail_words)
+            return ERR(IO);
+        if (copy_bytes((void *)segment->address, ipc_tail(), count))
+            return ERR(FAULT);
+    }
+    return (long)count;
+}
+
+/* One try: few bytes go with the message. If they are not there they are declared like many: whether
+ * that matters is the server's to say, which may have another error first. */
+static enum status write_try(const struct fd_info *info, const struct ar_segment *segment,
+                             struct io_write_reply *reply, struct ipc_transfer *transfer)
+{
+    uint64_t length = segment->length;
+    if (length - 1 < IPC_TAIL_BYTES) {
+        uint64_t *tail = ipc_tail();
+        tail[(length - 1) / 8] = 0;
+        if (!copy_bytes(tail, (const void *)segment->address, length))
+            transfer->tail_words = (unsigned)(length + 7) / 8;
+    }
+    return io_write(info->slot, IO_CURRENT, 0, length, reply, transfer);
 }
 
 static long write_plain(int fd, struct fd_info *info, const struct ar_segment *segment)
@@ -182,8 +214,7 @@ static long write_plain(int fd, struct fd_info *info, const struct ar_segment *s
     struct posix_retry retry = {.server = ISSUER_SOCKD, .transfer = &transfer};
     struct io_write_reply reply;
     socket_set_deadline(&retry, info, LX_SO_SNDTIMEO);
-    long error = POSIX_CALL(
-        &retry, io_write(info->slot, IO_CURRENT, 0, segment->length, &reply, &transfer));
+    long error = POSIX_CALL(&retry, write_try(info, segment, &reply, &transfer));
     if (error == ERR(PIPE))
         pipe_signal(fd, info, 0);
     if (error)

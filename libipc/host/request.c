@@ -177,6 +177,7 @@ enum status host_request(const struct host_caller *caller, struct ipc_request *r
     call.principal = caller->principal;
     call.word_count = request->word_count;
     call.cap_count = call.reply_word_count = call.reply_cap_count = 0;
+    call.tail_in = call.tail_room = call.tail_out = 0;
     call.status = ST_NOSYS; /* as the guest's shell has it */
     call.effects = &effects;
     call.data = &request_data;

@@ -3,6 +3,21 @@
 #include <ipc/stub.h>
 #include <string.h>
 
+static uint64_t tail[IPC_TAIL_WORDS]; /* nobody else runs between its use and the call */
+
+uint64_t *ipc_tail(void)
+{
+    return tail;
+}
+
+static void tail_load(struct ipc_request *request, unsigned words)
+{
+    memset(&request->words[request->word_count], 0,
+           (IPC_TAIL_WORD - request->word_count) * sizeof(uint64_t));
+    memcpy(&request->words[IPC_TAIL_WORD], tail, words * sizeof(uint64_t));
+    request->word_count = IPC_TAIL_WORD + words;
+}
+
 enum status ipc_stub_call(const struct ipc_operation *operation, ar_cap target,
                           const uint64_t *words, uint64_t *reply, struct ipc_transfer *transfer)
 {
@@ -19,6 +34,9 @@ enum status ipc_stub_call(const struct ipc_operation *operation, ar_cap target,
         request.out_count = transfer->out_count;
         request.recv_slots = transfer->recv_slots;
         request.recv_slot_count = transfer->recv_slot_count;
+        if (transfer->tail_words)
+            tail_load(&request, transfer->tail_words);
+        transfer->tail_words = 0;
     }
     enum status status = ipc_client_call(&request);
     unsigned caps = request.reply_cap_count;
@@ -32,5 +50,10 @@ enum status ipc_stub_call(const struct ipc_operation *operation, ar_cap target,
         return ST_MESSAGE;
     if (reply)
         memcpy(reply, request.words, operation->reply_words * sizeof(*reply));
+    unsigned tail_words = ipc_stub_tail(operation, request.reply_word_count);
+    if (tail_words)
+        memcpy(tail, &request.words[IPC_TAIL_WORD], tail_words * sizeof(uint64_t));
+    if (transfer)
+        transfer->tail_words = tail_words;
     return status;
 }

@@ -93,6 +93,7 @@ static void call_load(const struct ar_message *m)
     }
     call.status = ST_NOSYS; /* what a core that knows no such label leaves */
     call.reply_word_count = call.reply_cap_count = 0;
+    call.tail_in = call.tail_room = call.tail_out = 0;
     call.effects = &effects;
     call.data = &data_ops;
     call.data_context = NULL;

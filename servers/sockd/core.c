@@ -131,6 +131,17 @@ static void leftovers_drain(struct sockd *sockd)
         epolls_drain(sockd);
 }
 
+static bool dispatch(struct sockd *sockd, struct ipc_call *call)
+{
+    switch (call->label >> 8) {
+    case IO_PROTOCOL: return io_dispatch(&sockd_io, sockd, call);
+    case SOCK_PROTOCOL:
+        return sock_dispatch(call->badge < BADGE_OBJECTS ? &root_operations : &object_operations,
+                             sockd, call);
+    default: return session_dispatch(&session_operations, sockd, call);
+    }
+}
+
 void sockd_handle(void *state, struct ipc_call *call)
 {
     struct sockd *sockd = state;
@@ -141,10 +152,7 @@ void sockd_handle(void *state, struct ipc_call *call)
     struct turn turn = {0};
     if (sockd->sessions.granted)
         turn_take(sockd, call->principal, &turn);
-    bool root = call->badge < BADGE_OBJECTS;
-    if (!(sock_dispatch(root ? &root_operations : &object_operations, sockd, call) ||
-          io_dispatch(&sockd_io, sockd, call) ||
-          session_dispatch(&session_operations, sockd, call)))
+    if (!dispatch(sockd, call))
         ipc_dispatch_finish(call, ST_MESSAGE);
     if (turn.taken)
         turn_pass(sockd, call->principal, &turn);

@@ -51,6 +51,8 @@ static enum status handle_read(void *state, struct ipc_call *call,
                           request->flags & IO_NOWAIT, &reply->count);
     if (request->offset != IO_CURRENT)
         return ST_SPIPE;
+    if (request->flags & IO_TAIL)
+        ipc_tail_allow(call);
     switch (object->kind) {
     case OBJECT_SOCKET:
         return socket_read(sockd, socket_of(object), call, length, nowait, &reply->count);

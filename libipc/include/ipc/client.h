@@ -39,9 +39,16 @@ struct ipc_transfer {
     unsigned cap_count;
     const ar_cap *recv_slots;
     unsigned recv_slot_count;
+    /* Words of the tail (ipc/message.h) that stand at ipc_tail(), for operations that have one: set
+     * for the request, filled for the reply. */
+    unsigned tail_words;
     /* filled by the call */
     unsigned received_count;
     struct ar_received first_received; /* of them: where each one is, the caller knows */
 };
+
+/* The calling thread's place for IPC_TAIL_WORDS words: before a call the request's tail, after it the
+ * reply's. What is there is gone with the next call. */
+uint64_t *ipc_tail(void);
 
 #endif

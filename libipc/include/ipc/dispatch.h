@@ -21,4 +21,27 @@ static inline void ipc_dispatch_finish(struct ipc_call *call, enum status status
             ipc_drop(call->effects, call->caps[i].value);
 }
 
+/* Is this the word count of a request of `fields` words with a tail? Notes its length. */
+static inline bool ipc_dispatch_tail(struct ipc_call *call, unsigned fields)
+{
+    unsigned words = call->word_count - IPC_TAIL_WORD; /* a small count becomes a large one */
+    if (fields > IPC_TAIL_WORD || words - 1 >= IPC_TAIL_WORDS)
+        return false;
+    call->tail_in = 8 * words;
+    return true;
+}
+
+/* After a handler whose reply has `fields` words: what it put into the tail follows them. */
+static inline void ipc_dispatch_tail_end(struct ipc_call *call, unsigned fields)
+{
+    unsigned bytes = call->tail_out;
+    if (!bytes)
+        return;
+    for (unsigned i = fields; i < IPC_TAIL_WORD; i++)
+        call->reply_words[i] = 0;
+    if (bytes % 8) /* nothing of an earlier reply goes out behind it */
+        call->reply_words[IPC_TAIL_WORD + bytes / 8] &= (1ull << 8 * (bytes % 8)) - 1;
+    call->reply_word_count = IPC_TAIL_WORD + (bytes + 7) / 8;
+}
+
 #endif

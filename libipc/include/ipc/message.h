@@ -22,6 +22,13 @@
 #define PRINCIPAL_PROCESS(principal) ((uint32_t)(principal))
 #define PRINCIPAL_THREAD(principal) ((uint32_t)((principal) >> 32))
 
+/* A tail: up to 64 bytes of a call's memory that travel in the message itself, in its words from
+ * IPC_TAIL_WORD on (zero-padded), because for so few copying words costs less than AR_SYS_DATA_READ
+ * or AR_SYS_DATA_WRITE. Only operations that their protocol file marks have one. */
+#define IPC_TAIL_WORD 4u
+#define IPC_TAIL_WORDS 8u
+#define IPC_TAIL_BYTES (8 * IPC_TAIL_WORDS)
+
 /* A capability that came with the request. kind AR_RECEIVED_BADGE: a gate of this very server. */
 struct ipc_cap {
     enum ar_received_kind kind;
@@ -75,6 +82,9 @@ struct ipc_call {
     uint64_t reply_words[AR_MSG_WORDS];
     struct ipc_reply_cap reply_caps[AR_MSG_CAPS];
     struct ipc_effects *effects;
+    /* Bytes of the request's tail, 0: it has none and declares memory; room for one in the reply,
+     * and how much of that is used. */
+    unsigned tail_in, tail_room, tail_out;
     /* the caller's memory; see ipc_data_get and ipc_data_put */
     const struct ipc_data_ops *data;
     void *data_context;
@@ -85,20 +95,65 @@ struct ipc_data_ops {
     enum status (*put)(void *context, uint64_t offset, const void *source, size_t length);
 };
 
+/* At most IPC_TAIL_BYTES, in place: a call of memcpy would cost more than it copies. */
+static inline void ipc_tail_copy(void *destination, const void *source, size_t length)
+{
+    uint8_t *to = (uint8_t *)destination;
+    const uint8_t *from = (const uint8_t *)source;
+    for (; length >= 8; length -= 8, to += 8, from += 8)
+        __builtin_memcpy(to, from, 8);
+    for (; length; length--)
+        *to++ = *from++;
+}
+
 /* Copy `length` bytes from the memory that the caller declared as input, from `offset` on.
  * ST_FAULT when the declared memory is shorter or not there: nothing of the server's state may
  * have changed by then, so copy first, commit after. Does not block. */
 static inline enum status ipc_data_get(struct ipc_call *call, uint64_t offset, void *destination,
                                        size_t length)
 {
-    return length == 0 ? ST_OK : call->data->get(call->data_context, offset, destination, length);
+    if (length == 0)
+        return ST_OK;
+    if (!call->tail_in)
+        return call->data->get(call->data_context, offset, destination, length);
+    if (offset > call->tail_in || length > call->tail_in - offset)
+        return ST_FAULT;
+    ipc_tail_copy(destination, (const uint8_t *)&call->words[IPC_TAIL_WORD] + offset, length);
+    return ST_OK;
 }
 
-/* The other way: into the memory that the caller declared as output. */
+/* What the tail has no room for: it and what it has go into the declared memory. */
+static inline enum status ipc_data_put_far(struct ipc_call *call, uint64_t offset,
+                                           const void *source, size_t length)
+{
+    if (call->tail_out) {
+        enum status status = call->data->put(call->data_context, 0,
+                                             &call->reply_words[IPC_TAIL_WORD], call->tail_out);
+        if (status != ST_OK)
+            return status;
+    }
+    call->tail_room = call->tail_out = 0;
+    return call->data->put(call->data_context, offset, source, length);
+}
+
+/* The other way: into the memory that the caller declared as output; what a tail has room for goes
+ * there, from offset 0 on without a gap. */
 static inline enum status ipc_data_put(struct ipc_call *call, uint64_t offset, const void *source,
                                        size_t length)
 {
-    return length == 0 ? ST_OK : call->data->put(call->data_context, offset, source, length);
+    if (length == 0)
+        return ST_OK;
+    if (offset != call->tail_out || length > call->tail_room - call->tail_out)
+        return ipc_data_put_far(call, offset, source, length);
+    ipc_tail_copy((uint8_t *)&call->reply_words[IPC_TAIL_WORD] + offset, source, length);
+    call->tail_out += (unsigned)length;
+    return ST_OK;
+}
+
+/* Let the reply have a tail: the request says that its sender takes one. */
+static inline void ipc_tail_allow(struct ipc_call *call)
+{
+    call->tail_room = IPC_TAIL_BYTES;
 }
 
 static inline void ipc_effect_add(struct ipc_effects *effects, enum ipc_effect_kind kind,
