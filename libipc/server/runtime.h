@@ -18,12 +18,11 @@ void runtime_slots_init(const struct server_info *info);
 void *runtime_alloc(size_t bytes); /* zeroed; NULL when the heap is full */
 void runtime_free(void *memory);
 
-/* Slots that the runtime itself holds in reserve (receive slots, pooled gates); not in
+/* Slots that the runtime itself holds in reserve (receive slots, idle gates); not in
  * server_slots_in_use(). */
 void runtime_slots_reserve(int change);
 
-/* The gate's last copy is gone: its object may be bound anew. False when this gate was not out
- * (nothing to do). */
+/* The gate's last copy is gone: it is idle. False when this gate was not out (nothing to do). */
 bool runtime_gate_closed(uint64_t badge);
 /* Is the gate out, and has nobody a copy of it? So it is after a reply that did not arrive. */
 bool runtime_gate_unclaimed(uint64_t badge);
