@@ -18,6 +18,7 @@ _Static_assert(sizeof(struct fd_entry) * POSIX_FD_MAX <= PRIVATE_FD_SIZE,
 #define LEAF_OF(slot) ((slot) / AR_LEAF_SLOTS)
 
 static int fd_top;               /* one past the highest used descriptor */
+static int fd_low;               /* those below are used */
 static uint32_t leaf_top = LEAF_OF(POSIX_SLOT_FD) + 1; /* leaves below are present */
 
 static bool fd_valid(int fd)
@@ -47,7 +48,7 @@ long fd_table_init(void)
         return error;
     for (int fd = 0; fd < 3; fd++)
         TABLE[fd] = (struct fd_entry){.used = 1, .server = slot_issuer(fd_slot(fd))};
-    fd_top = 3;
+    fd_top = fd_low = 3;
     return 0;
 }
 
@@ -130,13 +131,20 @@ void fd_set_kind(int fd, unsigned kind)
     lock_release(&process.lock);
 }
 
+static int fd_free_from(int fd)
+{
+    if (fd < fd_low)
+        fd = fd_low;
+    while (fd < fd_top && TABLE[fd].used)
+        fd++;
+    return fd;
+}
+
 /* With the lock: the lowest free descriptor >= lowest whose slot can be used, or -errno. */
 static int fd_find_free(int lowest)
 {
     uint32_t limit = process.nofile_soft < POSIX_FD_MAX ? process.nofile_soft : POSIX_FD_MAX;
-    int fd = lowest;
-    while (fd < fd_top && TABLE[fd].used)
-        fd++;
+    int fd = fd_free_from(lowest);
     if ((uint32_t)fd >= limit)
         return -LINUX_EMFILE;
     return leaf_ensure(fd_slot(fd)) ? -LINUX_ENOMEM : fd;
@@ -147,13 +155,38 @@ static void entry_set(int fd, struct fd_entry entry)
     TABLE[fd] = entry;
     if (fd >= fd_top)
         fd_top = fd + 1;
+    if (fd == fd_low)
+        fd_low = fd + 1;
 }
 
 static void entry_clear(int fd)
 {
     TABLE[fd] = (struct fd_entry){0};
+    if (fd < fd_low)
+        fd_low = fd;
     while (fd_top > 0 && !TABLE[fd_top - 1].used)
         fd_top--;
+}
+
+int fd_expect(ar_cap *slots, unsigned count)
+{
+    bool alone = process.threads == 1;
+    int fd = -1;
+    lock_take(&process.lock);
+    for (unsigned i = 0; i < count; i++) {
+        fd = fd_find_free(fd + 1);
+        if (fd < 0)
+            break;
+        slots[i] = alone ? fd_slot(fd) : thread_self()->receive_slots[i];
+    }
+    lock_release(&process.lock);
+    return fd < 0 ? fd : 0;
+}
+
+/* The descriptor whose own slot this is, or -1. */
+static int fd_of_slot(ar_cap slot)
+{
+    return slot - POSIX_SLOT_FD < POSIX_FD_MAX ? (int)(slot - POSIX_SLOT_FD) : -1;
 }
 
 int fd_install(ar_cap from_slot, int lowest, bool cloexec, unsigned kind, unsigned server)
@@ -161,8 +194,11 @@ int fd_install(ar_cap from_slot, int lowest, bool cloexec, unsigned kind, unsign
     if (!server)
         server = slot_issuer(from_slot);
     lock_take(&process.lock);
-    int fd = fd_find_free(lowest);
-    if (fd >= 0 && ar_cap_move(AR_CAP_SELF, fd_slot(fd), AR_CAP_SELF, from_slot))
+    int fd = fd_of_slot(from_slot);
+    bool there = fd >= 0;
+    if (!there)
+        fd = fd_find_free(lowest);
+    if (!there && fd >= 0 && ar_cap_move(AR_CAP_SELF, fd_slot(fd), AR_CAP_SELF, from_slot))
         fd = -LINUX_ENOMEM;
     if (fd >= 0)
         entry_set(fd, (struct fd_entry){1, cloexec, (uint8_t)kind, (uint8_t)server});

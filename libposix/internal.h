@@ -285,8 +285,13 @@ static inline void fd_end(const struct fd_info *info)
 /* Look only; no capability is copied. 0 or -EBADF. */
 int fd_look(int fd, struct fd_info *info);
 void fd_set_kind(int fd, unsigned kind);
-/* Move the capability in from_slot into the lowest free descriptor >= lowest. `server` 0: found
- * by inspection. The descriptor, -EMFILE or -ENOMEM (from_slot is emptied either way). */
+/* Where the capabilities of `count` new descriptors may arrive: in the slots of the lowest free
+ * ones, so that fd_install has nothing to move, or in receive slots when another thread could take
+ * these meanwhile. All are empty. 0, -EMFILE or -ENOMEM. */
+int fd_expect(ar_cap *slots, unsigned count);
+/* Make a descriptor of the capability in from_slot: one of fd_expect's, or any, which moves into the
+ * lowest free descriptor >= lowest. `server` 0: found by inspection. The descriptor, -EMFILE or
+ * -ENOMEM (from_slot is emptied either way). */
 int fd_install(ar_cap from_slot, int lowest, bool cloexec, unsigned kind, unsigned server);
 /* dup, F_DUPFD: the new descriptor, -EBADF, -EMFILE (lowest past the limit: -EINVAL). */
 int fd_dup(int fd, int lowest, bool cloexec);

@@ -5,15 +5,14 @@
 
 #include <proto/sock.h>
 
-/* Two gates came in receive slots 0 and 1: make descriptors of both or of none, and tell the
+/* Two gates came in these slots of fd_expect: make descriptors of both or of none, and tell the
  * program. */
-static long install_pair(uint64_t user, bool cloexec, unsigned kind)
+static long install_pair(const ar_cap slots[2], uint64_t user, bool cloexec, unsigned kind)
 {
     int32_t fds[2];
-    const ar_cap *slots = receive_slots();
     fds[0] = fd_install(slots[0], 0, cloexec, kind, ISSUER_SOCKD);
     if (fds[0] < 0) {
-        receive_slots_clear();
+        slot_delete(slots[1]);
         return fds[0];
     }
     fds[1] = fd_install(slots[1], 0, cloexec, kind, ISSUER_SOCKD);
@@ -43,14 +42,17 @@ static long pipe_make(uint64_t user, uint32_t flags)
 {
     if (flags & ~(uint32_t)(LX_O_CLOEXEC | LX_O_NONBLOCK | LX_O_DIRECT))
         return ERR(INVAL);
+    ar_cap slots[2];
     long error = pair_writable(user);
+    if (!error)
+        error = fd_expect(slots, 2);
     if (error)
         return error;
-    struct ipc_transfer transfer = {.recv_slots = receive_slots(), .recv_slot_count = 2};
+    struct ipc_transfer transfer = {.recv_slots = slots, .recv_slot_count = 2};
     struct posix_retry retry = {.server = ISSUER_SOCKD};
     error =
         POSIX_CALL(&retry, sock_pipe(POSIX_SLOT_SOCKD, flags & ~(uint64_t)LX_O_CLOEXEC, &transfer));
-    return error ? error : install_pair(user, flags & LX_O_CLOEXEC, IO_KIND_PIPE);
+    return error ? error : install_pair(slots, user, flags & LX_O_CLOEXEC, IO_KIND_PIPE);
 }
 
 long sys_pipe(const uint64_t a[6])
@@ -68,15 +70,18 @@ long sys_socketpair(const uint64_t a[6])
     uint32_t type = (uint32_t)a[1];
     if (type & ~(uint32_t)(LX_SOCK_TYPE_MASK | LX_SOCK_CLOEXEC | LX_SOCK_NONBLOCK))
         return ERR(INVAL);
+    ar_cap slots[2];
     long error = pair_writable(a[3]);
+    if (!error)
+        error = fd_expect(slots, 2);
     if (error)
         return error;
-    struct ipc_transfer transfer = {.recv_slots = receive_slots(), .recv_slot_count = 2};
+    struct ipc_transfer transfer = {.recv_slots = slots, .recv_slot_count = 2};
     struct posix_retry retry = {.server = ISSUER_SOCKD};
     error = POSIX_CALL(&retry, sock_socket_pair(POSIX_SLOT_SOCKD, (uint64_t)(int32_t)a[0],
                                                 type & ~(uint64_t)LX_SOCK_CLOEXEC,
                                                 (uint64_t)(int32_t)a[2], &transfer));
-    return error ? error : install_pair(a[3], type & LX_SOCK_CLOEXEC, IO_KIND_SOCKET);
+    return error ? error : install_pair(slots, a[3], type & LX_SOCK_CLOEXEC, IO_KIND_SOCKET);
 }
 
 #define EFD_SEMAPHORE 1u

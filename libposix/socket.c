@@ -63,7 +63,8 @@ static uint64_t address_path_length(const union socket_address *address, uint64_
     return strnlen(address->un.path, length - offsetof(struct linux_sockaddr_un, path));
 }
 
-long socket_find_name(const union socket_address *address, uint64_t length)
+/* The name gate behind a pathname into receive slot 0. */
+static long name_receive(const union socket_address *address, uint64_t length)
 {
     struct path path;
     int fd;
@@ -80,6 +81,12 @@ long socket_find_name(const union socket_address *address, uint64_t length)
     error =
         POSIX_CALL(&request.retry, fs_lookup_socket(path.target, path.length, &request.transfer));
     path_end(&path);
+    return error;
+}
+
+long socket_find_name(const union socket_address *address, uint64_t length)
+{
+    long error = name_receive(address, length);
     if (error)
         return error;
     ar_cap slot = thread_slot(FILES_TS_MOUNT);
@@ -106,16 +113,18 @@ long sys_socket(const uint64_t a[6])
         return ERR(AFNOSUPPORT);
     if ((type & LX_SOCK_TYPE_MASK) >= SOCK_TYPES_END)
         return ERR(INVAL);
-    if (fd_table_full())
-        return ERR(MFILE);
-    struct ipc_transfer transfer = {.recv_slots = receive_slots(), .recv_slot_count = 1};
-    struct posix_retry retry = {.server = ISSUER_SOCKD};
-    long error = POSIX_CALL(&retry, sock_socket(POSIX_SLOT_SOCKD, (uint64_t)domain,
-                                                type & ~(uint64_t)LX_SOCK_CLOEXEC,
-                                                (uint64_t)(int32_t)a[2], &transfer));
+    ar_cap slot;
+    long error = fd_expect(&slot, 1);
     if (error)
         return error;
-    return fd_install(receive_slots()[0], 0, type & LX_SOCK_CLOEXEC, IO_KIND_SOCKET, ISSUER_SOCKD);
+    struct ipc_transfer transfer = {.recv_slots = &slot, .recv_slot_count = 1};
+    struct posix_retry retry = {.server = ISSUER_SOCKD};
+    error = POSIX_CALL(&retry, sock_socket(POSIX_SLOT_SOCKD, (uint64_t)domain,
+                                           type & ~(uint64_t)LX_SOCK_CLOEXEC,
+                                           (uint64_t)(int32_t)a[2], &transfer));
+    if (error)
+        return error;
+    return fd_install(slot, 0, type & LX_SOCK_CLOEXEC, IO_KIND_SOCKET, ISSUER_SOCKD);
 }
 
 /* ---- bind ------------------------------------------------------------------------------------ */
@@ -237,22 +246,32 @@ long sys_listen(const uint64_t a[6])
 
 /* ---- connect, accept ------------------------------------------------------------------------- */
 
+/* One try. A name gate says all that sockd needs to know, and goes with the request; so the next
+ * try looks its path up again, as Linux does after it has waited. */
+static enum status connect_try(const struct fd_info *info, const union socket_address *address,
+                               uint64_t length, struct ipc_transfer *transfer, long *lost)
+{
+    transfer->cap_count = 0;
+    if (socket_address_is_path(address, length)) {
+        *lost = name_receive(address, length);
+        transfer->cap_count = *lost == 0;
+    }
+    transfer->in_count = !transfer->cap_count;
+    return sock_connect(info->slot, transfer->cap_count ? 0 : length, transfer);
+}
+
 static long connect_run(const struct fd_info *info, const union socket_address *address,
                         uint64_t length)
 {
-    uint64_t name = thread_slot(FILES_TS_MOUNT);
+    uint64_t name = receive_slots()[0] | AR_CAP_MOVE;
     struct ar_segment in = {(uint64_t)address, length};
-    struct ipc_transfer transfer = {.in = &in, .in_count = 1, .caps = &name};
+    struct ipc_transfer transfer = {.in = &in, .caps = &name};
     long lost = 0; /* the path's error: SO_PASSCRED binds the socket all the same */
-    if (socket_address_is_path(address, length)) {
-        lost = socket_find_name(address, length);
-        transfer.cap_count = lost == 0;
-    }
     struct posix_retry retry = {.server = ISSUER_SOCKD, .transfer = &transfer};
     socket_set_deadline(&retry, info, LX_SO_SNDTIMEO);
-    long error = POSIX_CALL(&retry, sock_connect(info->slot, length, &transfer));
-    if (transfer.cap_count)
-        slot_delete((ar_cap)name);
+    long error = POSIX_CALL(&retry, connect_try(info, address, length, &transfer, &lost));
+    if (error && transfer.cap_count)
+        slot_delete(receive_slots()[0]); /* where it is when the request did not get through */
     return lost && error != ERR(OPNOTSUPP) ? lost : error;
 }
 
@@ -273,15 +292,21 @@ long sys_connect(const uint64_t a[6])
 static long accept_run(const struct fd_info *info, uint64_t user, uint64_t user_length,
                        uint32_t flags)
 {
+    ar_cap slot;
+    long error = fd_expect(&slot, 1);
+    if (error)
+        return error;
     union socket_address address;
     struct ar_segment out = {(uint64_t)&address, sizeof(address)};
     struct ipc_transfer transfer = {
-        .out = &out, .out_count = 1, .recv_slots = receive_slots(), .recv_slot_count = 1};
+        .out = &out, .out_count = user != 0, .recv_slots = &slot, .recv_slot_count = 1};
     struct posix_retry retry = {.server = ISSUER_SOCKD, .transfer = &transfer};
     socket_set_deadline(&retry, info, LX_SO_RCVTIMEO);
-    memset(&address, 0, sizeof(address));
+    if (user)
+        memset(&address, 0, sizeof(address));
+    address.un.family = LX_AF_UNIX; /* sockd writes no address that says no more */
     struct sock_accept_reply reply;
-    long error =
+    error =
         POSIX_CALL(&retry, sock_accept(info->slot, flags & LX_SOCK_NONBLOCK, &reply, &transfer));
     if (error)
         return error;
@@ -289,10 +314,10 @@ static long accept_run(const struct fd_info *info, uint64_t user, uint64_t user_
     if (user)
         error = socket_address_write(user, user_length, &address, reply.address_length);
     if (error) {
-        receive_slots_clear();
+        slot_delete(slot);
         return error;
     }
-    return fd_install(receive_slots()[0], 0, flags & LX_SOCK_CLOEXEC, IO_KIND_SOCKET, ISSUER_SOCKD);
+    return fd_install(slot, 0, flags & LX_SOCK_CLOEXEC, IO_KIND_SOCKET, ISSUER_SOCKD);
 }
 
 static long accept_flags(int fd, uint64_t user, uint64_t user_length, uint32_t flags)
@@ -303,7 +328,7 @@ static long accept_flags(int fd, uint64_t user, uint64_t user_length, uint32_t f
     long error = socket_begin(fd, &info);
     if (error)
         return error;
-    error = fd_table_full() ? ERR(MFILE) : accept_run(&info, user, user_length, flags);
+    error = accept_run(&info, user, user_length, flags);
     fd_end(&info);
     return error;
 }

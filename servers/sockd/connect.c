@@ -63,10 +63,13 @@ enum status op_accept(void *state, struct ipc_call *call, const struct sock_acce
         status = object_name_badge(sockd, &embryo->object);
     if (status != ST_OK)
         return status;
-    address_out(embryo->peer, &address);
-    reply->address_length = address.length;
-    (void)ipc_data_put(call, 0, address.bytes,
-                       address.length); /* no memory declared: nobody wants it */
+    reply->address_length = LX_SUN_PATH;
+    if (embryo->peer->address) {
+        address_out(embryo->peer, &address);
+        reply->address_length = address.length;
+        (void)ipc_data_put(call, 0, address.bytes,
+                           address.length); /* no memory declared: nobody wants it */
+    }
     socket->accept_first = embryo->accept_next;
     if (!socket->accept_first)
         socket->accept_last = NULL;
@@ -199,28 +202,32 @@ enum status op_connect(void *state, struct ipc_call *call,
 {
     struct sockd *sockd = state;
     struct socket *socket;
-    struct address address;
+    struct address address, *to = call->cap_count ? NULL : &address;
     enum status status = socket_of_call(sockd, &socket);
     if (status != ST_OK)
         return status;
-    if (call->cap_count && call->caps[0].kind != AR_RECEIVED_BADGE)
+    if (to) {
+        status = address_get(call, request->address_length, to);
+        if (status == ST_INVAL) {
+            bool unspecified = address_unspecified(call, request->address_length, &status);
+            if (status != ST_OK)
+                return status;
+            if (!unspecified || socket_connection_based(socket))
+                return ST_INVAL;
+            datagram_set_peer(sockd, socket, NULL);
+            return ST_OK;
+        }
+        if (status != ST_OK)
+            return status;
+    } else if (call->caps[0].kind != AR_RECEIVED_BADGE) {
         return ST_CONNREFUSED; /* no name of ours; the dispatcher drops it */
-    bool unspecified = address_unspecified(call, request->address_length, &status);
-    if (status != ST_OK)
-        return status;
-    if (unspecified && !socket_connection_based(socket)) {
-        datagram_set_peer(sockd, socket, NULL);
-        return ST_OK;
     }
-    status = address_get(call, request->address_length, &address);
-    if (status != ST_OK)
-        return status;
     if (socket->option_flags & OPTIONS_SENDER) {
         status = socket_autobind(sockd, socket);
         if (status != ST_OK)
             return status == ST_NOSPC ? ST_NOMEM : status;
     }
     if (socket_connection_based(socket))
-        return stream_connect(sockd, call, socket, &address);
-    return datagram_connect(sockd, call, socket, &address);
+        return stream_connect(sockd, call, socket, to);
+    return datagram_connect(sockd, call, socket, to);
 }

@@ -407,7 +407,8 @@ static inline bool address_abstract(const struct address *address)
 struct socket *abstract_find(struct sockd *sockd, int type, const struct address *address);
 void abstract_remove(struct sockd *sockd, struct socket *socket);
 enum status socket_autobind(struct sockd *sockd, struct socket *socket);
-/* Where a connect or send goes: abstract by registry, pathname by the name gate that came along. */
+/* Where a connect or send goes: abstract by registry, pathname by the name gate that came along
+ * (then `address` may be NULL). */
 enum status destination_find(struct sockd *sockd, struct ipc_call *call, int type,
                              const struct address *address, struct socket **out);
 void name_release(struct sockd *sockd, struct name *name);

@@ -85,7 +85,6 @@ void abstract_remove(struct sockd *sockd, struct socket *socket)
 
 enum status address_get(struct ipc_call *call, uint64_t length, struct address *out)
 {
-    memset(out, 0, sizeof(*out));
     if (length <= LX_SUN_PATH || length > LX_SUN_MAX)
         return ST_INVAL;
     enum status status = ipc_data_get(call, 0, out->bytes, length);
@@ -99,7 +98,7 @@ enum status address_get(struct ipc_call *call, uint64_t length, struct address *
         unsigned end = LX_SUN_PATH;
         while (end < length && out->bytes[end])
             end++;
-        memset(&out->bytes[end], 0, sizeof(out->bytes) - end);
+        out->bytes[end] = 0;
         out->length = (uint16_t)(end + 1);
     }
     return ST_OK;
@@ -230,7 +229,7 @@ void name_release(struct sockd *sockd, struct name *name)
 enum status destination_find(struct sockd *sockd, struct ipc_call *call, int type,
                              const struct address *address, struct socket **out)
 {
-    if (address_abstract(address)) {
+    if (address && address_abstract(address)) {
         *out = abstract_find(sockd, type, address);
         return *out ? ST_OK : ST_CONNREFUSED;
     }
