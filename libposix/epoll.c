@@ -80,36 +80,44 @@ long sys_epoll_ctl(const uint64_t a[6])
 
 struct epoll_wait {
     ar_cap slot;
-    uint64_t most, count;
+    bool memory; /* the answer comes in the program's memory, even when it is one event */
+    uint64_t most, deadline;
     struct ar_segment events;
+    struct sock_epoll_wait_reply reply;
     struct ipc_transfer transfer;
-    uint64_t deadline;
 };
 
-static long wait_ask(struct epoll_wait *wait, struct posix_retry *retry, bool arm, bool reported,
-                     bool *foreign)
+static inline enum status wait_request(struct epoll_wait *wait, bool arm, bool reported)
 {
-    struct sock_epoll_wait_reply reply = {0};
+    return sock_epoll_wait(wait->slot, wait->most, arm, reported, !wait->memory, &wait->reply,
+                           &wait->transfer);
+}
+
+/* The request is made and has this answer: repeat it until it has one for the program. */
+static long wait_settle(struct epoll_wait *wait, struct posix_retry *retry, enum status status,
+                        bool arm, bool reported)
+{
     retry->server = ISSUER_SOCKD;
     retry->transfer = &wait->transfer;
-    long error = POSIX_CALL(retry, sock_epoll_wait(wait->slot, wait->most, arm, reported, &reply,
-                                                   &wait->transfer));
-    wait->count = error ? 0 : reply.count < wait->most ? reply.count : wait->most;
-    *foreign = !error && reply.foreign;
-    return error;
+    while (!posix_done(retry, status) && posix_again(retry, status))
+        status = wait_request(wait, arm, reported);
+    if (retry->status != ST_OK)
+        wait->reply = (struct sock_epoll_wait_reply){0};
+    return retry->result;
 }
 
 /* There are descriptions in the set that sockd cannot ask: each round we do. */
 static long wait_with_foreign(struct epoll_wait *wait)
 {
-    bool arm = wait->deadline != DEADLINE_NOW, foreign;
+    bool arm = wait->deadline != DEADLINE_NOW;
     for (;;) {
         readiness_begin();
+        wait->reply = (struct sock_epoll_wait_reply){0};
         long error = epoll_ask_foreign(wait->slot, arm);
         struct posix_retry retry = {.no_wait = true};
         if (!error)
-            error = wait_ask(wait, &retry, arm, true, &foreign);
-        if ((error && error != ERR(AGAIN)) || wait->count || !arm)
+            error = wait_settle(wait, &retry, wait_request(wait, arm, true), arm, true);
+        if ((error && error != ERR(AGAIN)) || wait->reply.count || !arm)
             return error;
         switch (readiness_wait(wait->deadline)) {
         case WAIT_WOKEN:
@@ -125,16 +133,40 @@ static long wait_with_foreign(struct epoll_wait *wait)
     }
 }
 
-static long wait_collect(struct epoll_wait *wait)
+/* The first answer was not what most are. */
+static __attribute__((noinline)) long wait_slowly(struct epoll_wait *wait, enum status status)
 {
-    bool foreign;
+    bool arm = wait->deadline != DEADLINE_NOW;
     struct posix_retry retry = {.deadline_ns = wait->deadline, .interrupted = ERR(INTR)};
-    long error = wait_ask(wait, &retry, wait->deadline != DEADLINE_NOW, false, &foreign);
+    long error = wait_settle(wait, &retry, status, arm, false);
     if (error == ERR(AGAIN)) { /* time is up: one last look */
         retry = (struct posix_retry){0};
-        error = wait_ask(wait, &retry, false, false, &foreign);
+        error = wait_settle(wait, &retry, wait_request(wait, false, false), false, false);
     }
-    return foreign ? wait_with_foreign(wait) : error;
+    return !error && wait->reply.foreign ? wait_with_foreign(wait) : error;
+}
+
+static inline long wait_collect(struct epoll_wait *wait)
+{
+    enum status status = wait_request(wait, wait->deadline != DEADLINE_NOW, false);
+    return status == ST_OK && !wait->reply.foreign ? 0 : wait_slowly(wait, status);
+}
+
+/* How many events the program has now, or -errno. */
+static long wait_answer(struct epoll_wait *wait)
+{
+    const struct sock_epoll_wait_reply *reply = &wait->reply;
+    long error = wait_collect(wait);
+    if (!error && reply->events) {
+        const struct linux_epoll_event event = {(uint32_t)reply->events, reply->data};
+        if (!user_write((void *)wait->events.address, &event, sizeof(event)))
+            return 1;
+        wait->memory = true; /* the event is still there: let sockd see the fault */
+        error = wait_collect(wait);
+    }
+    if (error)
+        return error;
+    return (long)(reply->count < wait->most ? reply->count : wait->most);
 }
 
 static long epoll_wait_run(const uint64_t a[6], uint64_t deadline)
@@ -147,14 +179,18 @@ static long epoll_wait_run(const uint64_t a[6], uint64_t deadline)
     struct fd_info info;
     if (fd_begin2(epfd, NULL, &info))
         return ERR(BADF);
-    struct epoll_wait wait = {.slot = info.slot, .deadline = deadline};
+    struct epoll_wait wait;
+    wait.slot = info.slot;
+    wait.memory = false;
+    wait.deadline = deadline;
     wait.most = most < SOCK_EPOLL_MOST ? (unsigned)most : SOCK_EPOLL_MOST;
     wait.events = (struct ar_segment){a[1], wait.most * sizeof(struct linux_epoll_event)};
-    wait.transfer.out = &wait.events;
-    wait.transfer.out_count = 1;
-    long error = fd_kind(epfd, &info) == IO_KIND_EPOLL ? wait_collect(&wait) : ERR(INVAL);
+    wait.transfer = (struct ipc_transfer){.out = &wait.events, .out_count = 1};
+    long result = info.kind == IO_KIND_EPOLL || fd_kind(epfd, &info) == IO_KIND_EPOLL
+                      ? wait_answer(&wait)
+                      : ERR(INVAL);
     fd_end(&info);
-    return error ? error : (long)wait.count;
+    return result;
 }
 
 static uint64_t deadline_of(int32_t milliseconds)

@@ -17,8 +17,10 @@ static void epoll_woken(struct sockd *sockd, struct epoll *epoll)
         return;
     epoll->walk = sockd->walk;
     epoll->object.sequence++;
-    waiters_wake(&epoll->object.waiters, WAKE_READ, sockd->effects);
-    watchers_notify(sockd, &epoll->object, WAKE_READ);
+    if (epoll->object.waiters.first)
+        waiters_wake(&epoll->object.waiters, WAKE_READ, sockd->effects);
+    if (epoll->object.watchers)
+        watchers_notify(sockd, &epoll->object, WAKE_READ);
 }
 
 /* Whoever waits looks at it next. */
@@ -176,6 +178,30 @@ static enum status epoll_collect(struct sockd *sockd, struct epoll *epoll, struc
     return *count ? ST_OK : status;
 }
 
+/* The first that is ready, when it is the only one and stays where it is: EPOLLET and EPOLLONESHOT
+ * are not for this. Those on the way are dropped. */
+static bool epoll_answer(struct sockd *sockd, struct epoll *epoll,
+                         struct sock_epoll_wait_reply *reply)
+{
+    struct ring *first;
+    while ((first = epoll->ready)) {
+        struct interest *interest = interest_of_ready(first);
+        if (interest->events & (LX_EPOLLET | LX_EPOLLONESHOT))
+            return false;
+        uint32_t ready = interest_poll(sockd, interest);
+        if (ready) {
+            if (first->next != first)
+                return false;
+            reply->count = 1;
+            reply->events = ready;
+            reply->data = interest->data;
+            return true;
+        }
+        ring_remove(&epoll->ready, first);
+    }
+    return false;
+}
+
 enum status epoll_of_call(const struct sockd *sockd, struct epoll **epoll)
 {
     if (!sockd->target || sockd->target->kind == OBJECT_NAME ||
@@ -202,8 +228,9 @@ enum status op_epoll_wait(void *state, struct ipc_call *call,
     }
     unsigned most = request->most < SOCK_EPOLL_MOST ? (unsigned)request->most : SOCK_EPOLL_MOST;
     if (epoll->ready) {
-        status = epoll_collect(sockd, epoll, call, most, &reply->count);
-        if (epoll->ready) /* there is something for another one, too */
+        if (!(request->words && most && epoll_answer(sockd, epoll, reply)))
+            status = epoll_collect(sockd, epoll, call, most, &reply->count);
+        if (epoll->ready && epoll->object.waiters.first) /* there is something for another one, too */
             waiters_wake(&epoll->object.waiters, WAKE_READ, sockd->effects);
         if (status != ST_OK || reply->count)
             return status;

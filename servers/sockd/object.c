@@ -281,7 +281,8 @@ void objects_reap(struct sockd *sockd)
 void object_wake(struct sockd *sockd, struct object *object, uint32_t events)
 {
     object->sequence++;
-    waiters_wake(&object->waiters, events, sockd->effects);
+    if (object->waiters.first)
+        waiters_wake(&object->waiters, events, sockd->effects);
     if (object->watchers) {
         sockd->walk++;
         watchers_notify(sockd, object, events);

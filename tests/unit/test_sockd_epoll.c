@@ -26,16 +26,28 @@ static long ctl(long epoll, int operation, int fd, long target, uint32_t events)
 
 static struct lx_epoll_event got[2000];
 
-/* How many events; they are left in `got`. */
-static long wait_arm(long epoll, unsigned most, bool arm)
+/* How many events; they are left in `got`. `words`: one may come in the reply. */
+static long wait_by(long epoll, unsigned most, bool arm, bool words)
 {
     memory_reset();
     W.out_size = most * sizeof(got[0]);
-    enum status status = ASK((uint64_t)epoll, SOCK_EPOLL_WAIT, most, arm, 0);
+    enum status status = ASK((uint64_t)epoll, SOCK_EPOLL_WAIT, most, arm, 0, words);
     if (status != ST_OK)
         return -(long)status;
     memcpy(got, W.out, REPLY(0) * sizeof(got[0]));
+    if (REPLY(2)) {
+        assert_true(words && REPLY(0) == 1);
+        got[0] = (struct lx_epoll_event){(uint32_t)REPLY(2), REPLY(3)};
+    }
     return (long)REPLY(0);
+}
+
+/* In every other call one event may come in words, so that each test meets both ways. */
+static long wait_arm(long epoll, unsigned most, bool arm)
+{
+    static bool words;
+    words = !words;
+    return wait_by(epoll, most, arm, words);
 }
 #define WAIT(epoll) wait_arm(epoll, 100, false)
 
@@ -83,6 +95,43 @@ static void r2_edge_reports_each_write(void **state)
     sk_send(fd[1], "x", 1, 0);
     assert_int_equal(sk_recv(fd[0], 9, 0), 4); /* read before it was reported */
     assert_int_equal(WAIT(e), 0);
+}
+
+/* In words comes what looking does not change: alone, and neither EPOLLET nor EPOLLONESHOT. */
+static void r2_one_event_in_words(void **state)
+{
+    (void)state;
+    long e = epoll_make(), a[2], b[2];
+    pair_make(LX_SOCK_STREAM, a);
+    pair_make(LX_SOCK_STREAM, b);
+    assert_int_equal(ADD(e, 3, a[0], IN), 0);
+    assert_int_equal(ADD(e, 4, b[0], IN), 0);
+    assert_int_equal(wait_by(e, 1, false, true), 0);
+    sk_send(a[1], "x", 1, 0);
+    for (int i = 0; i < 3; i++) { /* nothing is lost when it does not get to the program */
+        assert_int_equal(wait_by(e, 1, false, true), 1);
+        assert_int_equal(REPLY(2), IN);
+        assert_int_equal(REPLY(3), 3);
+    }
+    sk_send(b[1], "x", 1, 0);
+    assert_int_equal(wait_by(e, 9, false, true), 2); /* two: in memory */
+    assert_int_equal(REPLY(2), 0);
+    assert_int_equal(wait_by(e, 1, false, true), 1); /* in turn */
+    assert_int_equal(got[0].data, 3);
+    assert_int_equal(wait_by(e, 1, false, true), 1);
+    assert_int_equal(got[0].data, 4);
+    assert_int_equal(REPLY(2), 0);
+    assert_int_equal(sk_recv(a[0], 1, 0), 1); /* it stands first and has nothing any more */
+    assert_int_equal(wait_by(e, 1, false, true), 1);
+    assert_int_equal(REPLY(2), IN);
+    assert_int_equal(REPLY(3), 4);
+    assert_int_equal(MOD(e, 4, b[0], IN | ONESHOT), 0);
+    assert_int_equal(wait_by(e, 1, false, true), 1);
+    assert_int_equal(REPLY(2), 0);
+    assert_int_equal(MOD(e, 4, b[0], IN | ET), 0);
+    assert_int_equal(wait_by(e, 1, false, true), 1);
+    assert_int_equal(REPLY(2), 0);
+    assert_int_equal(wait_by(e, 1, false, true), 0);
 }
 
 static void r2_one_shot(void **state)
@@ -355,10 +404,10 @@ static void r2_many_events_and_bad_memory(void **state)
     memory_reset();
     W.out_size = 12000;
     W.out_bad = 64 * 12 + 5; /* behind the first batch */
-    assert_int_equal(ASK((uint64_t)e, SOCK_EPOLL_WAIT, 1000, 0, 0), ST_OK);
+    assert_int_equal(ASK((uint64_t)e, SOCK_EPOLL_WAIT, 1000, 0, 0, 1), ST_OK);
     assert_int_equal(REPLY(0), 64);
     W.out_bad = 5;
-    assert_int_equal(ASK((uint64_t)e, SOCK_EPOLL_WAIT, 1000, 0, 0), ST_FAULT);
+    assert_int_equal(ASK((uint64_t)e, SOCK_EPOLL_WAIT, 1000, 0, 0, 1), ST_FAULT);
     assert_int_equal(wait_arm(e, 2000, false), 1000 - 64); /* none was lost */
     assert_int_equal(got[0].data, 64);
     assert_int_equal(got[1000 - 65].data, 999);
@@ -394,7 +443,7 @@ static long wait_reported(long epoll, bool arm)
 {
     memory_reset();
     W.out_size = sizeof(got);
-    enum status status = ASK((uint64_t)epoll, SOCK_EPOLL_WAIT, 100, arm, 1);
+    enum status status = ASK((uint64_t)epoll, SOCK_EPOLL_WAIT, 100, arm, 1, 0);
     if (status == ST_OK)
         memcpy(got, W.out, REPLY(0) * sizeof(got[0]));
     return status == ST_OK ? (long)REPLY(0) : -(long)status;
@@ -529,6 +578,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(r2_level),
         TEST(r2_edge_reports_each_write),
+        TEST(r2_one_event_in_words),
         TEST(r2_one_shot),
         TEST(r2_errors),
         TEST(r2_the_description_is_the_key),

@@ -144,7 +144,7 @@ static void epoll_waits(void **state)
     assert_int_equal(ASK(epoll, SOCK_EPOLL_CTL, 1, 3, LX_POLLIN | LX_EPOLLET, 3, 0, 0, 0), ST_OK);
     for (int i = 0; i < 3; i++) {
         as(queue[i]);
-        assert_int_equal(ASK(epoll, SOCK_EPOLL_WAIT, 1, 1, 0), ST_WAIT);
+        assert_int_equal(ASK(epoll, SOCK_EPOLL_WAIT, 1, 1, 0, 0), ST_WAIT);
     }
     as(THIRD);
     sk_send(fd[1], "a", 1, 0);
@@ -154,7 +154,7 @@ static void epoll_waits(void **state)
     only(OTHER);
     as(OTHER);
     W.out_size = 12;
-    assert_int_equal(ASK(epoll, SOCK_EPOLL_WAIT, 1, 1, 0), ST_OK);
+    assert_int_equal(ASK(epoll, SOCK_EPOLL_WAIT, 1, 1, 0, 0), ST_OK);
     assert_int_equal(REPLY(0), 1);
     only(0);
 }

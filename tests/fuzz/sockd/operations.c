@@ -338,10 +338,11 @@ static void step_epoll_ctl(const uint8_t *bytes)
 static void step_epoll_wait(const uint8_t *bytes)
 {
     struct request r;
-    ask_begin(&r, bytes, SOCK_EPOLL_WAIT, choose(KIND(OBJECT_EPOLL), bytes[2]), 3);
+    ask_begin(&r, bytes, SOCK_EPOLL_WAIT, choose(KIND(OBJECT_EPOLL), bytes[2]), 4);
     r.words[0] = bytes[4] < 224 ? bytes[4] % 8 : edge_of(bytes[4]);
     r.words[1] = bytes[5] & 1;
     r.words[2] = bytes[5] >> 1 & 1;
+    r.words[3] = bytes[5] >> 2 & 1;
     r.out_size = 4096;
     ask_end(&r, bytes);
 }
