@@ -6,29 +6,22 @@
  * All under process.lock, except that a process with one thread needs no private copy of a
  * capability to call on it.
  */
+#include "fd_table.h"
 #include "private.h"
 
-struct fd_entry {
-    uint8_t used, cloexec, kind, server;
-};
 _Static_assert(sizeof(struct fd_entry) * POSIX_FD_MAX <= PRIVATE_FD_SIZE,
                "the table fits its place");
 
-#define TABLE ((struct fd_entry *)PRIVATE_FD_TABLE)
+#define TABLE FD_TABLE
 #define LEAF_OF(slot) ((slot) / AR_LEAF_SLOTS)
 
-static int fd_top;               /* one past the highest used descriptor */
+int fd_top;
 static int fd_low;               /* those below are used */
 static uint32_t leaf_top = LEAF_OF(POSIX_SLOT_FD) + 1; /* leaves below are present */
 
 static bool fd_valid(int fd)
 {
     return fd >= 0 && fd < fd_top && TABLE[fd].used;
-}
-
-static ar_cap fd_slot(int fd)
-{
-    return POSIX_SLOT_FD + (uint32_t)fd;
 }
 
 static uint8_t slot_issuer(ar_cap slot)

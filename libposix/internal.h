@@ -171,7 +171,15 @@ extern struct posix_process process;
 int copy_bytes(void *to, const void *from, size_t n);
 int touch_write(void *at);
 /* false for pointers into libposix or the upper half; an empty range is always fine. */
-bool user_range_ok(const void *user, size_t length);
+static inline bool user_range_ok(const void *user, size_t length)
+{
+    uint64_t start = (uint64_t)user, end = start + length;
+    if (length == 0)
+        return true;
+    if (end < start || end > USER_END)
+        return false;
+    return end <= POSIX_BASE || start >= POSIX_END;
+}
 /* 0 or -EFAULT; some bytes may have been copied before a fault. */
 long user_read(void *to, const void *user, size_t n);
 long user_write(void *user, const void *from, size_t n);

@@ -1,12 +1,12 @@
 /*
- * Moving bytes: read(2), write(2) and their vector and positioned forms. copy.c has those
- * between two descriptors.
+ * Moving bytes: read(2), write(2) and their vector and positioned forms. rw_plain.c has the short way
+ * of the first two, copy.c those between two descriptors.
  *
  * One request carries all of a call's memory. A server answers a part when its own bound, a full
  * queue or a page that is not there stops it; then the rest is asked for again where Linux would
  * go on: always when writing, and when reading a file. SPDX-License-Identifier: MIT
  */
-#include "files.h"
+#include "rw.h"
 
 #define READ_AGAIN_FROM 32768 /* a file's shorter answer is its end, not a server's bound */
 
@@ -110,7 +110,7 @@ static long write_allowed(struct fd_info *info, int64_t offset, uint64_t length)
     return (long)(length < room ? length : room);
 }
 
-static void pipe_signal(int fd, struct fd_info *info, uint64_t done)
+void pipe_signal(int fd, struct fd_info *info, uint64_t done)
 {
     /* A socket that took a part says so without a signal; a pipe always signals. */
     if ((done == 0 || fd_kind(fd, info) == IO_KIND_PIPE) && socket_raises_sigpipe(info))
@@ -150,7 +150,23 @@ long write_list(int fd, struct fd_info *info, struct iov_list *list, int64_t off
 
 /* ---- the calls ------------------------------------------------------------------------------- */
 
-enum direction { READING, WRITING };
+static long move_list(int fd, struct fd_info *info, struct iov_list *list, int64_t offset,
+                      uint64_t flags, enum direction direction)
+{
+    return direction == READING ? read_list(fd, info, list, offset, flags)
+                                : write_list(fd, info, list, offset, flags);
+}
+
+/* Not inlined: an iov_list has 16 KiB. */
+__attribute__((noinline)) long move_single(int fd, struct fd_info *info,
+                                           const struct ar_segment *segment, uint64_t done,
+                                           int64_t offset, enum direction direction)
+{
+    struct iov_list list;
+    iov_single(&list, segment->address, segment->length);
+    return done ? write_rest(fd, info, &list, done, offset, 0)
+                : move_list(fd, info, &list, offset, 0, direction);
+}
 
 /* sockd's sockets, pipes and event counters answer a read with one request, and most writes: for
  * one buffer nothing of read_list and write_list is needed. */
@@ -161,101 +177,7 @@ static bool is_plain(const struct fd_info *info)
             info->kind == IO_KIND_EVENT);
 }
 
-/* Up to IPC_TAIL_BYTES come in the reply itself, and are then no longer with the server: so it may
- * do that only when they can be written where they are to go. */
-static bool tail_fits(const struct ar_segment *segment)
-{
-    uint64_t length = segment->length < IPC_TAIL_BYTES ? segment->length : IPC_TAIL_BYTES;
-    return length && !touch_write((void *)segment->address) &&
-           !touch_write((void *)(segment->address + length - 1));
-}
-
-/* *longer: the answer is not for this way (a low-water mark, memory that is not there). */
-static long read_plain(const struct fd_info *info, const struct ar_segment *segment, bool *longer)
-{
-    struct ipc_transfer transfer = {.out = segment, .out_count = segment->length > 0};
-    struct posix_retry retry = {.server = ISSUER_SOCKD, .transfer = &transfer};
-    struct io_read_reply reply;
-    uint64_t flags = tail_fits(segment) ? IO_TAIL : 0;
-    socket_set_deadline(&retry, info, LX_SO_RCVTIMEO);
-    long error = POSIX_CALL(
-        &retry, io_read(info->slot, IO_CURRENT, flags, segment->length, &reply, &transfer));
-    *longer = retry.status == ST_REDIRECT || retry.memory_bad;
-    if (error || *longer)
-        return error;
-    uint64_t count = reply.count < segment->length ? reply.count : segment->length;
-    if (transfer.tail_words) { /* not there after all: another thread unmapped it meanwhile */
-        if (count > 8 * transfer.tail_words)
-            return ERR(IO);
-        if (copy_bytes((void *)segment->address, ipc_tail(), count))
-            return ERR(FAULT);
-    }
-    return (long)count;
-}
-
-/* One try: few bytes go with the message. If they are not there they are declared like many: whether
- * that matters is the server's to say, which may have another error first. */
-static enum status write_try(const struct fd_info *info, const struct ar_segment *segment,
-                             struct io_write_reply *reply, struct ipc_transfer *transfer)
-{
-    uint64_t length = segment->length;
-    if (length - 1 < IPC_TAIL_BYTES) {
-        uint64_t *tail = ipc_tail();
-        tail[(length - 1) / 8] = 0;
-        if (!copy_bytes(tail, (const void *)segment->address, length))
-            transfer->tail_words = (unsigned)(length + 7) / 8;
-    }
-    return io_write(info->slot, IO_CURRENT, 0, length, reply, transfer);
-}
-
-static long write_plain(int fd, struct fd_info *info, const struct ar_segment *segment)
-{
-    struct ipc_transfer transfer = {.in = segment, .in_count = segment->length > 0};
-    struct posix_retry retry = {.server = ISSUER_SOCKD, .transfer = &transfer};
-    struct io_write_reply reply;
-    socket_set_deadline(&retry, info, LX_SO_SNDTIMEO);
-    long error = POSIX_CALL(&retry, write_try(info, segment, &reply, &transfer));
-    if (error == ERR(PIPE))
-        pipe_signal(fd, info, 0);
-    if (error)
-        return error;
-    return (long)(reply.count < segment->length ? reply.count : segment->length);
-}
-
-static long move_list(int fd, struct fd_info *info, struct iov_list *list, int64_t offset,
-                      uint64_t flags, enum direction direction)
-{
-    return direction == READING ? read_list(fd, info, list, offset, flags)
-                                : write_list(fd, info, list, offset, flags);
-}
-
-/* Not inlined: an iov_list has 16 KiB. */
-static __attribute__((noinline)) long move_single(int fd, struct fd_info *info,
-                                                  const struct ar_segment *segment, uint64_t done,
-                                                  int64_t offset, enum direction direction)
-{
-    struct iov_list list;
-    iov_single(&list, segment->address, segment->length);
-    return done ? write_rest(fd, info, &list, done, offset, 0)
-                : move_list(fd, info, &list, offset, 0, direction);
-}
-
-static long move_plain(int fd, struct fd_info *info, const struct ar_segment *segment,
-                       enum direction direction)
-{
-    if (direction == READING) {
-        bool longer;
-        long count = read_plain(info, segment, &longer);
-        return longer ? move_single(fd, info, segment, 0, IO_CURRENT, READING) : count;
-    }
-    long count = write_plain(fd, info, segment);
-    if (count <= 0 || (uint64_t)count == segment->length || info->kind == IO_KIND_EVENT)
-        return count;
-    return move_single(fd, info, segment, (uint64_t)count, IO_CURRENT, WRITING);
-}
-
-static long move_buffer(int fd, uint64_t user, uint64_t length, int64_t offset,
-                        enum direction direction)
+long move_buffer(int fd, uint64_t user, uint64_t length, int64_t offset, enum direction direction)
 {
     struct fd_info info;
     long result = fd_begin(fd, NULL, &info);
@@ -268,7 +190,8 @@ static long move_buffer(int fd, uint64_t user, uint64_t length, int64_t offset,
         result = user_segment(&segment, (const void *)user,
                               length < LX_RW_MAX ? length : LX_RW_MAX);
     if (!result && offset == IO_CURRENT && is_plain(&info))
-        result = move_plain(fd, &info, &segment, direction);
+        result = direction == READING ? read_plain(fd, &info, &segment)
+                                      : write_plain(fd, &info, &segment);
     else if (!result)
         result = move_single(fd, &info, &segment, 0, offset, direction);
     fd_end(&info);
@@ -291,16 +214,6 @@ static long move_vector(int fd, uint64_t user, uint64_t count, int64_t offset, u
         result = move_list(fd, &info, &list, offset, flags, direction);
     fd_end(&info);
     return result;
-}
-
-long sys_read(const uint64_t a[6])
-{
-    return move_buffer((int)a[0], a[1], a[2], IO_CURRENT, READING);
-}
-
-long sys_write(const uint64_t a[6])
-{
-    return move_buffer((int)a[0], a[1], a[2], IO_CURRENT, WRITING);
 }
 
 long sys_readv(const uint64_t a[6])

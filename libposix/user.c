@@ -3,16 +3,6 @@
 
 #define PAGE 4096ull
 
-bool user_range_ok(const void *user, size_t length)
-{
-    uint64_t start = (uint64_t)user, end = start + length;
-    if (length == 0)
-        return true;
-    if (end < start || end > USER_END)
-        return false;
-    return end <= POSIX_BASE || start >= POSIX_END;
-}
-
 long user_read(void *to, const void *user, size_t n)
 {
     return !user_range_ok(user, n) || copy_bytes(to, user, n) ? -LINUX_EFAULT : 0;

@@ -147,7 +147,7 @@ def header(spec, source):
             f"bool {name}_dispatch(const struct {name}_server *server, void *state, struct ipc_call *call);", "",
             "/* Client stubs. They block for the reply. `transfer` may be NULL when nothing is transferred. */"]
     for op in spec["op"]:
-        out.append("static inline " + "\n".join(stub(spec, op)) if op.get("hot") else stub_signature(spec, op) + ";")
+        out.append("static inline __attribute__((always_inline)) " + "\n".join(stub(spec, op)) if op.get("hot") else stub_signature(spec, op) + ";")
     out += ["", "/* One line of text for a message of this protocol, without a newline; returns as snprintf does. */",
             f"int {name}_print(char *buffer, size_t size, uint32_t label, bool reply, const uint64_t *words,",
             "               unsigned word_count);", "", "#endif", ""]

@@ -11,8 +11,6 @@
 
 #include <ipc/kernel.h>
 
-#define REGISTER_WORDS 4u
-
 static struct ipc_effects effects;
 static struct ipc_call call;
 static ar_cap stock[AR_MSG_CAPS]; /* empty slots on offer to arriving capabilities */
@@ -21,11 +19,9 @@ static unsigned stock_count;
 /* Fill the stock up and offer it: nothing to do as long as no capability arrived, for nobody else
  * writes those words of the buffer. With our own slots out, senders of capabilities get
  * AR_ERR_NO_SLOT. */
-static void stock_offer(void)
+static __attribute__((noinline)) void stock_fill(void)
 {
     struct ar_ipc_buffer *buffer = runtime_buffer();
-    if (stock_count == AR_MSG_CAPS)
-        return;
     while (stock_count < AR_MSG_CAPS) {
         ar_cap slot = server_slot_alloc();
         if (!slot)
@@ -36,6 +32,12 @@ static void stock_offer(void)
     for (unsigned i = 0; i < stock_count; i++)
         buffer->recv_slots[i] = stock[i];
     buffer->recv_slot_count = stock_count;
+}
+
+static inline void stock_offer(void)
+{
+    if (stock_count != AR_MSG_CAPS)
+        stock_fill();
 }
 
 static void stock_take(ar_cap slot)
@@ -70,15 +72,17 @@ static const struct ipc_data_ops data_ops = {data_get, data_put};
 
 /* Only the parts that a core reads are set: clearing the whole structure would cost more than
  * many a request. */
-static void call_load(const struct ar_message *m)
+static inline void call_load(const struct ar_message *m)
 {
     const struct ar_ipc_buffer *buffer = runtime_buffer();
     call.label = AR_INFO_LABEL(m->info);
     call.badge = m->badge;
     call.principal = m->principal;
     call.word_count = AR_INFO_WORDS(m->info);
-    for (unsigned i = 0; i < REGISTER_WORDS; i++)
-        call.words[i] = m->words[i]; /* a core looks at word_count of them */
+    call.words[0] = m->words[0]; /* a core looks at word_count of them */
+    call.words[1] = m->words[1];
+    call.words[2] = m->words[2];
+    call.words[3] = m->words[3];
     for (unsigned i = REGISTER_WORDS; i < call.word_count; i++)
         call.words[i] = buffer->words[i];
     call.cap_count = AR_INFO_CAPS(m->info);
@@ -133,7 +137,9 @@ static inline uint64_t next_deadline(const struct server *server)
     return deadline == AR_NO_DEADLINE ? deadline : deadline_look(server, deadline);
 }
 
-static enum ar_error receive(const struct server *server, struct ar_message *m)
+/* Here and below `m` must not be given to a function that is not inlined: so it stays in registers,
+ * which is where the kernel puts it. */
+static inline enum ar_error receive(const struct server *server, struct ar_message *m)
 {
     uint64_t deadline = next_deadline(server);
     stock_offer();
@@ -142,7 +148,8 @@ static enum ar_error receive(const struct server *server, struct ar_message *m)
 }
 
 /* Serve one request, then receive the next message. */
-static enum ar_error request_serve(const struct server *server, struct ar_message *m)
+static inline __attribute__((always_inline)) enum ar_error
+request_serve(const struct server *server, struct ar_message *m)
 {
     uint64_t begin = server->served ? __builtin_ia32_rdtsc() : 0;
     call_load(m);
@@ -165,12 +172,14 @@ static enum ar_error request_serve(const struct server *server, struct ar_messag
     return ar_syscall(AR_SYS_REPLY_RECV, m, SERVER_SLOT_REPLY, deadline);
 }
 
-static void fault_serve(const struct server *server, const struct ar_message *m)
+static inline void fault_serve(const struct server *server, const struct ar_message *m)
 {
     const struct ar_ipc_buffer *buffer = runtime_buffer();
     uint64_t words[6];
-    for (unsigned i = 0; i < REGISTER_WORDS; i++)
-        words[i] = m->words[i];
+    words[0] = m->words[0];
+    words[1] = m->words[1];
+    words[2] = m->words[2];
+    words[3] = m->words[3];
     words[4] = buffer->words[4];
     words[5] = buffer->words[5];
     if (server->fault)

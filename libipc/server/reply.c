@@ -11,23 +11,6 @@
 
 #include <ipc/kernel.h>
 
-#define REGISTER_WORDS 4u
-
-void runtime_reply_words(const struct ipc_call *call, struct ar_message *m)
-{
-    struct ar_ipc_buffer *buffer = runtime_buffer();
-    unsigned count = call->reply_word_count;
-    /* Nothing of an earlier reply may go out in the registers that this one leaves. */
-    m->words[0] = count > 0 ? call->reply_words[0] : 0;
-    m->words[1] = m->words[2] = m->words[3] = 0;
-    if (count > 1)
-        for (unsigned i = 1; i < REGISTER_WORDS && i < count; i++)
-            m->words[i] = call->reply_words[i];
-    for (unsigned i = REGISTER_WORDS; i < count; i++)
-        buffer->words[i] = call->reply_words[i];
-    m->info = AR_INFO((uint32_t)call->status, call->reply_word_count, call->reply_cap_count, 0, 0);
-}
-
 static enum ar_error reply_status(enum status status)
 {
     struct ar_message m = {.badge = SERVER_SLOT_REPLY,

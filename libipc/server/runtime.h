@@ -2,7 +2,10 @@
 #ifndef IPC_SERVER_RUNTIME_H
 #define IPC_SERVER_RUNTIME_H
 
+#include <ipc/kernel.h>
 #include <ipc/server.h>
+
+#define REGISTER_WORDS 4u /* of a message: they travel in registers, the others in the buffer */
 
 /* ipc_buffer(), without the call. */
 static inline struct ar_ipc_buffer *runtime_buffer(void)
@@ -31,7 +34,23 @@ bool runtime_gate_unclaimed(uint64_t badge);
  * once. */
 void runtime_reply(const struct server *server, struct ipc_call *call);
 /* The words of a reply into the message and the IPC buffer. */
-struct ar_message;
-void runtime_reply_words(const struct ipc_call *call, struct ar_message *message);
+static inline void runtime_reply_words(const struct ipc_call *call, struct ar_message *m)
+{
+    struct ar_ipc_buffer *buffer = runtime_buffer();
+    const uint64_t *words = call->reply_words;
+    unsigned count = call->reply_word_count;
+    m->info = AR_INFO((uint32_t)call->status, count, call->reply_cap_count, 0, 0);
+    /* Nothing of an earlier reply may go out in the registers that this one leaves. No loop: with
+     * one, the message would have to be in memory. */
+    m->words[0] = count > 0 ? words[0] : 0;
+    m->words[1] = m->words[2] = m->words[3] = 0;
+    if (count <= 1)
+        return;
+    m->words[1] = words[1];
+    m->words[2] = count > 2 ? words[2] : 0;
+    m->words[3] = count > 3 ? words[3] : 0;
+    for (unsigned i = REGISTER_WORDS; i < count; i++)
+        buffer->words[i] = words[i];
+}
 
 #endif

@@ -21,8 +21,8 @@ bool ipc_segments_load(struct ar_segment *to, const struct ar_segment *from, uns
 bool ipc_slots_load(const struct ipc_transfer *transfer, struct ar_ipc_buffer *buffer);
 
 /* The memory and capabilities of a request into the buffer; false: more than a message holds. */
-static inline bool ipc_transfer_load(const struct ipc_transfer *transfer,
-                                     struct ar_ipc_buffer *buffer)
+static inline __attribute__((always_inline)) bool
+ipc_transfer_load(const struct ipc_transfer *transfer, struct ar_ipc_buffer *buffer)
 {
     buffer->recv_slot_count = 0;
     if (transfer->in_count == 1)

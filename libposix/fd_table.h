@@ -1,0 +1,33 @@
+/* The descriptor table as fd.c keeps it, for the one file besides that cannot afford a call to look
+ * into it. SPDX-License-Identifier: MIT */
+#ifndef LIBPOSIX_FD_TABLE_H
+#define LIBPOSIX_FD_TABLE_H
+
+#include "internal.h"
+
+#include <proto/io.h>
+
+struct fd_entry {
+    uint8_t used, cloexec, kind, server;
+};
+#define FD_TABLE ((struct fd_entry *)PRIVATE_FD_TABLE)
+
+extern int fd_top; /* one past the highest used descriptor */
+
+static inline ar_cap fd_slot(int fd)
+{
+    return POSIX_SLOT_FD + (uint32_t)fd;
+}
+
+/* Is it a socket, pipe or event counter of sockd's, and nobody there to close it under us? Then
+ * fd_slot(fd) is the description. */
+static inline bool fd_is_plain(int fd)
+{
+    const unsigned kinds = 1u << IO_KIND_SOCKET | 1u << IO_KIND_PIPE | 1u << IO_KIND_EVENT;
+    if (process.threads != 1 || fd < 0 || fd >= fd_top)
+        return false;
+    const struct fd_entry *entry = &FD_TABLE[fd];
+    return entry->used && entry->server == ISSUER_SOCKD && kinds >> entry->kind & 1;
+}
+
+#endif
