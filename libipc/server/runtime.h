@@ -33,6 +33,15 @@ bool runtime_gate_unclaimed(uint64_t badge);
 /* Answer the caller in SERVER_SLOT_REPLY as `call` says; gates that do not arrive are closed at
  * once. */
 void runtime_reply(const struct server *server, struct ipc_call *call);
+/* The words of a message that do not travel in registers, between an IPC buffer and a call: in
+ * fours, so up to three more than `count`, which both have room for and nobody looks at. */
+static inline void runtime_words_copy(uint64_t *to, const uint64_t *from, unsigned count)
+{
+    _Static_assert(REGISTER_WORDS % 4 == 0 && AR_MSG_WORDS % 4 == 0, "whole fours");
+    for (unsigned i = REGISTER_WORDS; i < count; i += 4)
+        __builtin_memcpy(to + i, from + i, 4 * sizeof(*to));
+}
+
 /* The words of a reply into the message and the IPC buffer. */
 static inline void runtime_reply_words(const struct ipc_call *call, struct ar_message *m)
 {
@@ -49,8 +58,8 @@ static inline void runtime_reply_words(const struct ipc_call *call, struct ar_me
     m->words[1] = words[1];
     m->words[2] = count > 2 ? words[2] : 0;
     m->words[3] = count > 3 ? words[3] : 0;
-    for (unsigned i = REGISTER_WORDS; i < count; i++)
-        buffer->words[i] = words[i];
+    if (count > REGISTER_WORDS)
+        runtime_words_copy(buffer->words, words, count);
 }
 
 #endif

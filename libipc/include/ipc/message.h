@@ -99,10 +99,15 @@ struct ipc_data_ops {
 static inline void ipc_tail_copy(void *destination, const void *source, size_t length)
 {
     uint8_t *to = (uint8_t *)destination;
-    const uint8_t *from = (const uint8_t *)source;
-    for (; length >= 8; length -= 8, to += 8, from += 8)
+    const uint8_t *from = (const uint8_t *)source, *end = from + length;
+    for (; end - from >= 16; to += 16, from += 16)
+        __builtin_memcpy(to, from, 16);
+    if (end - from >= 8) {
         __builtin_memcpy(to, from, 8);
-    for (; length; length--)
+        to += 8;
+        from += 8;
+    }
+    while (from != end)
         *to++ = *from++;
 }
 
