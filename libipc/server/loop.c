@@ -103,7 +103,7 @@ static inline void call_load(const struct ar_message *m)
     call.data_context = NULL;
 }
 
-static void effects_run(void)
+static __attribute__((noinline)) void effects_run_all(void)
 {
     if (effects.count == IPC_EFFECTS_MAX)
         server_log("more than %u effects at once: some may be lost", IPC_EFFECTS_MAX);
@@ -116,6 +116,19 @@ static void effects_run(void)
             server_slot_delete((ar_cap)effect->value);
     }
     effects.count = 0;
+}
+
+/* Most requests that have any wake one thread. */
+static inline void effects_run(void)
+{
+    if (effects.count == 0)
+        return;
+    if (effects.count > 1 || effects.list[0].kind != IPC_EFFECT_WAKE) {
+        effects_run_all();
+        return;
+    }
+    effects.count = 0;
+    ar_signal((ar_cap)effects.list[0].value, 1); /* gone with its thread: no error */
 }
 
 static __attribute__((noinline)) uint64_t deadline_look(const struct server *server,
@@ -160,8 +173,7 @@ request_serve(const struct server *server, struct ar_message *m)
             server->served(server->state, call.principal, __builtin_ia32_rdtsc() - begin);
         return receive(server, m);
     }
-    if (effects.count != 0)
-        effects_run();
+    effects_run();
     uint64_t deadline = next_deadline(server);
     stock_offer();
     runtime_reply_words(&call, m);

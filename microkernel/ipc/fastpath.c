@@ -44,7 +44,12 @@ static inline void words_move(const struct tcb *from, const struct tcb *to, uint
 {
     const uint64_t *source = from->buffer->words;
     uint64_t *target = to->buffer->words;
-    for (uint64_t i = 4, words = AR_INFO_WORDS(info); i < words; i++)
+    uint64_t i = 4, words = AR_INFO_WORDS(info);
+    for (; i + 2 <= words; i += 2) {
+        target[i] = source[i];
+        target[i + 1] = source[i + 1];
+    }
+    if (i < words)
         target[i] = source[i];
 }
 
