@@ -272,6 +272,7 @@ long deadline_read_micro(uint64_t *deadline_ns, uint64_t user);
  * then posix_wait, but no longer than until the first timer that the scan found. */
 void readiness_begin(void);
 enum wait_result readiness_wait(uint64_t deadline_ns);
+enum wait_result readiness_wait_bits(uint64_t deadline_ns, uint64_t *bits);
 /* Nanoseconds until the deadline, not below 0. */
 uint64_t deadline_left(uint64_t deadline_ns);
 

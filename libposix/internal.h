@@ -199,6 +199,10 @@ enum wait_result { WAIT_WOKEN, WAIT_TIMED_OUT, WAIT_INTERRUPTED };
  * handler is to be delivered: return one of the -POSIX_RESTART codes (or -EINTR). Default
  * actions happen inside. */
 enum wait_result posix_wait(uint64_t deadline_ns);
+/* The same; *bits is the notification's word when the result is WOKEN. */
+enum wait_result posix_wait_bits(uint64_t deadline_ns, uint64_t *bits);
+/* Take all wake-ups that are there, without waiting: where nothing was asked yet. */
+void wait_forget(void);
 /* As above, without waiting: true when a handler is due. */
 bool signal_due(void);
 

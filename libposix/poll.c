@@ -5,6 +5,8 @@
  */
 #include "files.h"
 
+#include <ipc/answer.h>
+
 /* what has no readiness is always ready */
 #define POLL_FILE (LX_POLLIN | LX_POLLOUT | LX_POLLRDNORM | LX_POLLWRNORM)
 
@@ -55,55 +57,111 @@ uint64_t deadline_left(uint64_t deadline_ns)
 
 /* ---- one descriptor -------------------------------------------------------------------------- */
 
-uint32_t fd_poll(int fd, uint32_t events, bool arm, uint64_t *sequence)
+/* A wake-up of sockd's may bring the answer (ipc/answer.h) to this thread's last question that had a
+ * number. files_private[1] of the thread is the next number, so that none ever means two questions:
+ *   0  at first: ask without a number, which ends whatever question sockd knows from before
+ *   1  that was done: throw away the answers that may be on their way, then begin with ANSWER_LEAST
+ * and behind ANSWER_MOST comes 0. */
+static uint64_t *question_next(void)
+{
+    return &thread_self()->files_private[1];
+}
+
+static uint32_t question_number(void)
+{
+    uint64_t *next = question_next();
+    if (*next >= ANSWER_LEAST)
+        return (uint32_t)*next;
+    if (*next == 0)
+        return 1;
+    wait_forget();
+    *next = ANSWER_LEAST;
+    return ANSWER_LEAST;
+}
+
+/* Nothing was ready, and sockd has the question. */
+static void question_asked(void)
+{
+    uint64_t *next = question_next();
+    *next = *next < ANSWER_MOST ? *next + 1 : 0;
+}
+
+/* A description of some server's. *number (in: whether one is wanted): of the question that is open
+ * now, or 0. */
+static uint32_t description_poll(const struct fd_info *info, uint32_t events, bool arm,
+                                 uint64_t *sequence, uint32_t *number)
+{
+    struct io_poll_reply reply = {0};
+    bool numbered = arm && *number && info->server == ISSUER_SOCKD && info->kind != IO_KIND_EPOLL;
+    uint32_t question = numbered ? question_number() : arm;
+    enum status status = io_poll(info->slot, events, question, &reply);
+    *number = 0;
+    if (status != ST_OK) {
+        struct posix_retry retry = {.server = info->server};
+        while (posix_again(&retry, status))
+            status = io_poll(info->slot, events, question, &reply);
+        /* A server of files need not know readiness: what has none is ready, poll(2). */
+        if (status != ST_OK)
+            reply.ready = info->server == ISSUER_SOCKD ? LX_POLLERR : POLL_FILE;
+    }
+    *sequence = reply.sequence;
+    if (numbered && !reply.ready) {
+        question_asked();
+        *number = question;
+    }
+    return (uint32_t)reply.ready;
+}
+
+static uint32_t poll_ask(int fd, uint32_t events, bool arm, uint64_t *sequence, uint32_t *number)
 {
     struct fd_info info;
-    if (sequence)
-        *sequence = 0;
-    if (fd_begin(fd, NULL, &info))
-        return LX_POLLNVAL;
     uint32_t ready;
-    bool foreign = false;
-    switch (fd_kind(fd, &info)) {
+    unsigned kind;
+    *sequence = 0;
+    if (fd_begin(fd, NULL, &info)) {
+        *number = 0;
+        return LX_POLLNVAL;
+    }
+    kind = info.kind ? info.kind : fd_kind(fd, &info);
+    switch (kind) {
     case IO_KIND_FILE:
     case IO_KIND_DIRECTORY:
         ready = POLL_FILE;
+        *number = 0;
         break;
     case FILES_KIND_TIMER:
     case FILES_KIND_SIGNAL:
         ready = virtual_poll(fd, info.kind, arm);
+        *number = 0;
         break;
-    default: {
-        struct posix_retry retry = {.server = info.server};
-        struct io_poll_reply reply = {0};
-        long error = POSIX_CALL(&retry, io_poll(info.slot, events, arm, &reply));
-        /* A server of files need not know readiness: what has none is ready, poll(2). */
-        ready = !error                        ? (uint32_t)reply.ready
-                : info.server == ISSUER_SOCKD ? LX_POLLERR
-                                              : POLL_FILE;
-        if (sequence)
-            *sequence = reply.sequence;
-        foreign = info.kind == IO_KIND_EPOLL && reply.sequence;
-    }
+    default:
+        ready = description_poll(&info, events, arm, sequence, number);
     }
     fd_end(&info);
-    if (foreign)
+    if (kind == IO_KIND_EPOLL && *sequence)
         ready = epoll_poll_foreign(fd, events, arm);
     return ready & (events | LX_POLLERR | LX_POLLHUP | LX_POLLNVAL);
 }
 
+uint32_t fd_poll(int fd, uint32_t events, bool arm, uint64_t *sequence)
+{
+    uint32_t number = 0;
+    uint64_t ignored;
+    return poll_ask(fd, events, arm, sequence ? sequence : &ignored, &number);
+}
+
 /* ---- poll ------------------------------------------------------------------------------------ */
 
-#define POLL_FEW 2 /* up to here, each is asked alone: that is cheaper */
+#define POLL_ALONE 1 /* up to here, each is asked alone: that is cheaper */
 
 /* From the first that is ready on, nothing more is armed. */
 long poll_scan(const struct linux_pollfd *fds, int16_t *results, uint64_t count, bool arm)
 {
     readiness_begin();
     uint64_t alone = count;
-    long ready = count > POLL_FEW ? poll_batch(fds, results, count, arm, &alone) : 0;
+    long ready = count > POLL_ALONE ? poll_batch(fds, results, count, arm, &alone) : 0;
     for (uint64_t i = 0; alone && i < count; i++) {
-        if (count > POLL_FEW && results[i] != POLL_ASK_ALONE)
+        if (count > POLL_ALONE && results[i] != POLL_ASK_ALONE)
             continue;
         results[i] = 0;
         if (fds[i].fd < 0)
@@ -114,9 +172,37 @@ long poll_scan(const struct linux_pollfd *fds, int16_t *results, uint64_t count,
     return ready;
 }
 
+/* One descriptor: the wake-up may bring the answer. What it says was so while we waited. */
+static long poll_single(int fd, uint32_t events, int16_t *result, uint64_t deadline)
+{
+    bool arm = deadline != DEADLINE_NOW;
+    for (;;) {
+        uint64_t sequence, bits;
+        uint32_t number = arm;
+        readiness_begin();
+        *result = (int16_t)poll_ask(fd, events, arm, &sequence, &number);
+        if (*result || !arm)
+            return *result != 0;
+        switch (readiness_wait_bits(deadline, &bits)) {
+        case WAIT_WOKEN:
+            *result = number ? (int16_t)answer_ready(bits, number) : 0;
+            if (*result)
+                return 1;
+            break;
+        case WAIT_TIMED_OUT:
+            arm = false;
+            break;
+        case WAIT_INTERRUPTED:
+            return -POSIX_RESTART_NOHAND;
+        }
+    }
+}
+
 static long poll_wait(const struct linux_pollfd *fds, int16_t *results, uint64_t count,
                       uint64_t deadline)
 {
+    if (count == 1 && fds[0].fd >= 0)
+        return poll_single(fds[0].fd, (uint16_t)fds[0].events, results, deadline);
     for (;;) {
         long ready = poll_scan(fds, results, count, deadline != DEADLINE_NOW);
         if (ready || deadline == DEADLINE_NOW)
@@ -138,11 +224,11 @@ static long results_write(uint64_t user, const struct linux_pollfd *fds, const i
                           uint32_t count)
 {
     struct ar_segment all = {user, count * sizeof(*fds)};
-    if (count > POLL_FEW && user_touch(&all, 1, true))
+    if (count > 1 && user_touch(&all, 1, true))
         return ERR(FAULT);
     for (uint32_t i = 0; i < count; i++) {
         uint64_t field = user + i * sizeof(*fds) + offsetof(struct linux_pollfd, revents);
-        if (count > POLL_FEW && results[i] == fds[i].revents)
+        if (count > 1 && results[i] == fds[i].revents)
             continue;
         if (user_write((void *)field, &results[i], sizeof(results[i])))
             return ERR(FAULT);

@@ -103,23 +103,52 @@ struct batch {
     uint16_t found[SOCK_POLL_MOST];
 };
 
-/* false: nothing was learnt. */
-static bool batch_ask(struct batch *batch, int16_t *results, bool arm, long *ready)
+/* Up to four need no memory. */
+static long batch_request_few(struct batch *batch, bool arm)
+{
+    struct sock_poll_few_reply reply;
+    for (uint32_t i = batch->count; i < SOCK_POLL_FEW_MOST; i++)
+        batch->entries[i] = 0;
+    uint64_t first = batch->entries[0] | (uint64_t)batch->entries[1] << 32;
+    uint64_t second = batch->entries[2] | (uint64_t)batch->entries[3] << 32;
+    enum status status = sock_poll_few(SLOT_POLL_SET, batch->count, arm, first, second, &reply);
+    if (status != ST_OK) {
+        struct posix_retry retry = {.server = ISSUER_SOCKD};
+        while (posix_again(&retry, status))
+            status = sock_poll_few(SLOT_POLL_SET, batch->count, arm, first, second, &reply);
+        if (status != ST_OK)
+            return retry.result;
+    }
+    for (uint32_t i = 0; i < batch->count; i++)
+        batch->found[i] = (uint16_t)(reply.found >> i * 16);
+    return 0;
+}
+
+static long batch_request(struct batch *batch, bool arm)
 {
     uint32_t count = batch->count;
+    if (count <= SOCK_POLL_FEW_MOST)
+        return batch_request_few(batch, arm);
     struct ar_segment in = {(uint64_t)batch->entries, count * sizeof(batch->entries[0])};
     struct ar_segment out = {(uint64_t)batch->found, count * sizeof(batch->found[0])};
     struct ipc_transfer transfer = {.in = &in, .out = &out, .in_count = 1, .out_count = 1};
     struct posix_retry retry = {.server = ISSUER_SOCKD};
     struct sock_poll_many_reply reply = {0};
-    batch->count = 0;
+    return POSIX_CALL(&retry, sock_poll_many(SLOT_POLL_SET, count, arm, &reply, &transfer));
+}
+
+/* false: nothing was learnt. */
+static bool batch_ask(struct batch *batch, int16_t *results, bool arm, long *ready)
+{
+    uint32_t count = batch->count;
     if (count == 0)
         return true;
-    if (POSIX_CALL(&retry, sock_poll_many(SLOT_POLL_SET, count, arm && *ready == 0, &reply,
-                                          &transfer))) {
+    if (batch_request(batch, arm && *ready == 0)) {
+        batch->count = 0;
         set_pid = 0; /* whatever it was, a new set is without it */
         return false;
     }
+    batch->count = 0;
     for (uint32_t i = 0; i < count; i++) {
         bool stale = batch->found[i] & LX_POLLNVAL;
         results[batch->where[i]] = stale ? POLL_ASK_ALONE : (int16_t)batch->found[i];

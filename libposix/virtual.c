@@ -108,11 +108,17 @@ void readiness_begin(void)
     *timer_next() = AR_NO_DEADLINE;
 }
 
-enum wait_result readiness_wait(uint64_t deadline_ns)
+enum wait_result readiness_wait_bits(uint64_t deadline_ns, uint64_t *bits)
 {
     uint64_t timer = *timer_next();
-    enum wait_result result = posix_wait(timer < deadline_ns ? timer : deadline_ns);
+    enum wait_result result = posix_wait_bits(timer < deadline_ns ? timer : deadline_ns, bits);
     return result == WAIT_TIMED_OUT && timer < deadline_ns ? WAIT_WOKEN : result;
+}
+
+enum wait_result readiness_wait(uint64_t deadline_ns)
+{
+    uint64_t bits;
+    return readiness_wait_bits(deadline_ns, &bits);
 }
 
 static void object_wait(struct virtual *object)

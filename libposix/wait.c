@@ -4,15 +4,26 @@
 /* Lost wake-ups: a wake-up is a bit in the notification and stays there until we look, and procd
  * sets upcall_pending before it signals. So looking at signals first and waiting after that
  * misses nothing. */
-enum wait_result posix_wait(uint64_t deadline_ns)
+enum wait_result posix_wait_bits(uint64_t deadline_ns, uint64_t *bits)
 {
-    uint64_t bits;
     if (signal_due())
         return WAIT_INTERRUPTED;
-    enum ar_error error = ar_wait(thread_slot(POSIX_TS_NOTIFICATION), deadline_ns, &bits);
+    enum ar_error error = ar_wait(thread_slot(POSIX_TS_NOTIFICATION), deadline_ns, bits);
     if (signal_due())
         return WAIT_INTERRUPTED;
     return error == AR_ERR_TIMEOUT ? WAIT_TIMED_OUT : WAIT_WOKEN;
+}
+
+enum wait_result posix_wait(uint64_t deadline_ns)
+{
+    uint64_t bits;
+    return posix_wait_bits(deadline_ns, &bits);
+}
+
+void wait_forget(void)
+{
+    uint64_t bits;
+    ar_wait(thread_slot(POSIX_TS_NOTIFICATION), 0, &bits);
 }
 
 void wait_uninterrupted(void)

@@ -117,7 +117,7 @@ static enum ar_error notification_use(struct ar_message *m, bool wait, uint64_t 
     if (object->type != AR_NOTIFICATION)
         return AR_ERR_TYPE;
     if (!wait) {
-        host_signal_object(object);
+        host_signal_object(object, m->words[0]);
         return AR_OK;
     }
     enum ar_error error = host_hooks.wait(object, deadline);

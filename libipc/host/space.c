@@ -1,5 +1,6 @@
 /* Capability spaces and the objects in them: see ipc/host_kernel.h. SPDX-License-Identifier: MIT */
 #include <assert.h>
+#include <ipc/answer.h>
 #include <ipc/host_kernel.h>
 #include <stdlib.h>
 #include <string.h>
@@ -195,9 +196,9 @@ void host_object_settle(struct host_object *object)
     closing_last = &object->closing_next;
 }
 
-void host_signal_object(struct host_object *object)
+void host_signal_object(struct host_object *object, uint64_t bits)
 {
-    object->bits |= 1;
+    object->bits |= bits;
     object->signals++;
     if (host_hooks.signalled)
         host_hooks.signalled(object);
@@ -217,7 +218,7 @@ void host_effects_run(const struct host_core *core, const struct ipc_effects *ef
         if (effects->list[i].kind == IPC_EFFECT_DROP)
             host_space_clear(space, slot);
         else if (object && object->type == AR_NOTIFICATION)
-            host_signal_object(object);
+            host_signal_object(object, answer_bits(effects->list[i].answer));
     }
 }
 

@@ -9,6 +9,7 @@
  */
 #include "runtime.h"
 
+#include <ipc/answer.h>
 #include <ipc/kernel.h>
 
 static struct ipc_effects effects;
@@ -111,7 +112,7 @@ static __attribute__((noinline)) void effects_run_all(void)
         const struct ipc_effect *effect = &effects.list[i];
         if (effect->kind == IPC_EFFECT_WAKE)
             /* a notification that is gone with its thread is no error */
-            ar_signal((ar_cap)effect->value, 1);
+            ar_signal((ar_cap)effect->value, answer_bits(effect->answer));
         else
             server_slot_delete((ar_cap)effect->value);
     }

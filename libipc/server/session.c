@@ -3,6 +3,7 @@
  * kernel call. SPDX-License-Identifier: MIT
  */
 #include "waiter.h"
+#include <ipc/answer.h>
 #include <ipc/memory.h>
 #include <ipc/session.h>
 #include <string.h>
@@ -64,6 +65,18 @@ static void table_remove(struct session_table *table, unsigned gap)
 
 /* ---- waiters --------------------------------------------------------------------------------- */
 
+/* Most threads wait for one thing at a time: a session comes with room for one waiter. Free while its
+ * `object` is NULL. */
+struct session_made {
+    struct session session;
+    struct waiter waiter;
+};
+
+static struct waiter *session_waiter(struct session *session)
+{
+    return &((struct session_made *)session)->waiter;
+}
+
 static void waiter_remove(struct waiter *waiter)
 {
     struct waiters *list = waiter->object;
@@ -71,6 +84,8 @@ static void waiter_remove(struct waiter *waiter)
         waiter->session->granted = NULL;
         waiter->session->table->granted--;
     }
+    if (waiter->session->answered == waiter)
+        waiter->session->answered = NULL;
     if (waiter->object_next == waiter) {
         list->first = NULL;
     } else {
@@ -87,7 +102,10 @@ static void waiter_remove(struct waiter *waiter)
         waiter->session->armed = waiter->session_next;
     waiter->session->armed_count--;
     waiter->session->table->armed--;
-    mem_free(waiter);
+    if (waiter == session_waiter(waiter->session))
+        waiter->object = NULL;
+    else
+        mem_free(waiter);
 }
 
 /* Walk the object's list and the session's list in step: an entry would be on both, so the
@@ -107,7 +125,7 @@ static struct waiter *waiter_find(const struct waiters *list, const struct sessi
 }
 
 static enum status waiter_arm(struct waiters *list, struct session *session, uint32_t events,
-                              bool exclusive, uint64_t tag)
+                              bool exclusive, struct waiter **armed)
 {
     if (!session)
         return ST_SESSION;
@@ -115,20 +133,20 @@ static enum status waiter_arm(struct waiters *list, struct session *session, uin
     if (waiter) {
         waiter->events |= events;
         waiter->exclusive = waiter->exclusive && exclusive;
+        *armed = waiter;
         return ST_OK;
     }
     struct session_table *table = session->table;
     if (session->armed_count >= SESSION_ARMED_MAX ||
         (table->armed_max && session->armed_count + table->armed + 2 > table->armed_max))
         return ST_NOMEM;
-    waiter = mem_alloc(sizeof(*waiter));
+    waiter = session_waiter(session);
+    if (waiter->object)
+        waiter = mem_alloc_unset(sizeof(*waiter));
     if (!waiter)
         return ST_NOMEM;
-    waiter->object = list;
-    waiter->session = session;
-    waiter->events = events;
-    waiter->exclusive = exclusive;
-    waiter->tag = tag;
+    *waiter = (struct waiter){
+        .object = list, .session = session, .events = events, .exclusive = exclusive};
     if (list->first) {
         waiter->object_next = list->first;
         waiter->object_previous = list->first->object_previous;
@@ -144,18 +162,39 @@ static enum status waiter_arm(struct waiters *list, struct session *session, uin
     session->armed = waiter;
     session->armed_count++;
     table->armed++;
+    *armed = waiter;
     return ST_OK;
 }
 
 enum status waiters_arm(struct waiters *list, struct session *session, uint32_t events)
 {
-    return waiter_arm(list, session, events, false, 0);
+    struct waiter *waiter;
+    return waiter_arm(list, session, events, false, &waiter);
+}
+
+enum status waiters_arm_question(struct waiters *list, struct session *session, uint32_t events,
+                                 uint16_t number)
+{
+    struct waiter *waiter;
+    enum status status = waiter_arm(list, session, events, false, &waiter);
+    if (status != ST_OK)
+        return status;
+    if (session->answered)
+        session->answered->answer = 0;
+    session->answered = number ? waiter : NULL;
+    waiter->answer = number;
+    waiter->asked = events;
+    return ST_OK;
 }
 
 enum status waiters_arm_exclusive(struct waiters *list, struct session *session, uint32_t events,
                                   uint64_t tag)
 {
-    return waiter_arm(list, session, events, true, tag);
+    struct waiter *waiter;
+    enum status status = waiter_arm(list, session, events, true, &waiter);
+    if (status == ST_OK && waiter->exclusive)
+        waiter->tag = tag;
+    return status;
 }
 
 bool waiters_has(const struct waiters *list, const struct session *session)
@@ -185,14 +224,28 @@ void session_disarm_exclusive(struct session *session)
 
 /* Once for all objects that one request changes: a notification counts nothing, and the effects
  * have room for every session but not for every waiter. */
-static void session_wake(struct session *session, struct ipc_effects *effects)
+static void session_wake(struct session *session, uint32_t answer, struct ipc_effects *effects)
 {
-    const struct ipc_effect *last = &effects->list[session->woken_at];
-    if (session->woken_at < effects->count && last->kind == IPC_EFFECT_WAKE &&
-        last->value == session->notification)
-        return;
-    session->woken_at = effects->count;
-    ipc_wake(effects, session->notification);
+    struct ipc_effect *last = &effects->list[session->woken_at];
+    if (session->woken_at >= effects->count || last->kind != IPC_EFFECT_WAKE ||
+        last->value != session->notification) {
+        session->woken_at = effects->count;
+        if (effects->count == IPC_EFFECTS_MAX)
+            return;
+        ipc_wake(effects, session->notification);
+        last = &effects->list[session->woken_at];
+    }
+    if (answer)
+        last->answer = answer;
+}
+
+/* What a waiter whose event has come is told. */
+static uint32_t waiter_answer(const struct waiter *waiter, waiters_ready *ready, void *context)
+{
+    if (!waiter->answer || !ready)
+        return 0;
+    uint32_t found = ready(context, waiter->asked);
+    return found ? answer_pack(waiter->answer, found) : 0;
 }
 
 /* The event is for the thread of `waiter`, and for one more if that does not come for it. */
@@ -203,7 +256,8 @@ static void waiter_grant(struct waiter *waiter)
     waiter->session->table->granted++;
 }
 
-void waiters_wake(struct waiters *list, uint32_t events, struct ipc_effects *effects)
+void waiters_wake_answering(struct waiters *list, uint32_t events, struct ipc_effects *effects,
+                            waiters_ready *ready, void *context)
 {
     struct waiter *waiter = list->first, *chosen = NULL;
     if (!waiter)
@@ -219,7 +273,7 @@ void waiters_wake(struct waiters *list, uint32_t events, struct ipc_effects *eff
             else if (!waiter->granted)
                 others = true;
         } else if (waiter->events & events) {
-            session_wake(waiter->session, effects);
+            session_wake(waiter->session, waiter_answer(waiter, ready, context), effects);
             waiter_remove(waiter);
         }
         if (at_end)
@@ -227,17 +281,22 @@ void waiters_wake(struct waiters *list, uint32_t events, struct ipc_effects *eff
     }
     if (!chosen)
         return;
-    session_wake(chosen->session, effects);
+    session_wake(chosen->session, 0, effects);
     if (others)
         waiter_grant(chosen);
     else
         waiter_remove(chosen);
 }
 
+void waiters_wake(struct waiters *list, uint32_t events, struct ipc_effects *effects)
+{
+    waiters_wake_answering(list, events, effects, NULL, NULL);
+}
+
 void waiters_destroy(struct waiters *list, struct ipc_effects *effects)
 {
     while (list->first) {
-        session_wake(list->first->session, effects);
+        session_wake(list->first->session, 0, effects);
         waiter_remove(list->first);
     }
 }
@@ -263,7 +322,7 @@ enum status session_begin(struct session_table *table, uint64_t principal,
         session->badge = badge;
         return ST_OK;
     }
-    session = mem_alloc(sizeof(*session));
+    session = mem_alloc(sizeof(struct session_made));
     if (!session || !table_reserve(table)) { /* in this order: an empty table owns no memory */
         mem_free(session);
         return ST_NOMEM;

@@ -18,7 +18,11 @@ struct waiter {
     struct waiter *session_next, *session_previous; /* ends in NULL */
     uint32_t events;
     bool exclusive, granted; /* granted: woken for an event that the next one may want */
-    uint64_t tag;
+    uint16_t answer;         /* not 0: the number of the question that the wake-up may answer */
+    union {
+        uint64_t tag;   /* exclusive */
+        uint32_t asked; /* with `answer`: the events that the question is about */
+    };
 };
 
 #endif

@@ -88,6 +88,7 @@ static const struct sock_server object_operations = {
     .epoll_report = op_epoll_report,
     .poll_add = op_poll_add,
     .poll_many = op_poll_many,
+    .poll_few = op_poll_few,
 };
 
 struct sockd *sockd_create(const struct credentials *credentials, const struct sockd_limits *limits)

@@ -148,5 +148,6 @@ enum status op_poll_set(void *state, struct ipc_call *call);
 enum status op_cancel(void *state, struct ipc_call *call);
 SOCKD_OP(poll_add, struct sock_poll_add_reply *);
 SOCKD_OP(poll_many, const struct sock_poll_many_request *, struct sock_poll_many_reply *);
+SOCKD_OP(poll_few, const struct sock_poll_few_request *, struct sock_poll_few_reply *);
 
 #endif

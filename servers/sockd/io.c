@@ -3,6 +3,7 @@
  * MIT
  */
 #include "epoll.h"
+#include <ipc/answer.h>
 #include <string.h>
 
 /* The description that this request was sent to. */
@@ -185,8 +186,9 @@ static enum status handle_poll(void *state, struct ipc_call *call,
                           : object->sequence;
     if (reply->ready || !request->arm)
         return ST_OK;
-    return waiters_arm(&object->waiters, session_find(&sockd->sessions, call->principal),
-                       events | LX_POLLERR | LX_POLLHUP | LX_POLLNVAL);
+    return waiters_arm_question(&object->waiters, session_find(&sockd->sessions, call->principal),
+                                events | LX_POLLERR | LX_POLLHUP | LX_POLLNVAL,
+                                request->arm < ANSWER_LEAST ? 0 : (uint16_t)request->arm);
 }
 
 static enum status put_int(struct ipc_call *call, uint64_t number)

@@ -278,11 +278,32 @@ void objects_reap(struct sockd *sockd)
 
 /* ---- waiting --------------------------------------------------------------------------------- */
 
+struct woken {
+    struct sockd *sockd;
+    struct object *object;
+};
+
+static uint32_t woken_ready(void *context, uint32_t events)
+{
+    const struct woken *woken = context;
+    return object_poll(woken->sockd, woken->object, events);
+}
+
+/* Whatever arrives is in its place before the wake-up, so that can say what is ready. Other changes
+ * may have come half-way only. */
+static void object_wake_waiters(struct sockd *sockd, struct object *object, uint32_t events)
+{
+    struct woken woken = {sockd, object};
+    bool arrived = events == WAKE_ARRIVED || events == WAKE_READ;
+    waiters_wake_answering(&object->waiters, events, sockd->effects, arrived ? woken_ready : NULL,
+                           &woken);
+}
+
 void object_wake(struct sockd *sockd, struct object *object, uint32_t events)
 {
     object->sequence++;
     if (object->waiters.first)
-        waiters_wake(&object->waiters, events, sockd->effects);
+        object_wake_waiters(sockd, object, events);
     if (object->watchers) {
         sockd->walk++;
         watchers_notify(sockd, object, events);

@@ -111,6 +111,26 @@ enum status op_poll_add(void *state, struct ipc_call *call, struct sock_poll_add
     return status;
 }
 
+/* What one entry, a handle and events, has ready. With `arm`: when it is nothing, the wake-up is to
+ * come for it. */
+static inline uint16_t entry_poll(struct sockd *sockd, struct epoll *set, uint32_t entry, bool arm)
+{
+    uint32_t handle = entry & 0xffff, events = entry >> 16;
+    struct interest *interest = handle < set->polled_capacity ? set->polled[handle].interest : NULL;
+    if (!interest)
+        return LX_POLLNVAL;
+    uint32_t mask = object_poll(sockd, interest->target, events);
+    if (!mask && arm)
+        interest->events |= events | LX_POLLERR | LX_POLLHUP;
+    return (uint16_t)mask;
+}
+
+static enum status set_arm(struct sockd *sockd, struct epoll *set, const struct ipc_call *call)
+{
+    return waiters_arm(&set->object.waiters, session_find(&sockd->sessions, call->principal),
+                       WAKE_READ);
+}
+
 enum status op_poll_many(void *state, struct ipc_call *call,
                          const struct sock_poll_many_request *request,
                          struct sock_poll_many_reply *reply)
@@ -126,20 +146,30 @@ enum status op_poll_many(void *state, struct ipc_call *call,
     if (status != ST_OK)
         return status;
     for (uint32_t i = 0; i < count; i++) {
-        uint32_t handle = entries[i] & 0xffff, events = entries[i] >> 16;
-        struct interest *interest =
-            handle < set->polled_capacity ? set->polled[handle].interest : NULL;
-        uint32_t mask =
-            interest ? object_poll(sockd, interest->target, events) : (uint32_t)LX_POLLNVAL;
-        found[i] = (uint16_t)mask;
-        if (mask)
-            ready++;
-        else if (request->arm && !ready) /* armed for nothing when a later one is ready: harmless */
-            interest->events |= events | LX_POLLERR | LX_POLLHUP;
+        /* armed for nothing when a later one is ready: harmless */
+        found[i] = entry_poll(sockd, set, entries[i], request->arm && !ready);
+        ready += found[i] != 0;
     }
     reply->ready = ready;
     if (!ready && request->arm)
-        status = waiters_arm(&set->object.waiters, session_find(&sockd->sessions, call->principal),
-                             WAKE_READ);
+        status = set_arm(sockd, set, call);
     return status == ST_OK ? ipc_data_put(call, 0, found, count * sizeof(found[0])) : status;
+}
+
+enum status op_poll_few(void *state, struct ipc_call *call,
+                        const struct sock_poll_few_request *request,
+                        struct sock_poll_few_reply *reply)
+{
+    struct sockd *sockd = state;
+    struct epoll *set;
+    uint64_t words[2] = {request->first, request->second}, found = 0;
+    enum status status = epoll_of_call(sockd, &set);
+    if (status != ST_OK)
+        return status;
+    for (uint32_t i = 0; i < request->count; i++) {
+        uint32_t entry = (uint32_t)(words[i / 2] >> i % 2 * 32);
+        found |= (uint64_t)entry_poll(sockd, set, entry, request->arm && !found) << i * 16;
+    }
+    reply->found = found;
+    return found || !request->arm ? ST_OK : set_arm(sockd, set, call);
 }

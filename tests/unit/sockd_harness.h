@@ -46,6 +46,7 @@ struct world {
     unsigned copies[BADGES_MAX]; /* of gates, outside */
     bool slot_used[SLOTS_MAX];   /* capabilities that sockd owns */
     unsigned wakes[200];         /* per notification slot */
+    uint32_t answer;             /* of the last wake-up */
     uint64_t session_badge[8];   /* per thread */
     uint64_t next_slot;
     struct ipc_effects effects;
@@ -86,6 +87,7 @@ static void effects_apply(void)
         if (effect.kind == IPC_EFFECT_WAKE) {
             assert_in_range(effect.value, 1, 199);
             W.wakes[effect.value]++;
+            W.answer = effect.answer;
         } else {
             assert_true(effect.value < SLOTS_MAX && W.slot_used[effect.value]);
             W.slot_used[effect.value] = false;

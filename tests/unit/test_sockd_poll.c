@@ -1,6 +1,7 @@
 /* sockd: readiness and options, checklist R1, O1, O2 (shared/AF_UNIX.md). SPDX-License-Identifier:
  * MIT */
 #include "sockd_harness.h"
+#include <ipc/answer.h>
 
 #define IN (LX_POLLIN | LX_POLLRDNORM)
 #define OUT (LX_POLLOUT | LX_POLLWRNORM | LX_POLLWRBAND)
@@ -346,6 +347,69 @@ static void o3_no_seeking(void **state)
     assert_int_equal(W.out[REPLY(0) - 1], ']');
 }
 
+/* io.poll with a number: what arrives comes with the wake-up, and only for the last question. */
+static void r1_answers(void **state)
+{
+    (void)state;
+    long a[2], b[2], pipe[2];
+    pair_make(LX_SOCK_STREAM, a);
+    pair_make(LX_SOCK_DGRAM, b);
+    assert_int_equal(ASK((uint64_t)a[0], IO_POLL, LX_POLLIN | LX_POLLPRI, 7), ST_OK);
+    assert_int_equal(REPLY(0), 0);
+    sk_send(a[1], "x", 1, 0);
+    assert_int_equal(woken(USER), 1);
+    assert_int_equal(W.answer, answer_pack(7, LX_POLLIN));
+    sk_recv(a[0], 1, 0);
+    assert_int_equal(ASK((uint64_t)a[0], IO_POLL, LX_POLLIN | LX_POLLPRI, 8), ST_OK);
+    sk_send(a[1], "x", 1, LX_MSG_OOB);
+    assert_int_equal(W.answer, answer_pack(8, LX_POLLIN | LX_POLLPRI));
+    assert_int_equal(woken(USER), 1);
+
+    /* a later question takes its place */
+    assert_int_equal(ASK((uint64_t)b[0], IO_POLL, LX_POLLIN, 9), ST_OK);
+    assert_int_equal(ASK(BADGE_ROOT, SOCK_PIPE, 0), ST_OK);
+    pipe[0] = (long)W.got[0].value;
+    pipe[1] = (long)W.got[1].value;
+    assert_int_equal(ASK((uint64_t)pipe[0], IO_POLL, LX_POLLIN, 10), ST_OK);
+    sk_send(b[1], "x", 1, 0);
+    assert_int_equal(woken(USER), 1);
+    assert_int_equal(W.answer, 0);
+    assert_int_equal(fd_write(pipe[1], "x", 1), 1);
+    assert_int_equal(W.answer, answer_pack(10, LX_POLLIN));
+    assert_int_equal(woken(USER), 1);
+
+    /* one without a number, too, at the same description or another */
+    assert_int_equal(fd_read(pipe[0], 1), 1);
+    assert_int_equal(ASK((uint64_t)pipe[0], IO_POLL, LX_POLLIN, 11), ST_OK);
+    assert_int_equal(ASK((uint64_t)pipe[0], IO_POLL, LX_POLLIN, 1), ST_OK);
+    assert_int_equal(fd_write(pipe[1], "x", 1), 1);
+    assert_int_equal(woken(USER), 1);
+    assert_int_equal(W.answer, 0);
+
+    /* what has come half-way only says nothing */
+    assert_int_equal(fd_read(pipe[0], 1), 1);
+    assert_int_equal(ASK((uint64_t)pipe[0], IO_POLL, LX_POLLIN, 12), ST_OK);
+    fd_close(pipe[1]);
+    assert_int_equal(woken(USER), 1);
+    assert_int_equal(W.answer, 0);
+    assert_int_equal(ASK((uint64_t)b[0], IO_POLL, LX_POLLIN, 0x10000), ST_MESSAGE);
+}
+
+/* Words of a notification are ORed: no two answers make a third. */
+static void r1_answer_bits(void **state)
+{
+    (void)state;
+    assert_int_equal(answer_bits(0), 1);
+    uint64_t some = answer_bits(answer_pack(5, LX_POLLIN)), other = answer_bits(answer_pack(7, LX_POLLHUP));
+    assert_int_equal(answer_ready(some | 1, 5), LX_POLLIN);
+    assert_int_equal(answer_ready(some, 7), 0);
+    assert_int_equal(answer_ready(some | other, 5), 0);
+    assert_int_equal(answer_ready(some | other, 7), 0);
+    assert_int_equal(answer_ready(1, ANSWER_LEAST), 0);
+    for (uint32_t number = ANSWER_LEAST; number <= ANSWER_MOST; number++)
+        assert_int_equal(answer_ready(answer_bits(answer_pack(number, 0xffff)), number), 0xffff);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -367,6 +431,8 @@ int main(void)
         TEST(o1_peer_name_and_groups),
         TEST(o2_flags_and_queue_lengths),
         TEST(o3_no_seeking),
+        TEST(r1_answers),
+        TEST(r1_answer_bits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -141,6 +141,40 @@ static void hundreds(void **state)
     assert_int_equal(woken(USER), 0);
 }
 
+/* Four in words: what one finds, and the wake-up. */
+static void few(void **state)
+{
+    (void)state;
+    long set = set_make(), fd[2][2];
+    uint64_t entry[4];
+    for (int i = 0; i < 2; i++) {
+        pair_make(LX_SOCK_STREAM, fd[i]);
+        entry[2 * i] = handle_get(set, fd[i][0]) | IN << 16;
+        entry[2 * i + 1] = handle_get(set, fd[i][1]) | IN << 16;
+    }
+    uint64_t first = entry[0] | entry[1] << 32, second = entry[2] | entry[3] << 32;
+#define FEW(count, arm, second) ASK((uint64_t)set, SOCK_POLL_FEW, count, arm, first, second)
+    assert_int_equal(FEW(4, 1, second), ST_OK);
+    assert_int_equal(REPLY(0), 0);
+    sk_send(fd[1][0], "x", 1, 0);
+    assert_int_equal(woken(USER), 1);
+    assert_int_equal(FEW(4, 1, second), ST_OK);
+    assert_int_equal(REPLY(0), (uint64_t)IN << 48);
+    assert_int_equal(FEW(3, 1, second), ST_OK); /* without that one */
+    assert_int_equal(REPLY(0), 0);
+    sk_send(fd[0][0], "x", 1, 0);
+    assert_int_equal(woken(USER), 1);
+    assert_int_equal(FEW(2, 0, 0), ST_OK);
+    assert_int_equal(REPLY(0), (uint64_t)IN << 16);
+    assert_int_equal(FEW(4, 1, second | 0xffff), ST_OK);
+    assert_int_equal(REPLY(0), (uint64_t)IN << 16 | (uint64_t)LX_POLLNVAL << 32 | (uint64_t)IN << 48);
+    assert_int_equal(FEW(5, 0, 0), ST_MESSAGE);
+    assert_int_equal(ASK((uint64_t)fd[0][0], SOCK_POLL_FEW, 0, 0, 0, 0), ST_INVAL);
+    assert_int_equal(FEW(0, 0, 0), ST_OK);
+    W.as = PRINCIPAL(1, 77);
+    assert_int_equal(FEW(1, 1, 0), ST_SESSION);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -148,6 +182,7 @@ int main(void)
         TEST(two_threads),
         TEST(a_handle_holds_nothing),
         TEST(hundreds),
+        TEST(few),
     };
     harness_unused();
     (void)sk_recv_rights;

@@ -54,7 +54,7 @@ struct host_object *host_notification_object(void);
 /* The object is held by no slot: it goes, and its core hears of it. */
 void host_object_settle(struct host_object *object);
 unsigned host_objects(enum ar_type type); /* how many there are */
-void host_signal_object(struct host_object *object);
+void host_signal_object(struct host_object *object, uint64_t bits);
 void host_effects_run(const struct host_core *core, const struct ipc_effects *effects);
 /* Closed messages until there are none. Not from inside a core. */
 void host_closed_deliver(void);

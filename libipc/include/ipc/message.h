@@ -52,11 +52,12 @@ struct ipc_reply_cap {
 
 /* What the shell does after the reply is sent, in order. */
 enum ipc_effect_kind {
-    IPC_EFFECT_WAKE, /* signal the notification in slot `value` with bit 0 */
+    IPC_EFFECT_WAKE, /* signal the notification in slot `value` with answer_bits(answer) */
     IPC_EFFECT_DROP, /* delete the capability in slot `value` */
 };
 struct ipc_effect {
     enum ipc_effect_kind kind;
+    uint32_t answer; /* ipc/answer.h; 0: none */
     uint64_t value;
 };
 /* `ipc_effect_add` never fails: one change wakes each session at most once an object, and there
@@ -165,7 +166,7 @@ static inline void ipc_effect_add(struct ipc_effects *effects, enum ipc_effect_k
                                   uint64_t value)
 {
     if (effects->count < IPC_EFFECTS_MAX)
-        effects->list[effects->count++] = (struct ipc_effect){kind, value};
+        effects->list[effects->count++] = (struct ipc_effect){.kind = kind, .value = value};
 }
 
 static inline void ipc_wake(struct ipc_effects *effects, uint64_t notification_slot)

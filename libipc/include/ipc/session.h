@@ -35,6 +35,7 @@ struct session {
     struct waiter *armed;  /* every waiter of this session */
     unsigned armed_count;
     struct waiter *granted; /* one of `armed`, or NULL */
+    struct waiter *answered; /* the one of `armed` that has a question's number, or NULL */
     struct session_table *table; /* that it stands in */
     uint32_t woken_at; /* where its last wake-up stands in the effects, if these are still those */
 };
@@ -66,6 +67,11 @@ void session_close(struct session_table *table, struct session *session,
  * the session has its share. */
 enum status waiters_arm(struct waiters *list, struct session *session, uint32_t events);
 
+/* As waiters_arm. waiters_wake_answering may answer question `number` (ipc/answer.h; 0: none), which
+ * is about `events`. A session has one question at a time: an earlier one is answered no more. */
+enum status waiters_arm_question(struct waiters *list, struct session *session, uint32_t events,
+                                 uint16_t number);
+
 /* As waiters_arm, exclusively; `tag` is the core's, to find the object again. */
 enum status waiters_arm_exclusive(struct waiters *list, struct session *session, uint32_t events,
                                   uint64_t tag);
@@ -79,6 +85,12 @@ void session_disarm_exclusive(struct session *session);
 /* Signal and unlink every waiter with an event in common, but of the exclusive ones only the first;
  * UINT32_MAX: all. */
 void waiters_wake(struct waiters *list, uint32_t events, struct ipc_effects *effects);
+
+/* The same where `ready` tells what of some events is ready now, and has the last word: to be used
+ * where the object has changed completely. */
+typedef uint32_t waiters_ready(void *context, uint32_t events);
+void waiters_wake_answering(struct waiters *list, uint32_t events, struct ipc_effects *effects,
+                            waiters_ready *ready, void *context);
 
 /* The object goes: everyone wakes. */
 void waiters_destroy(struct waiters *list, struct ipc_effects *effects);

@@ -109,7 +109,8 @@ void waits_note(const struct sockd *sockd, const struct request *request)
     *blocked = (struct blocked){.kind = wait_kind(request->label),
                                 .badge = request->badge,
                                 .ino = object->ino,
-                                .events = (uint32_t)request->words[0]};
+                                .events = (uint32_t)request->words[0],
+                                .question = armed ? (uint32_t)request->words[1] : 0};
     if (blocked->kind == WAIT_WRITE) /* of a send: whether it goes to the peer */
         blocked->events = request->label == SOCK_SEND && request->words[2] ? 0 : UINT32_MAX;
     if (request->label == SOCK_EPOLL_WAIT)
@@ -128,6 +129,19 @@ void waits_note(const struct sockd *sockd, const struct request *request)
     if (blocked->kind != WAIT_SPLICE && object->kind == OBJECT_SOCKET &&
         ((const struct socket *)object)->peer)
         blocked->peer_ino = ((const struct socket *)object)->peer->object.ino;
+}
+
+/* What a wake-up says is so when the request is done. The answer to an earlier question nobody reads;
+ * whether there is room is not asked here, for asking leaves a trace. */
+void answer_check(struct sockd *sockd, const struct blocked *blocked, uint32_t answer)
+{
+    if (!answer || blocked->kind != WAIT_POLL || answer >> 16 != blocked->question)
+        return;
+    struct object *object = object_find(sockd, blocked->badge);
+    CHECK(object && object->ino == blocked->ino, "an answer about what is gone");
+    uint32_t said = answer & 0xffff & ~WAKE_WRITE;
+    CHECK(!(said & ~object_poll(sockd, object, blocked->events & ~WAKE_WRITE)),
+          "an answer that is not so");
 }
 
 static bool can_read(const struct object *object)

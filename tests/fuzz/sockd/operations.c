@@ -213,7 +213,7 @@ static void step_poll(const uint8_t *bytes)
     struct request r;
     ask_begin(&r, bytes, IO_POLL, choose(KIND_DESCRIPTOR, bytes[2]), 2);
     r.words[0] = events[bytes[4] % 8];
-    r.words[1] = bytes[5] % 4 != 0;
+    r.words[1] = bytes[5] % 4 ? 1 + bytes[5] / 4 : 0; /* a number, mostly */
     ask_end(&r, bytes);
 }
 

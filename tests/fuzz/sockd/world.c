@@ -146,8 +146,10 @@ static void effects_apply(void)
         }
         CHECK(world.slots[effect.value] == SLOT_NOTIFICATION, "a wake-up for no notification");
         for (unsigned t = 0; t < THREADS; t++)
-            if (world.threads[t].notification == effect.value)
+            if (world.threads[t].notification == effect.value) {
                 world.threads[t].woken = true;
+                answer_check(world.core, &world.threads[t].blocked, effect.answer);
+            }
     }
     effects.count = 0;
 }

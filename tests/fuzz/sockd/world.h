@@ -34,6 +34,7 @@ struct blocked {
     uint64_t badge, ino, peer_ino;
     uint64_t to_badge, to_ino; /* of a splice; peer_ino is its target's peer then */
     uint32_t events;           /* of a lock: the mode */
+    uint32_t question;         /* of io.poll: its number */
 };
 
 struct thread {
@@ -102,5 +103,7 @@ _Noreturn void check_failed(const char *text, const char *file, int line);
 void waits_check(const struct sockd *sockd);
 /* A thread's request was answered with ST_WAIT, or its poll is armed. */
 void waits_note(const struct sockd *sockd, const struct request *request);
+/* A wake-up brings this answer (ipc/answer.h, 0: none) to a thread that waits so. */
+void answer_check(struct sockd *sockd, const struct blocked *blocked, uint32_t answer);
 
 #endif
