@@ -2,10 +2,10 @@
  * The receive loop that every server runs. SPDX-License-Identifier: MIT
  *
  * A request is taken out of the IPC buffer whole before the core sees it, because everything
- * below (logging, minting, memory copies) may use the buffer. A reply that carries capabilities
- * goes out before the effects, which may delete what it carries. Any other is one system call
- * with the next receive, and the effects come first: whoever they wake may ask at once, but is
- * heard only then, and the state it asks about is final when the core returns.
+ * below (logging, minting, memory copies) may use the buffer. A reply is one system call with the
+ * next receive, and the effects come first: whoever they wake may ask at once, but is heard only
+ * then, and the state it asks about is final when the core returns. Where there is something to do
+ * that may delete what a reply carries, the reply goes out alone, before it.
  */
 #include "runtime.h"
 
@@ -129,7 +129,8 @@ static inline void effects_run(void)
         return;
     }
     effects.count = 0;
-    ar_signal((ar_cap)effects.list[0].value, 1); /* gone with its thread: no error */
+    /* a notification that is gone with its thread is no error */
+    ar_signal((ar_cap)effects.list[0].value, answer_bits(effects.list[0].answer));
 }
 
 static __attribute__((noinline)) uint64_t deadline_look(const struct server *server,
@@ -159,6 +160,38 @@ static inline enum ar_error receive(const struct server *server, struct ar_messa
     return ar_syscall(AR_SYS_RECV, m, SERVER_SLOT_REPLY, deadline);
 }
 
+static enum ar_error receive_after_effects(const struct server *server, struct ar_message *m)
+{
+    effects_run();
+    return receive(server, m);
+}
+
+static void served(const struct server *server, uint64_t begin)
+{
+    if (server->served)
+        server->served(server->state, call.principal, __builtin_ia32_rdtsc() - begin);
+}
+
+/* With capabilities. */
+static __attribute__((noinline)) enum ar_error reply_full(const struct server *server,
+                                                          struct ar_message *m, uint64_t begin)
+{
+    if (effects.count != 0 ||
+        (server->deadline && server->deadline(server->state) != AR_NO_DEADLINE)) {
+        runtime_reply(server, &call);
+        served(server, begin);
+        return receive_after_effects(server, m);
+    }
+    stock_offer();
+    if (!runtime_reply_load(server, &call, m))
+        return receive_after_effects(server, m);
+    served(server, begin);
+    m->badge = SERVER_SLOT_ENDPOINT;
+    enum ar_error error = ar_syscall(AR_SYS_REPLY_RECV, m, SERVER_SLOT_REPLY, AR_NO_DEADLINE);
+    runtime_reply_sent(server, &call, error);
+    return error ? receive_after_effects(server, m) : error;
+}
+
 /* Serve one request, then receive the next message. `m` must not be given to a function that is not
  * inlined: so it stays in registers, which is where the kernel puts it. */
 static inline __attribute__((always_inline)) enum ar_error
@@ -168,18 +201,16 @@ request_serve(const struct server *server, struct ar_message *m)
     call_load(m);
     server->handle(server->state, &call);
     if (call.reply_cap_count != 0) {
-        runtime_reply(server, &call);
-        effects_run();
-        if (server->served)
-            server->served(server->state, call.principal, __builtin_ia32_rdtsc() - begin);
-        return receive(server, m);
+        struct ar_message full;
+        enum ar_error error = reply_full(server, &full, begin);
+        *m = full;
+        return error;
     }
     effects_run();
     uint64_t deadline = next_deadline(server);
     stock_offer();
     runtime_reply_words(&call, m);
-    if (server->served)
-        server->served(server->state, call.principal, __builtin_ia32_rdtsc() - begin);
+    served(server, begin);
     m->badge = SERVER_SLOT_ENDPOINT;
     return ar_syscall(AR_SYS_REPLY_RECV, m, SERVER_SLOT_REPLY, deadline);
 }

@@ -40,8 +40,10 @@ static void reply_caps_settle(const struct server *server, const struct ipc_call
     for (unsigned i = 0; i < call->reply_cap_count; i++) {
         const struct ipc_reply_cap *cap = &call->reply_caps[i];
         if (!cap->own_gate) {
-            if (cap->move)
-                server_slot_delete((ar_cap)cap->value); /* empty when it moved, which is no error */
+            if (cap->move && arrived)
+                server_slot_free((ar_cap)cap->value);
+            else if (cap->move)
+                server_slot_delete((ar_cap)cap->value);
         } else if (!arrived && runtime_gate_unclaimed(cap->value) &&
                    runtime_gate_closed(cap->value)) {
             server->closed(server->state, cap->value, call->effects);
@@ -70,15 +72,19 @@ static void reply_fail(const struct server *server, struct ipc_call *call)
     }
 }
 
-void runtime_reply(const struct server *server, struct ipc_call *call)
+bool runtime_reply_load(const struct server *server, struct ipc_call *call, struct ar_message *m)
 {
     if (!reply_caps_load(call)) {
         reply_fail(server, call);
-        return;
+        return false;
     }
-    struct ar_message m = {.badge = SERVER_SLOT_REPLY};
-    runtime_reply_words(call, &m);
-    enum ar_error error = ar_syscall(AR_SYS_REPLY, &m, 0, 0);
+    runtime_reply_words(call, m);
+    return true;
+}
+
+void runtime_reply_sent(const struct server *server, const struct ipc_call *call,
+                        enum ar_error error)
+{
     if (error == AR_ERR_NO_SLOT) {
         reply_status(ST_SLOTS);
     } else if (error && error != AR_ERR_GONE) { /* GONE: the caller died meanwhile */
@@ -86,4 +92,11 @@ void runtime_reply(const struct server *server, struct ipc_call *call)
         reply_status(ST_IO);
     }
     reply_caps_settle(server, call, error == AR_OK);
+}
+
+void runtime_reply(const struct server *server, struct ipc_call *call)
+{
+    struct ar_message m = {.badge = SERVER_SLOT_REPLY};
+    if (runtime_reply_load(server, call, &m))
+        runtime_reply_sent(server, call, ar_syscall(AR_SYS_REPLY, &m, 0, 0));
 }

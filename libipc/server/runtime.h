@@ -33,6 +33,13 @@ bool runtime_gate_unclaimed(uint64_t badge);
 /* Answer the caller in SERVER_SLOT_REPLY as `call` says; gates that do not arrive are closed at
  * once. */
 void runtime_reply(const struct server *server, struct ipc_call *call);
+/* The two halves of that, for a reply that goes out with the next receive: the reply into the message
+ * and the IPC buffer (false: a gate could not be made, and ST_NOMEM went out in its place), and, before
+ * the next request is looked at, what follows from the answer of the system call. */
+bool runtime_reply_load(const struct server *server, struct ipc_call *call, struct ar_message *m);
+void runtime_reply_sent(const struct server *server, const struct ipc_call *call,
+                        enum ar_error error);
+
 /* The words of a message that do not travel in registers, between an IPC buffer and a call: in
  * fours, so up to three more than `count`, which both have room for and nobody looks at. */
 static inline void runtime_words_copy(uint64_t *to, const uint64_t *from, unsigned count)

@@ -287,13 +287,16 @@ void ipc_reply(struct tcb *server)
 
 void ipc_reply_receive(struct tcb *server)
 {
+    unsigned caps = AR_INFO_CAPS(server->regs.rsi);
     enum ar_error error = reply_to(server, server->regs.r12);
-    if (error && error != AR_ERR_GONE)
+    if (error && (error != AR_ERR_GONE || caps)) {
         ipc_return(server, error);
-    else if (!error && AR_INFO_CAPS(server->regs.rsi) > MUCH_CAPS)
-        syscall_again(server); /* the reply object is empty by now, which is no error */
-    else
+    } else if (caps > MUCH_CAPS) {
+        server->regs.rsi = 0; /* so that it is no error that the reply object is empty by now */
+        syscall_again(server);
+    } else {
         ipc_receive(server);
+    }
 }
 
 /* ---- giving up ------------------------------------------------------------------------------- */

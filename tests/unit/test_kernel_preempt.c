@@ -653,6 +653,26 @@ static void test_a_large_reply_and_a_receive(void **state)
     assert_int_equal(threads[2]->state, AR_THREAD_BLOCKED_CALL);
 }
 
+/* Nobody is there any more to take the capabilities: the server hears so. With words only it just
+ * receives. */
+static void test_a_reply_with_capabilities_to_nobody(void **state)
+{
+    (void)state;
+    queue_senders();
+    make(AR_REPLY, 0, REPLY);
+    host_main->buffer->caps_out[0] = GATE;
+    assert_int_equal(host_syscall(host_main, AR_SYS_REPLY_RECV, ENDPOINT,
+                                  AR_INFO(AR_LABEL_USER, 0, 1, 0, 0), NULL, REPLY,
+                                  AR_NO_DEADLINE),
+                     AR_ERR_GONE);
+    assert_int_equal(threads[0]->state, AR_THREAD_BLOCKED_CALL);
+    assert_int_equal(host_syscall(host_main, AR_SYS_REPLY_RECV, ENDPOINT,
+                                  AR_INFO(AR_LABEL_USER, 0, 0, 0, 0), NULL, REPLY,
+                                  AR_NO_DEADLINE),
+                     AR_OK);
+    assert_int_equal(threads[0]->state, AR_THREAD_BLOCKED_REPLY);
+}
+
 /* ---- the log ----------------------------------------------------------------------------------- */
 
 enum { LOG = OTHER };
@@ -798,6 +818,7 @@ int main(void)
         TEST(test_bulk_data),
         TEST(test_undeliverable_messages),
         TEST(test_a_large_reply_and_a_receive),
+        TEST(test_a_reply_with_capabilities_to_nobody),
         TEST(test_the_list_of_threads),
         TEST(test_a_thread_dies_while_all_are_listed),
         TEST(test_two_ask_for_the_list),
