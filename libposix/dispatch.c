@@ -6,16 +6,13 @@
 
 struct posix_process process;
 
-static bool restarts(long result)
-{
-    return result == -POSIX_RESTART || result == -POSIX_RESTART_NOHAND;
-}
-
 /* One bit a number: said once in the log. */
 static uint64_t reported[(LINUX_CALLS + 63) / 64 + 1];
 
-static long call_unknown(uint32_t number)
+static long call_unknown(const uint64_t a[6])
 {
+    (void)a;
+    uint32_t number = (uint32_t)thread_self()->frame.rax;
     uint32_t index = number < LINUX_CALLS ? number : LINUX_CALLS;
     uint64_t bit = 1ull << (index % 64);
     const char *name = number < LINUX_CALLS ? linux_table[number].name : NULL;
@@ -41,7 +38,7 @@ static void restart_decide(struct posix_thread *thread, bool handler, uint64_t f
         f->rip -= 2; /* back onto the syscall instruction */
     }
     if (process.traced)
-        trace_result(thread->system_call, NULL, result);
+        trace_result(thread->system_call, result);
     thread->system_call = UINT64_MAX;
 }
 
@@ -92,14 +89,8 @@ static inline bool finish(struct posix_thread *thread, long result)
 static __attribute__((noinline)) bool dispatch_traced(struct posix_thread *thread, uint32_t number,
                                                       posix_handler handler)
 {
-    const struct posix_frame *f = &thread->frame;
-    const uint64_t a[6] = {f->rdi, f->rsi, f->rdx, f->r10, f->r8, f->r9};
-    trace_arguments(number, a);
-    long result = handler ? handler(a) : call_unknown(number);
+    long result = trace_call(number, handler ? handler : call_unknown, thread->frame.arguments);
     thread->frame.rax = (uint64_t)result;
-    /* a call that a signal ends has no result yet: restart_decide */
-    if (!restarts(result))
-        trace_result(number, a, result);
     return finish(thread, result);
 }
 
@@ -110,7 +101,8 @@ bool posix_dispatch(void)
     posix_handler handler = number < LINUX_CALLS ? linux_table[number].handler : NULL;
     if (process.traced)
         return dispatch_traced(thread, number, handler);
-    long result = handler ? handler(thread->frame.arguments) : call_unknown(number);
+    long result = handler ? handler(thread->frame.arguments)
+                          : call_unknown(thread->frame.arguments);
     thread->frame.rax = (uint64_t)result;
     return finish(thread, result);
 }

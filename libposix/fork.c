@@ -149,7 +149,7 @@ void posix_fork_child(uint64_t pid, uint64_t tid)
     if (plan.stack)
         thread->frame.rsp = plan.stack;
     if (process.traced)
-        trace_result(thread->system_call, NULL, 0);
+        trace_result(thread->system_call, 0);
     thread->system_call = UINT64_MAX;
     fpu_load(); /* the parent kept it there */
     fs_base_write(plan.fs_base);

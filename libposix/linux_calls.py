@@ -1,44 +1,44 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""linux_calls.py linux_calls.toml linux_table.c OUTPUT.h: the pointers of each Linux call, for trace.c."""
+"""linux_calls.py linux_calls.toml linux_table.c OUTPUT.h: the pointers of each Linux call, as trace.c's struct text_code."""
 import re
 import sys
 import tomllib
 from pathlib import Path
 
-# enum pointer_kind of trace.c
-PATH, IN, OUT, OUT_RESULT, ADDRESS, FDS = range(1, 7)
-LENGTH_SHIFT = 4
+BEFORE_MOST = 2
+SHOWN, PATH, ADDRESS, FDS = 32, 256, 128, 8 # bytes at most: of a buffer as strace, …, of struct sockaddr, of two descriptors
 
 
-def code(kind):
-    """What trace.c has to do for one argument: a kind, and above it the number of the argument that is the length."""
+def text(argument, kind):
+    """(known only when the call has returned, its struct text_code); None: it is no pointer that we follow."""
     kind, _, more = kind.partition(":")
-    if kind == "path":
-        return PATH
-    if kind == "fds":
-        return FDS
-    if kind == "out" and more == "r":
-        return OUT_RESULT
-    if kind in ("in", "out", "address"):
-        return {"in": IN, "out": OUT, "address": ADDRESS}[kind] | int(more) << LENGTH_SHIFT
-    return 0
+    source, limit = {"path": ("SOURCE_STRING", PATH), "fds": ("SOURCE_LIMIT", FDS), "in": (more, SHOWN), "address": (more, ADDRESS),
+                     "out": ("SOURCE_RESULT" if more == "r" else more, SHOWN)}.get(kind, (None, 0))
+    return limit and (kind in ("out", "fds"), f"{{{argument}, {source}, {limit}}}")
 
 
 def main():
     calls, table, output = sys.argv[1:]
     numbers = {name: int(number) for number, name in
                re.findall(r"\b(?:CALL|NONE|QUIET)\((\d+), (\w+)\)", Path(table).read_text(encoding="ascii"))}
-    lines = []
+    rows, indices = [], []
     for name, kinds in tomllib.loads(Path(calls).read_text(encoding="utf-8"))["calls"].items():
         if name not in numbers:
             sys.exit(f"{calls}: {name}: linux_table.c has no such call")
         if len(kinds) > 6:
             sys.exit(f"{calls}: {name}: {len(kinds)} arguments, expected at most 6")
-        if any(map(code, kinds)):
-            lines.append(f"    [{numbers[name]}] = {{{', '.join(str(code(kind)) for kind in kinds)}}}, /* {name} */")
-    Path(output).write_text("/* Made from linux_calls.toml. SPDX-License-Identifier: MIT */\n"
-                            "static const uint8_t pointers[LINUX_CALLS][8] = {\n" + "\n".join(lines) + "\n};\n", encoding="ascii")
+        texts = list(filter(None, (text(argument, kind) for argument, kind in enumerate(kinds))))
+        read, filled = [code for late, code in texts if not late], [code for late, code in texts if late]
+        if len(read) > BEFORE_MOST or len(filled) > 1:
+            sys.exit(f"{calls}: {name}: {len(read)} pointers to read and {len(filled)} to fill, expected at most {BEFORE_MOST} and 1")
+        if texts:
+            rows.append(f"    {{{{{', '.join(read) or '{0}'}}}, {(filled or ['{0}'])[0]}}}, /* {name} */")
+            indices.append(f"    [{numbers[name]}] = {len(rows)},")
+    Path(output).write_text("\n".join([
+        "/* Made from linux_calls.toml. SPDX-License-Identifier: MIT */",
+        "static const struct call_texts call_texts[] = {", "    {{{0}}, {0}},", *rows, "};",
+        "static const uint8_t texts_of[LINUX_CALLS] = {", *indices, "};", ""]), encoding="ascii")
 
 
 main()

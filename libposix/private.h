@@ -72,11 +72,19 @@ bool posix_dispatch(void);
 void posix_leave(void);
 void posix_async(void);
 
+/* A signal ended the call: it has no result yet, or begins again. */
+static inline bool restarts(long result)
+{
+    return result == -POSIX_RESTART || result == -POSIX_RESTART_NOHAND;
+}
+
 /* ---- trace.c: only when process.traced ---- */
-/* Say what the pointers of a call point to, before it and after it; `a` NULL: nothing but the
- * result. */
-void trace_arguments(uint32_t number, const uint64_t a[6]);
-void trace_result(uint64_t number, const uint64_t a[6], long result);
+/* The call, said with what its pointers point to; its result too, unless a signal ended it: then
+ * restart_decide has it. */
+long trace_call(uint32_t number, posix_handler handler, const uint64_t a[6]);
+void trace_result(uint64_t number, long result);
+/* user_copy.asm: record AR_TRACE_PIECE_BYTES bytes of the program's memory; not 0: they are not there. */
+int trace_piece(uint64_t head, uint64_t result, uint64_t user);
 
 /* ---- threads and processes ---- */
 void thread_init(struct posix_thread *thread, uint32_t tid, uint32_t area);

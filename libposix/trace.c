@@ -1,85 +1,103 @@
 /*
- * For the tracing kernel: what a program's pointers point to, so that tools/trace and tools/run
- * --strace can print paths and bytes. Nothing here runs unless the kernel records.
- * SPDX-License-Identifier: MIT
+ * For the tracing kernel: what each call returned, and what a program's pointers point to, so that
+ * tools/trace and tools/run --strace can print paths and bytes. Nothing here runs unless the kernel
+ * records; what does is to cost little, so it is one system call for a text or a result, and the
+ * kernel copies the text itself. SPDX-License-Identifier: MIT
  */
 #include "private.h"
 #include "files.h"
 
-#include "linux_calls.h" /* pointers */
-
-/* linux_calls.py's numbers; the bits above say which argument is the length. */
-enum pointer_kind {
-    POINTER_NONE, POINTER_PATH, POINTER_IN, POINTER_OUT, POINTER_OUT_RESULT, POINTER_ADDRESS,
-    POINTER_FDS
+/* Which argument points to something, and how much of it is said: of as many bytes as argument
+ * `source` or one of these says, `limit` at most; limit 0: nothing. */
+struct text_code {
+    uint8_t argument, source;
+    uint16_t limit;
 };
-#define POINTER_KIND(code) ((code) & 15)
-#define POINTER_LENGTH(code) ((code) >> 4)
-
-enum {
-    PIECE = 32,      /* bytes in a record */
-    SHOWN = PIECE,   /* of a buffer: strace shows no more */
-    LONGEST = 256    /* of a path */
+enum { SOURCE_RESULT = 6, SOURCE_LIMIT = 7, SOURCE_STRING = 8 };
+struct call_texts {
+    struct text_code before[2], after;
 };
+#include "linux_calls.h" /* call_texts, and texts_of: which of them a call has, 0 for none */
 
-/* Up to `length` bytes; of a string no more than it has. Memory that is not there says nothing. */
-static void text_record(unsigned argument, uint64_t user, uint64_t length, bool string)
+enum { LONGEST = 256 }; /* any limit */
+
+static inline uint64_t text_length(struct text_code code, const uint64_t a[6], long result)
 {
-    uint64_t left = length;
-    while (left) {
-        uint64_t piece[PIECE / 8] = {0};
-        uint64_t count = left < PIECE ? left : PIECE;
-        if (string && count > PAGE_SIZE - user % PAGE_SIZE)
-            count = PAGE_SIZE - user % PAGE_SIZE; /* a string may end with its page */
-        if (user_read(piece, (const void *)user, count))
+    uint64_t length = code.source < 6 ? a[code.source] :
+        code.source == SOURCE_RESULT  ? (uint64_t)result : code.limit;
+    return length < code.limit ? length : code.limit;
+}
+
+static inline bool ours(uint64_t user)
+{
+    return user - POSIX_BASE < POSIX_END - POSIX_BASE;
+}
+
+/* What the registers hold is taken out of the program's memory and recorded by one routine in
+ * assembly, if it lies in one page: beyond the length too, but not where nothing is. */
+static inline bool piece_say(enum ar_trace what, unsigned argument, uint64_t result, uint64_t user,
+                             uint64_t length)
+{
+    return length <= AR_TRACE_PIECE_BYTES && user % PAGE_SIZE <= PAGE_SIZE - AR_TRACE_PIECE_BYTES &&
+           !trace_piece(AR_TRACE_PIECE_HEAD(what, argument, length), result, user);
+}
+
+/* Longer ones the kernel copies, as far as they are mapped. What is not may still come (a page of a
+ * file, not read yet), and a copy of our own makes it; of memory that does not exist nothing is
+ * said. A string may end just before such: there the NUL is looked for. */
+static __attribute__((noinline)) void text_say(unsigned argument, uint64_t user, uint64_t length,
+                                               bool string)
+{
+    uint8_t copy[LONGEST];
+    if (!string || user % PAGE_SIZE <= PAGE_SIZE - LONGEST) {
+        if (ar_trace_text(AR_TRACE_TEXT, argument, 0, 0, 0, user, (uint32_t)length) == AR_OK ||
+            user_read(copy, (const void *)user, length))
             return;
-        bool last = string && memchr(piece, 0, count);
-        ar_trace(AR_TRACE_TEXT, (last ? count : left) | (uint64_t)(argument + 1) << 32, piece[0], piece[1],
-                 piece[2], piece[3]);
-        if (last)
-            return;
-        user += count;
-        left -= count;
+    } else {
+        long found = user_read_string((char *)copy, (const void *)user, LONGEST);
+        length = found == -LINUX_ENAMETOOLONG ? LONGEST : found < 0 ? 0 : (uint64_t)found;
     }
+    if (length)
+        ar_trace_text(AR_TRACE_TEXT, argument, 0, 0, 0, (uint64_t)copy, (uint32_t)length);
 }
 
-static uint64_t shown(uint64_t length)
+void trace_result(uint64_t number, long result)
 {
-    return length < SHOWN ? length : SHOWN;
-}
-
-static bool has_pointers(uint64_t number)
-{
-    uint64_t codes;
-    if (number >= LINUX_CALLS)
-        return false;
-    memcpy(&codes, pointers[number], sizeof(codes));
-    return codes != 0;
-}
-
-void trace_arguments(uint32_t number, const uint64_t a[6])
-{
-    for (unsigned i = 0; has_pointers(number) && i < 6; i++) {
-        unsigned code = pointers[number][i], length = POINTER_LENGTH(code);
-        if (POINTER_KIND(code) == POINTER_PATH)
-            text_record(i, a[i], LONGEST, true);
-        else if (POINTER_KIND(code) == POINTER_IN)
-            text_record(i, a[i], shown(a[length]), false);
-        else if (POINTER_KIND(code) == POINTER_ADDRESS)
-            text_record(i, a[i], a[length] < LX_SOCKADDR_MAX ? a[length] : 0, false);
-    }
-}
-
-void trace_result(uint64_t number, const uint64_t a[6], long result)
-{
-    for (unsigned i = 0; a && result >= 0 && has_pointers(number) && i < 6; i++) {
-        unsigned code = pointers[number][i];
-        if (POINTER_KIND(code) == POINTER_FDS)
-            text_record(i, a[i], 2 * sizeof(int), false);
-        else if (POINTER_KIND(code) == POINTER_OUT)
-            text_record(i, a[i], shown(a[POINTER_LENGTH(code)]), false);
-        else if (POINTER_KIND(code) == POINTER_OUT_RESULT)
-            text_record(i, a[i], shown((uint64_t)result), false);
-    }
     ar_trace(AR_TRACE_LINUX_RESULT, number, (uint64_t)result, 0, 0, 0);
+}
+
+static __attribute__((noinline)) long trace_call_texts(uint32_t number, posix_handler handler,
+                                                       const uint64_t a[6])
+{
+    const struct call_texts *texts = &call_texts[texts_of[number]];
+    for (unsigned i = 0; i < 2 && texts->before[i].limit; i++) {
+        struct text_code code = texts->before[i];
+        uint64_t user = a[code.argument], length = text_length(code, a, 0);
+        if (length && !ours(user) && !piece_say(AR_TRACE_PIECE, code.argument, 0, user, length))
+            text_say(code.argument, user, length, code.source == SOURCE_STRING);
+    }
+    long result = handler(a);
+    if (restarts(result))
+        return result;
+    struct text_code code = texts->after;
+    if (code.limit && result >= 0) {
+        uint64_t user = a[code.argument], length = text_length(code, a, result);
+        if (length && !ours(user)) {
+            if (piece_say(AR_TRACE_LINUX_FILLED, code.argument, (uint64_t)result, user, length))
+                return result;
+            text_say(code.argument, user, length, false);
+        }
+    }
+    trace_result(number, result);
+    return result;
+}
+
+long trace_call(uint32_t number, posix_handler handler, const uint64_t a[6])
+{
+    if (number < LINUX_CALLS && texts_of[number])
+        return trace_call_texts(number, handler, a);
+    long result = handler(a);
+    if (!restarts(result))
+        trace_result(number, result);
+    return result;
 }

@@ -39,3 +39,10 @@ __asm__(".text\n"
         "posix_copy_fixup:\n"
         "    movl $1, %eax\n"
         "    ret\n");
+
+/* Nobody records here. */
+int trace_piece(uint64_t head, uint64_t result, uint64_t user)
+{
+    (void)head, (void)result, (void)user;
+    return 1;
+}

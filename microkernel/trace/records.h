@@ -18,7 +18,8 @@ enum trace_type {
     TRACE_PAD = 0,       /* nothing: up to the end of a chunk */
     TRACE_START = 1,     /* 2: offsets in a TCB, 16 bits each: cspace, vspace, ipc_frame, fault_gate; 3: ticks a us */
     TRACE_LOST = 2,      /* 2: records dropped so far */
-    TRACE_SYSCALL = 3,   /* extra: rax; 2..7: rdi, rsi, rdx, r10, r8, r9 */
+    TRACE_SYSCALL = 3,   /* extra: rax; 2..7: rdi, rsi, rdx, r10, r8, r9; AR_SYS_TRACE: then the text's bytes, up to a
+                            multiple of 64 */
     TRACE_RESULT = 4,    /* the same, on the way back */
     TRACE_LINUX = 5,     /* the same, of a foreign call */
     TRACE_AGAIN = 6,     /* the system call begins again */

@@ -5,6 +5,7 @@
 #include "trace.h"
 #include "arch/arch.h"
 #include "boot/boot.h"
+#include <aramid/trace.h>
 
 struct trace_ring trace_ring;
 
@@ -100,6 +101,32 @@ void trace_start(void)
                        (uint64_t)offsetof(struct tcb, ipc_frame) << 32 |
                        (uint64_t)offsetof(struct tcb, fault_gate) << 48;
     trace_4(TRACE_START, 0, NULL, offsets, arch_tsc_per_us(), 0, 0);
+}
+
+/* ---- what user space says -------------------------------------------------------------------- */
+
+/* entry.asm's, for AR_SYS_TRACE with a text: the words in the order of C's arguments. The record
+ * and its text or neither: nothing is there before `next` moves. */
+uint64_t trace_text(uint64_t what, uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t user);
+uint64_t trace_text(uint64_t what, uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t user)
+{
+    uint64_t length = what >> 32;
+    if (length > AR_TRACE_TEXT_BYTES)
+        return AR_ERR_LENGTH;
+    unsigned count = 1 + (unsigned)((length + TRACE_RECORD - 1) / TRACE_RECORD);
+    uint64_t *at = trace_begin_many(count, count, TRACE_SYSCALL, AR_SYS_TRACE, core.current);
+    if (!at)
+        return AR_OK; /* lost, and counted */
+    at[2] = what;
+    at[3] = a;
+    at[4] = b;
+    at[5] = c;
+    at[6] = d;
+    at[7] = user;
+    if (!arch_copy_from_user(at + TRACE_WORDS, user, length))
+        return AR_ERR_FAULT;
+    trace_end(at, count);
+    return AR_OK;
 }
 
 /* ---- messages off the fast path -------------------------------------------------------------- */

@@ -9,19 +9,20 @@
 #define OBJECTS_MAX 262144u
 #define OBJECT_BYTES 384u /* with its place in the tables; the largest, a socket, takes about 350 */
 
-#define TRACED_BYTES 4096u /* of a message: D-Bus has most of its own in that */
-
-/* The text goes before, 32 bytes at a time. */
+/* Of a message no more than one record takes: D-Bus has most of its own in that. */
 static void trace(enum ar_trace record, unsigned what, uint64_t ino, uint64_t badge,
                   const uint64_t words[3], const uint8_t *text, unsigned length)
 {
-    unsigned end = length < TRACED_BYTES ? length : TRACED_BYTES;
-    for (unsigned at = 0; at < end; at += 32) {
-        uint64_t piece[4] = {0};
-        memcpy(piece, text + at, end - at < sizeof(piece) ? end - at : sizeof(piece));
-        ar_trace(AR_TRACE_TEXT, end - at, piece[0], piece[1], piece[2], piece[3]);
+    uint64_t which = (uint32_t)ino | (uint64_t)what << 32;
+    uint64_t last = words[2];
+    if (length > sizeof(last)) {
+        ar_trace_text(record, which, badge, words[0], words[1], (uint64_t)text,
+                      length < AR_TRACE_TEXT_BYTES ? length : AR_TRACE_TEXT_BYTES);
+        return;
     }
-    ar_trace(record, (uint32_t)ino | (uint64_t)what << 32, badge, words[0], words[1], words[2]);
+    if (length)
+        memcpy(&last, text, length);
+    ar_trace(record, which, badge, words[0], words[1], last);
 }
 
 static void signal_send(const struct signal_request *request)

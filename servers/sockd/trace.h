@@ -35,7 +35,7 @@ static inline void socket_trace_queued(const struct sockd *sockd, const struct s
         sockd->trace(AR_TRACE_SOCKET, AR_TRACE_SOCKET_QUEUED, receiver->object.ino,
                      receiver->object.badge,
                      (const uint64_t[3]){socket_trace_amount(message->length, message->rights),
-                                         receiver->unread, message->sender->object.ino},
+                                         receiver->unread | message->sender->object.ino << 32},
                      message->data, message->length);
 }
 

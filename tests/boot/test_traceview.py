@@ -218,7 +218,7 @@ def check_last_events(tree):
     after = died.stderr.partition("aramid: the last ")[2]
     require(died.returncode == 139 and re.match(r"\d+ events of \S+:", after) and "op=proc.kill" in after and len(after.splitlines()) <= 201,
             "a program that dies: its thread's last events", "at most 200, proc.kill among them", died.stderr[-1500:])
-    late = run("--strace", "--timeout", "3", program_argv=["/bin/busybox", "sleep", "1000"], tree=tree, icount=False)
+    late = run("--strace", "--timeout", "10", program_argv=["/bin/busybox", "sleep", "1000"], tree=tree, icount=False)
     require(late.returncode == 124 and "aramid: the last " in late.stderr and "name=clock_nanosleep" in late.stderr,
             "a run that times out as well", None, late.stderr[-1500:])
 

@@ -88,8 +88,14 @@ static inline uint64_t ar_clock_ns(void)
 static inline enum ar_error ar_trace(enum ar_trace what, uint64_t a, uint64_t b, uint64_t c,
                                      uint64_t d, uint64_t e)
 {
-    struct ar_message m = {.badge = what, .info = a, .words = {b, c, d, e}};
-    return ar_syscall(AR_SYS_TRACE, &m, 0, 0);
+    return ar_trace_syscall(what, a, b, c, d, e);
+}
+
+/* With a text of up to AR_TRACE_TEXT_BYTES bytes: AR_ERR_FAULT when they are not there, or not yet. */
+static inline enum ar_error ar_trace_text(enum ar_trace what, uint64_t a, uint64_t b, uint64_t c,
+                                          uint64_t d, uint64_t text, uint32_t length)
+{
+    return ar_trace_syscall(what | (uint64_t)length << 32, a, b, c, d, text);
 }
 
 /* Write up to AR_DATA_BYTES to a log capability. */

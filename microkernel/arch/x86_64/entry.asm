@@ -48,6 +48,7 @@ entry_syscall:
     sub r11, [rsp + TCB_NATIVE_LOW]
     cmp r11, [rsp + TCB_NATIVE_LENGTH]
     jae .foreign
+    TRACE_USER
     MEASURE_SYSCALL
 
     mov [rsp + TCB_RIP], rcx
@@ -282,6 +283,8 @@ vector_switch:
     ret
 
 %ifdef ARAMID_TRACE
+TRACE_USER_ENTRY
+
 ; trace_room(), preserving every register.
 global trace_make_room
 trace_make_room:

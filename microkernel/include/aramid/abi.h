@@ -58,8 +58,8 @@ enum ar_syscall {
      * message was not sent, or the server's reply will go nowhere. */
     AR_SYS_CALL_UNTIL = 11,
     /* Only the tracing kernel has it (others: AR_ERR_SYSCALL): put a record into the trace, what
-     * rdi says (enum ar_trace, <aramid/trace.h>), with rsi, rdx, r10, r8, r9. Every register but
-     * rax survives. */
+     * rdi says (enum ar_trace, <aramid/trace.h>), with rsi, rdx, r10, r8, r9, of which none
+     * survives. */
     AR_SYS_TRACE = 12,
     AR_SYS_COUNT
 };

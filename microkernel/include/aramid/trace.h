@@ -2,6 +2,10 @@
  * What user space may put into the trace: rdi of AR_SYS_TRACE and what the other registers are then.
  * SPDX-License-Identifier: MIT
  *
+ * In the upper half of rdi is the length of a text, up to AR_TRACE_TEXT_BYTES bytes of the caller's
+ * memory at r9, which the kernel copies into the trace behind the record; 0: r9 is a word like the
+ * others. AR_ERR_FAULT: some of it is not mapped, and nothing is recorded.
+ *
  * tools/lib/aramid_tools/trace_tables.py reads the enums from here.
  */
 #ifndef ARAMID_TRACE_H
@@ -15,10 +19,16 @@ enum ar_trace {
     AR_TRACE_PROCESS = 2,     /* rsi pid, rdx its index in principals, r10 its parent's pid, r8, r9 name */
     AR_TRACE_PROCESS_END = 3, /* rsi pid */
     AR_TRACE_SOCKET = 4,      /* rsi ino | enum ar_trace_socket << 32, rdx badge, r10, r8, r9 as that says */
-    AR_TRACE_TEXT = 5,        /* rsi bytes left from here on | what << 32, rdx, r10, r8, r9: up to 32 bytes of text that
-                                 belong to the record after; what 0: of a socket, n: of argument n - 1 of a Linux call */
+    AR_TRACE_TEXT = 5,        /* text: what argument rsi of the thread's Linux call points to; of a string up to the NUL */
     AR_TRACE_OBJECT = 6,      /* what sockd has besides sockets: rsi ino | enum ar_trace_object << 32, the rest as of sockets */
+    AR_TRACE_PIECE = 7,       /* as AR_TRACE_TEXT, up to 32 bytes in rdx, r10, r8, r9: AR_TRACE_PIECE_HEAD is rdi */
+    AR_TRACE_LINUX_FILLED = 8, /* rsi: the result of the thread's Linux call, with what it filled, as AR_TRACE_PIECE */
 };
+
+#define AR_TRACE_TEXT_BYTES 4096u
+#define AR_TRACE_PIECE_BYTES 32u
+#define AR_TRACE_PIECE_HEAD(what, argument, length)                                                \
+    ((uint64_t)(what) | (uint64_t)(argument) << 8 | (uint64_t)(length) << 16)
 
 /* r10, r8, r9; sockets are named by ino. */
 enum ar_trace_socket {
@@ -30,7 +40,8 @@ enum ar_trace_socket {
     AR_TRACE_SOCKET_ACCEPTED = 5,  /* listener */
     AR_TRACE_SOCKET_SHUTDOWN = 6,  /* bits: 1 receive, 2 send */
     AR_TRACE_SOCKET_CLOSED = 7,
-    AR_TRACE_SOCKET_QUEUED = 8,    /* bytes | descriptors << 32, unread bytes after, from; text: the first 4,096 bytes */
+    AR_TRACE_SOCKET_QUEUED = 8,    /* bytes | descriptors << 32, unread bytes after | from << 32; text: the first of
+                                      them, or up to 8 are r9 */
     AR_TRACE_SOCKET_TAKEN = 9,     /* bytes | descriptors << 32, unread bytes after, from */
 };
 

@@ -33,17 +33,25 @@ static inline void trace_pair(uint64_t *word, const void *low, const void *high)
     halves[1] = (uint32_t)((uint64_t)high >> 5);
 }
 
+/* Is there none for that many records from `at` on? One comparison for one record, since chunks are
+ * whole records. */
+static inline bool trace_is_full(const uint64_t *at, unsigned most)
+{
+    return most == 1 ? (uint64_t)at == trace_ring.limit
+                     : (uint64_t)at + most * TRACE_RECORD > trace_ring.limit;
+}
+
 /* Room for `most` records in a row, the first of which has its time and header; NULL: the ring is
  * full, and `count` records are lost. */
 static inline uint64_t *trace_begin_many(unsigned most, unsigned count, enum trace_type type,
                                          unsigned extra, const struct tcb *tcb)
 {
     uint64_t *at = (uint64_t *)trace_ring.next;
-    if (__builtin_expect(trace_ring.limit - (uint64_t)at < most * TRACE_RECORD, 0)) {
+    if (__builtin_expect(trace_is_full(at, most), 0)) {
         trace_ring.wanted = count * TRACE_RECORD;
         arch_trace_make_room();
         at = (uint64_t *)trace_ring.next;
-        if (trace_ring.limit - (uint64_t)at < most * TRACE_RECORD)
+        if (trace_is_full(at, most))
             return NULL;
     }
     uint32_t *halves = (uint32_t *)at; /* so written that nothing has to be put together */

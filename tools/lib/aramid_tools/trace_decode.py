@@ -8,6 +8,7 @@ from aramid_tools.trace_user import UserRecords
 
 RECORD = 64
 AT_ONCE = 4096 * RECORD
+MOST_RECORDS = 65 # of one event: a text of 4,096 bytes
 HEX_ABOVE = 2**53 - 1
 MESSAGES = {"CALL", "CALL_UNTIL", "REPLY", "REPLY_RECV"}
 KERNEL_LABELS = {1: "closed", 2: "notification", 3: "fault", 4: "timeout"}
@@ -61,6 +62,7 @@ class Decoder:
         self.pending, self.pending_caps = None, 0
         self.space = None
         self.carry = b""
+        self.said = self.tables.records["TRACE_SYSCALL"] | self.tables.trace_call << 8
         self.do = [None] * 256
         for name, value in self.tables.records.items():
             self.do[value] = getattr(self, "_" + name.removeprefix("TRACE_").lower(), None)
@@ -80,7 +82,7 @@ class Decoder:
 
     def finish(self):
         if self.carry:
-            self._block(self.carry + bytes(RECORD * 12))
+            self._block(self.carry + bytes(RECORD * MOST_RECORDS))
             self.carry = b""
 
     def _block(self, data):
@@ -90,6 +92,7 @@ class Decoder:
         more = self.tables.records["TRACE_WORDS_MORE"]
         pad = self.tables.records["TRACE_PAD"]
         message = {self.tables.records["TRACE_MESSAGE"], self.tables.records["TRACE_REPLY"]}
+        said = self.said # a system call record, of AR_SYS_TRACE
         do = self.do
         while at < end:
             head = words[at + 1]
@@ -101,6 +104,15 @@ class Decoder:
                 count = 1 + more_records(words[at + 6] & 255)
                 if at + count * 8 > end:
                     return at * 8
+            elif head & 0xFFFFFFFF == said and (length := words[at + 2] >> 32):
+                count = 1 + (length + RECORD - 1) // RECORD
+                if at + count * 8 > end:
+                    return at * 8
+                self.time = words[at]
+                self._is(head >> 32)
+                self.user.record(self.current, words[at + 2:at + 8], data[(at + 8) * 8:(at + 8) * 8 + length])
+                at += 8 * count
+                continue
             self.time = words[at]
             do[kind](head >> 8 & 0xFFFFFF, head >> 32, words, at)
             at += 8
@@ -181,7 +193,7 @@ class Decoder:
         rdi, rsi, *values = words[at + 2:at + 8]
         call = self.tables.syscalls.get(nr, nr)
         if call == "TRACE":
-            self.user.record(thread, rdi, rsi, *values)
+            self.user.record(thread, (rdi, rsi, *values), b"")
             return
         if thread:
             again = thread.again and thread.call == call

@@ -3,6 +3,7 @@
 import errno
 import importlib.util
 import re
+import tomllib
 from functools import cache
 
 from aramid_tools.common import ROOT
@@ -45,6 +46,7 @@ class Tables:
         self.caps = enum("microkernel/trace/records.h", "trace_cap")
         self.more_states = _names("microkernel/trace/records.h", "trace_state", "TRACE_")
         self.syscalls = _names(ABI, "ar_syscall", "AR_SYS_")
+        self.trace_call = enum(ABI, "ar_syscall")["AR_SYS_TRACE"]
         self.types = {value: name.lower() for value, name in _names(ABI, "ar_type", "AR_").items()}
         self.states = _names(ABI, "ar_thread_state", "AR_THREAD_")
         self.errors = _names("microkernel/include/aramid/errors.h", "ar_error", "AR_ERR_") | {0: "OK"}
@@ -57,6 +59,7 @@ class Tables:
                         _names("libipc/include/ipc/message.h", "ipc_issuer", "ISSUER_").items()}
         self.linux = {int(number): name for number, name in
                       re.findall(r"\b(?:CALL|NONE|QUIET)\((\d+), (\w+)\)", _source("libposix/linux_table.c"))}
+        self.linux_kinds = tomllib.loads((ROOT / "libposix/linux_calls.toml").read_text(encoding="utf-8"))["calls"]
         self.exceptions = re.findall(r'"([^"]*)"', re.search(
             r"exception_names\[32\] = \{(.*?)\}", _source("microkernel/arch/x86_64/interrupts.c"), re.DOTALL)[1])
         self.messages = self._messages()

@@ -6,4 +6,11 @@
 enum ar_error ar_syscall(enum ar_syscall number, struct ar_message *m, ar_cap reply,
                          uint64_t deadline);
 
+static inline enum ar_error ar_trace_syscall(uint64_t what, uint64_t a, uint64_t b, uint64_t c,
+                                             uint64_t d, uint64_t e)
+{
+    struct ar_message m = {.badge = what, .info = a, .words = {b, c, d, e}};
+    return ar_syscall(AR_SYS_TRACE, &m, 0, 0);
+}
+
 #endif

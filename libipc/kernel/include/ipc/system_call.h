@@ -25,4 +25,19 @@ static inline enum ar_error ar_syscall(enum ar_syscall number, struct ar_message
     return (enum ar_error)rax;
 }
 
+/* AR_SYS_TRACE: not by way of memory, since it is to cost little. */
+static inline enum ar_error ar_trace_syscall(uint64_t what, uint64_t a, uint64_t b, uint64_t c,
+                                             uint64_t d, uint64_t e)
+{
+    uint64_t rax = AR_SYS_TRACE;
+    register uint64_t r10 __asm__("r10") = c;
+    register uint64_t r8 __asm__("r8") = d;
+    register uint64_t r9 __asm__("r9") = e;
+    __asm__ volatile("syscall"
+                     : "+a"(rax), "+D"(what), "+S"(a), "+d"(b), "+r"(r10), "+r"(r8), "+r"(r9)
+                     :
+                     : "rcx", "r11", "memory");
+    return (enum ar_error)rax;
+}
+
 #endif
