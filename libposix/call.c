@@ -134,6 +134,7 @@ long session_open_with(unsigned server)
     struct ipc_transfer transfer = {
         .caps = &notification, .cap_count = 1, .recv_slots = &slot, .recv_slot_count = 1};
     slot_delete(slot);
+    wakeups_taken(); /* what was armed ends with the old one */
     return status_to_errno(session_open(root, &transfer));
 }
 

@@ -292,6 +292,7 @@ static void frame_start(const struct exec_state *state)
     };
     thread->system_call = UINT64_MAX;
     thread->clear_child_tid = thread->robust_list = 0;
+    wakeups_taken();
     fs_base_write(0);
     fpu_load_initial();
 }

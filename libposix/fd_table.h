@@ -8,8 +8,11 @@
 #include <proto/io.h>
 
 struct fd_entry {
-    uint8_t used, cloexec, kind, server;
+    uint8_t used; /* 0, or FD_USED and perhaps FD_ARMED */
+    uint8_t cloexec, kind, server;
 };
+#define FD_USED 1u
+#define FD_ARMED 2u /* some thread's read_armed is this very descriptor: gone when it is closed */
 #define FD_TABLE ((struct fd_entry *)PRIVATE_FD_TABLE)
 
 extern int fd_top; /* one past the highest used descriptor */
@@ -28,6 +31,12 @@ static inline bool fd_is_plain(int fd)
         return false;
     const struct fd_entry *entry = &FD_TABLE[fd];
     return entry->used && entry->server == ISSUER_SOCKD && kinds >> entry->kind & 1;
+}
+
+/* Whatever the thread's read_armed says, is it still this description? */
+static inline bool fd_read_armed(const struct posix_thread *thread, int fd)
+{
+    return thread->read_armed == fd + 1 && FD_TABLE[fd].used & FD_ARMED;
 }
 
 #endif

@@ -151,6 +151,7 @@ void posix_fork_child(uint64_t pid, uint64_t tid)
     if (process.traced)
         trace_result(thread->system_call, 0);
     thread->system_call = UINT64_MAX;
+    wakeups_taken(); /* no server knows this thread yet */
     fpu_load(); /* the parent kept it there */
     fs_base_write(plan.fs_base);
     if (plan.flags & LINUX_CLONE_CHILD_SETTID)

@@ -101,6 +101,10 @@ struct posix_thread {
     struct posix_siginfo taken; /* interrupts the call in progress; delivered on the way out */
     struct linux_stack altstack;
 
+    /* One more than the descriptor of which sockd will wake us when a read need not wait any more; 0:
+     * none (rw_plain.c: reading, foreseen). */
+    int32_t read_armed;
+
     /* threads */
     uint64_t clear_child_tid, robust_list;
     uint64_t start_argument;   /* a new thread's struct thread_start */
@@ -201,6 +205,11 @@ enum wait_result { WAIT_WOKEN, WAIT_TIMED_OUT, WAIT_INTERRUPTED };
 enum wait_result posix_wait(uint64_t deadline_ns);
 /* The same; *bits is the notification's word when the result is WOKEN. */
 enum wait_result posix_wait_bits(uint64_t deadline_ns, uint64_t *bits);
+/* Whoever takes wake-ups off the notification may have taken that of a foreseen read. */
+static inline void wakeups_taken(void)
+{
+    thread_self()->read_armed = 0;
+}
 /* Take all wake-ups that are there, without waiting: where nothing was asked yet. */
 void wait_forget(void);
 /* As above, without waiting: true when a handler is due. */

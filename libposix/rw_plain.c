@@ -7,6 +7,16 @@
 #include "rw.h"
 #include "fd_table.h"
 
+/*
+ * READING, FORESEEN. Whoever had to wait in a read of a descriptor will often have to again: the other
+ * side is asked something, and then its answer is read. Such a read used to be three steps: ask and be
+ * told to wait, wait, ask again. So a thread that has waited says IO_FORESEE when it then reads; if
+ * sockd finds that one more read would have to wait, it arms the wake-up at once, and the next read
+ * begins with waiting. What is armed is known by thread->read_armed together with the descriptor's
+ * FD_ARMED, and forgotten whenever anything takes wake-ups off the notification: then a read simply
+ * asks. A wake-up that nobody waits for any more is a spurious one to a later wait.
+ */
+
 /* ---- reading --------------------------------------------------------------------------------- */
 
 /* Up to IPC_TAIL_BYTES come in the reply itself, and are then no longer with the server: so it may
@@ -20,13 +30,11 @@ static inline bool tail_fits(const struct ar_segment *segment)
 
 /* One try. */
 static inline __attribute__((always_inline)) enum status
-read_try(ar_cap slot, const struct ar_segment *segment, uint64_t flags, uint64_t *count,
-         unsigned *tail_words)
+read_try(ar_cap slot, const struct ar_segment *segment, uint64_t flags,
+         struct io_read_reply *reply, unsigned *tail_words)
 {
     struct ipc_transfer transfer = {.out = segment, .out_count = 1};
-    struct io_read_reply reply = {0};
-    enum status status = io_read(slot, IO_CURRENT, flags, segment->length, &reply, &transfer);
-    *count = reply.count;
+    enum status status = io_read(slot, IO_CURRENT, flags, segment->length, reply, &transfer);
     *tail_words = transfer.tail_words;
     return status;
 }
@@ -44,30 +52,44 @@ static inline long read_end(const struct ar_segment *segment, uint64_t count, un
     return copy_bytes((void *)segment->address, ipc_tail(), count) ? ERR(FAULT) : (long)count;
 }
 
-/* The first try was not ST_OK. */
+/* What sockd says of the next read. */
+static inline void read_note_armed(int fd, const struct io_read_reply *reply)
+{
+    if (!reply->armed)
+        return;
+    FD_TABLE[fd].used |= FD_ARMED;
+    thread_self()->read_armed = fd + 1;
+}
+
+/* The first try was not ST_OK. With IO_FORESEE in `flags` it is the descriptor itself that is read,
+ * and no copy. */
 static __attribute__((noinline)) long read_again(int fd, struct fd_info *info,
                                                  const struct ar_segment *segment, uint64_t flags,
                                                  enum status status)
 {
     struct ipc_transfer transfer = {.out = segment, .out_count = segment->length > 0};
     struct posix_retry retry = {.server = ISSUER_SOCKD, .transfer = &transfer};
-    uint64_t count = 0;
+    struct io_read_reply reply = {0};
     unsigned tail_words = 0;
     socket_set_deadline(&retry, info, LX_SO_RCVTIMEO);
     while (!posix_done(&retry, status) && posix_again(&retry, status))
-        status = read_try(info->slot, segment, flags, &count, &tail_words);
+        status = read_try(info->slot, segment, flags, &reply, &tail_words);
     /* Not for this way: a low-water mark, memory that is not there. */
     if (retry.status == ST_REDIRECT || retry.memory_bad)
         return move_single(fd, info, segment, 0, IO_CURRENT, READING);
-    return retry.result ? retry.result : read_end(segment, count, tail_words);
+    if (retry.result)
+        return retry.result;
+    read_note_armed(fd, &reply);
+    return read_end(segment, reply.count, tail_words);
 }
 
 long read_plain(int fd, struct fd_info *info, const struct ar_segment *segment)
 {
-    uint64_t flags = tail_fits(segment) ? IO_TAIL : 0, count;
+    uint64_t flags = tail_fits(segment) ? IO_TAIL : 0;
+    struct io_read_reply reply = {0};
     unsigned tail_words;
-    enum status status = read_try(info->slot, segment, flags, &count, &tail_words);
-    return status == ST_OK ? read_end(segment, count, tail_words)
+    enum status status = read_try(info->slot, segment, flags, &reply, &tail_words);
+    return status == ST_OK ? read_end(segment, reply.count, tail_words)
                            : read_again(fd, info, segment, flags, status);
 }
 
@@ -76,21 +98,37 @@ static __attribute__((noinline)) long read_slowly(int fd, const struct ar_segmen
 {
     struct fd_info info;
     fd_look(fd, &info);
-    return read_again(fd, &info, segment, flags, status);
+    return read_again(fd, &info, segment, flags | IO_FORESEE, status);
+}
+
+/* The wake-up is armed: true when it has come, and a read is worth asking for. */
+static bool read_wait_armed(struct posix_thread *thread)
+{
+    thread->read_armed = 0;
+    return posix_wait(AR_NO_DEADLINE) != WAIT_INTERRUPTED;
 }
 
 long sys_read(const uint64_t a[6])
 {
     int fd = (int)a[0];
     const struct ar_segment segment = {a[1], a[2]};
+    struct posix_thread *thread = thread_self();
     if (!fd_is_plain(fd) || segment.length > LX_RW_MAX ||
         !user_range_ok((const void *)segment.address, segment.length))
         return move_buffer(fd, a[1], a[2], IO_CURRENT, READING);
-    uint64_t flags = tail_fits(&segment) ? IO_TAIL : 0, count;
+    uint64_t flags = tail_fits(&segment) ? IO_TAIL : 0;
+    if (fd_read_armed(thread, fd) && flags) {
+        if (!read_wait_armed(thread))
+            return -POSIX_RESTART;
+        flags |= IO_FORESEE;
+    }
+    struct io_read_reply reply = {0};
     unsigned tail_words;
-    enum status status = read_try(fd_slot(fd), &segment, flags, &count, &tail_words);
-    return status == ST_OK ? read_end(&segment, count, tail_words)
-                           : read_slowly(fd, &segment, flags, status);
+    enum status status = read_try(fd_slot(fd), &segment, flags, &reply, &tail_words);
+    if (status != ST_OK)
+        return read_slowly(fd, &segment, flags, status);
+    read_note_armed(fd, &reply);
+    return read_end(&segment, reply.count, tail_words);
 }
 
 /* ---- writing --------------------------------------------------------------------------------- */

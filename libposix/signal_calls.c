@@ -142,7 +142,9 @@ long sys_rt_sigtimedwait(const uint64_t a[6])
             return -LINUX_EINTR;
         if (a[2] && timeout == 0)
             return -LINUX_EAGAIN;
-        if (ar_wait(thread_slot(POSIX_TS_NOTIFICATION), deadline, &bits) == AR_ERR_TIMEOUT)
+        enum ar_error error = ar_wait(thread_slot(POSIX_TS_NOTIFICATION), deadline, &bits);
+        wakeups_taken();
+        if (error == AR_ERR_TIMEOUT)
             timeout = 0; /* one last look */
     }
 }

@@ -9,6 +9,7 @@ enum wait_result posix_wait_bits(uint64_t deadline_ns, uint64_t *bits)
     if (signal_due())
         return WAIT_INTERRUPTED;
     enum ar_error error = ar_wait(thread_slot(POSIX_TS_NOTIFICATION), deadline_ns, bits);
+    wakeups_taken();
     if (signal_due())
         return WAIT_INTERRUPTED;
     return error == AR_ERR_TIMEOUT ? WAIT_TIMED_OUT : WAIT_WOKEN;
@@ -24,12 +25,14 @@ void wait_forget(void)
 {
     uint64_t bits;
     ar_wait(thread_slot(POSIX_TS_NOTIFICATION), 0, &bits);
+    wakeups_taken();
 }
 
 void wait_uninterrupted(void)
 {
     uint64_t bits;
     ar_wait(thread_slot(POSIX_TS_NOTIFICATION), AR_NO_DEADLINE, &bits);
+    wakeups_taken();
 }
 
 void thread_wake(struct posix_thread *thread)

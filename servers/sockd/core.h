@@ -307,6 +307,7 @@ void objects_reap(struct sockd *sockd);
 /* Readiness changed: wake waiters for these poll bits, count a new event. */
 void object_wake(struct sockd *sockd, struct object *object, uint32_t events);
 #define WAKE_ALL UINT32_MAX
+#define WAKE_FORESEEN (1u << 30) /* no poll bit: a read that was thought to wait would not any more */
 #define WAKE_READ (LX_POLLIN | LX_POLLRDNORM)
 #define WAKE_ARRIVED (WAKE_READ | LX_POLLPRI | LX_POLLRDBAND) /* data, perhaps out of band */
 #define WAKE_WRITE (LX_POLLOUT | LX_POLLWRNORM | LX_POLLWRBAND)

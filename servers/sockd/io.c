@@ -37,6 +37,17 @@ static enum status socket_read(struct sockd *sockd, struct socket *socket, struc
     return ST_OK;
 }
 
+/* A read by this thread has just ended well. Would one more have to wait? Then its wake-up is armed
+ * now, for everything that can end such a wait: also that it would not wait any more. */
+static bool read_foresee(struct sockd *sockd, struct socket *socket, const struct ipc_call *call)
+{
+    if (socket_receives_at_once(socket) || (socket->rare && socket->rare->rcvtimeo_us) ||
+        object_poll(sockd, &socket->object, WAKE_READ | LX_POLLRDHUP))
+        return false;
+    return waiters_arm(&socket->object.waiters, session_find(&sockd->sessions, call->principal),
+                       WAKE_READ | WAKE_FORESEEN) == ST_OK;
+}
+
 static enum status handle_read(void *state, struct ipc_call *call,
                                const struct io_read_request *request, struct io_read_reply *reply)
 {
@@ -56,7 +67,10 @@ static enum status handle_read(void *state, struct ipc_call *call,
         ipc_tail_allow(call);
     switch (object->kind) {
     case OBJECT_SOCKET:
-        return socket_read(sockd, socket_of(object), call, length, nowait, &reply->count);
+        status = socket_read(sockd, socket_of(object), call, length, nowait, &reply->count);
+        if (status == ST_OK && request->flags & IO_FORESEE)
+            reply->armed = read_foresee(sockd, socket_of(object), call);
+        return status;
     case OBJECT_PIPE_END:
         return pipe_read(sockd, (struct pipe_end *)object, call, length, nowait, &reply->count);
     case OBJECT_EVENT:
@@ -155,9 +169,10 @@ static enum status handle_set_flags(void *state, struct ipc_call *call,
                                     const struct io_set_flags_request *request)
 {
     const uint32_t settable = LX_O_APPEND | LX_O_NONBLOCK | LX_O_ASYNC | LX_O_DIRECT;
+    struct sockd *sockd = state;
     struct object *object;
     (void)call;
-    enum status status = object_of_call(state, &object);
+    enum status status = object_of_call(sockd, &object);
     if (status != ST_OK)
         return status;
     if ((request->flags & LX_O_DIRECT) && object->kind != OBJECT_PIPE_END)
@@ -168,6 +183,8 @@ static enum status handle_set_flags(void *state, struct ipc_call *call,
             return status;
     }
     object->flags = (object->flags & ~settable) | ((uint32_t)request->flags & settable);
+    if (object->flags & LX_O_NONBLOCK)
+        waiters_wake(&object->waiters, WAKE_FORESEEN, sockd->effects);
     return ST_OK;
 }
 
@@ -197,13 +214,17 @@ static enum status put_int(struct ipc_call *call, uint64_t number)
     return ipc_data_put(call, 0, &value, sizeof(value));
 }
 
-static enum status flag_from_memory(struct ipc_call *call, struct object *object, uint32_t flag)
+static enum status flag_from_memory(struct sockd *sockd, struct ipc_call *call,
+                                    struct object *object, uint32_t flag)
 {
     int32_t value;
     enum status status = ipc_data_get(call, 0, &value, sizeof(value));
-    if (status == ST_OK)
-        object->flags = value ? object->flags | flag : object->flags & ~flag;
-    return status;
+    if (status != ST_OK)
+        return status;
+    object->flags = value ? object->flags | flag : object->flags & ~flag;
+    if (object->flags & LX_O_NONBLOCK)
+        waiters_wake(&object->waiters, WAKE_FORESEEN, sockd->effects);
+    return ST_OK;
 }
 
 /* SIOCINQ: all unread bytes of a connection, the first message of a datagram socket. */
@@ -226,8 +247,8 @@ static enum status handle_ioctl(void *state, struct ipc_call *call,
     if (status != ST_OK)
         return status;
     switch (request->request) {
-    case LX_FIONBIO: return flag_from_memory(call, object, LX_O_NONBLOCK);
-    case LX_FIOASYNC: return flag_from_memory(call, object, LX_O_ASYNC);
+    case LX_FIONBIO: return flag_from_memory(state, call, object, LX_O_NONBLOCK);
+    case LX_FIOASYNC: return flag_from_memory(state, call, object, LX_O_ASYNC);
     case LX_FIONREAD:
         if (object->kind == OBJECT_SOCKET)
             return socket_unread(call, socket_of(object));

@@ -292,7 +292,10 @@ enum status op_set_option(void *state, struct ipc_call *call,
         return length < sizeof(value.pair) ? ST_INVAL : linger_set(socket, value.pair);
     case LX_SO_RCVTIMEO:
     case LX_SO_RCVTIMEO_NEW:
-        return length < sizeof(value.wide) ? ST_INVAL : timeout_set(socket, true, value.wide);
+        if (length < sizeof(value.wide))
+            return ST_INVAL;
+        waiters_wake(&socket->object.waiters, WAKE_FORESEEN, sockd->effects);
+        return timeout_set(socket, true, value.wide);
     case LX_SO_SNDTIMEO:
     case LX_SO_SNDTIMEO_NEW:
         return length < sizeof(value.wide) ? ST_INVAL : timeout_set(socket, false, value.wide);
