@@ -147,6 +147,17 @@ static enum status link_source(struct filed *filed, struct ipc_call *call,
     return ST_OK;
 }
 
+/* fs.protected_hardlinks, which is on in Debian's kernels: who does not own a node links only plain files that
+ * he could open anyway. */
+static bool may_link(const struct caller *caller, const struct node *node)
+{
+    if (caller_owns(caller, node))
+        return true;
+    return S_ISREG(node->mode) && !(node->mode & S_ISUID) &&
+           (node->mode & (S_ISGID | S_IXGRP)) != (S_ISGID | S_IXGRP) &&
+           caller_may(caller, node, MAY_READ | MAY_WRITE);
+}
+
 enum status fs_link_serve(void *state, struct ipc_call *call, const struct fs_link_request *request)
 {
     struct filed *filed = state;
@@ -166,7 +177,7 @@ enum status fs_link_serve(void *state, struct ipc_call *call, const struct fs_li
     if (status)
         return status;
     struct node *node = source.node;
-    if (node_is_directory(node))
+    if (node_is_directory(node) || !may_link(&caller, node))
         return ST_PERM;
     if (node->nlink == 0)
         return ST_NOENT;
