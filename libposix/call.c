@@ -49,16 +49,19 @@ void posix_give_up(unsigned server)
 static bool wait_again(struct posix_retry *retry)
 {
     if (retry->no_wait) {
+        if (retry->waited)
+            posix_give_up(retry->server);
         retry->result = -LINUX_EAGAIN;
         return false;
     }
     switch (posix_wait(retry->deadline_ns ? retry->deadline_ns : AR_NO_DEADLINE)) {
     case WAIT_WOKEN:
+        retry->waited = true;
         return true;
-    case WAIT_TIMED_OUT:
+    case WAIT_TIMED_OUT: /* one last look: there may be a little, which woke nobody */
         posix_give_up(retry->server);
-        retry->result = -LINUX_EAGAIN;
-        return false;
+        retry->waited = retry->no_wait = true;
+        return true;
     default:
         posix_give_up(retry->server);
         retry->result = retry->interrupted ? retry->interrupted : -POSIX_RESTART;

@@ -55,6 +55,9 @@ static long ctl_run(int epfd, struct fd_info *epoll, int operation, int fd, stru
                                                    identity.issuer, identity.badge, &transfer));
     if (!error && !ours && operation == LX_EPOLL_CTL_ADD)
         epoll_foreign_watched();
+    /* What is ready now takes its place in the order of events now. */
+    if (!error && foreign && operation != LX_EPOLL_CTL_DEL)
+        epoll_ask_foreign(epoll->slot, false);
     return error;
 }
 

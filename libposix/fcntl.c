@@ -10,7 +10,8 @@ static long flags_get(int fd, struct fd_info *info)
     long error = POSIX_CALL(&retry, io_get_flags(info->slot, &reply));
     if (error)
         return error;
-    fd_set_kind(fd, (unsigned)reply.kind);
+    if (info->kind != FILES_KIND_TIMER && info->kind != FILES_KIND_SIGNAL) /* sockd does not know */
+        fd_set_kind(fd, (unsigned)reply.kind);
     /* by open(2), which adds O_LARGEFILE */
     bool opened = reply.kind <= IO_KIND_STREAM || reply.kind == IO_KIND_PROC;
     if (opened && !(reply.flags & LX_O_PATH))

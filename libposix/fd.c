@@ -107,6 +107,13 @@ int fd_begin2(int fd, ar_cap *call_slot, struct fd_info *info)
     return begin(fd, POSIX_TS_CALL2, call_slot, info);
 }
 
+void fd_hold(int fd, ar_cap slot)
+{
+    lock_take(&process.lock);
+    if (fd_valid(fd))
+        ar_cap_copy(AR_CAP_SELF, slot, AR_CAP_SELF, fd_slot(fd), AR_ALL);
+    lock_release(&process.lock);
+}
 
 int fd_look(int fd, struct fd_info *info)
 {

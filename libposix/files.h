@@ -90,6 +90,7 @@ long file_size_check(uint64_t end);
 /* No further descriptor can be made: to be asked before something is taken that could not be
  * given back. */
 bool fd_table_full(void);
+unsigned fd_table_room(void); /* free descriptors: 0, 1, 2 for two or more */
 /* Forget what fcntl(F_SETOWN) said of a closed descriptor. */
 /* fcntl's F_SETOWN and its kin on an open descriptor: 0, the answer, or -errno. */
 long owner_set_number(const struct fd_info *info, int fd, int32_t number);
@@ -203,11 +204,12 @@ long receive_as_read(const struct fd_info *info, const struct iov_list *list, ui
 /* What control messages ask of a send. */
 struct control_out {
     unsigned rights;
+    long error; /* what is wrong behind what is here: -EINVAL, -EBADF */
     bool credentials;
     struct linux_ucred ucred;
     int32_t fds[RIGHTS_MAX];
 };
-/* Read a program's control buffer: 0, -EINVAL, -EBADF, -EFAULT, -ENOBUFS, -ENOMEM. */
+/* Read a program's control buffer: 0, -EFAULT, -ENOBUFS, -ENOMEM. */
 long control_read(struct control_out *out, uint64_t user, uint64_t length);
 /* Stage the descriptors for the next send on `gate`, in groups of 8. 0 or -errno; nothing stays
  * staged on an error. */
@@ -246,9 +248,9 @@ int fd_find_description(const struct fd_identity *identity);
 /* Read a timeout in struct timespec as an absolute deadline. NULL: AR_NO_DEADLINE; no time at
  * all: DEADLINE_NOW. 0, -EINVAL, -EFAULT. */
 long deadline_read(uint64_t *deadline_ns, uint64_t user);
-/* Poll one descriptor for `events`. The ready events, POLLNVAL among them; `arm`: be woken when
+/* Poll one descriptor for `events` (and IO_POLL_WANTED). The ready events, POLLNVAL among them; `arm`: be woken when
  * there are some. */
-uint32_t fd_poll(int fd, uint32_t events, bool arm, uint64_t *sequence);
+uint32_t fd_poll(int fd, uint64_t events, bool arm, uint64_t *sequence);
 /* Ask about all of these, each into `results` (revents). POLL_ASK_ALONE: by fd_poll, `alone` of them. How
  * many are ready; `arm`: be woken when none is. */
 #define POLL_ASK_ALONE INT16_MIN
@@ -258,7 +260,16 @@ void poll_batch_fd_closed(int fd);
 void poll_batch_fork_lock(void);
 void poll_batch_fork_unlock(void);
 /* One look at all of them, in any way. */
-long poll_scan(const struct linux_pollfd *fds, int16_t *results, uint64_t count, bool arm);
+struct poll_scan {
+    const struct linux_pollfd *fds;
+    int16_t *results;
+    uint64_t count;
+    bool again; /* was done before: what is closed since then is told, but wakes nobody */
+    bool held;  /* in the receive slots */
+    bool select; /* an ERR or HUP ends the wait only where `events` names it */
+};
+long poll_scan(struct poll_scan *scan, bool arm);
+void poll_release(struct poll_scan *scan); /* at the end: hold none */
 /* As fd_poll, of an epoll instance with foreign interests (epoll.h): readable when something in it is
  * ready. */
 uint32_t epoll_poll_foreign(int fd, uint32_t events, bool arm);

@@ -239,6 +239,7 @@ struct posix_retry {
     /* 0, -errno, a restart code; 0 as well for ST_REDIRECT (look at status) */
     long result;
     bool memory_bad; /* after ST_FAULT: some page of the transfer cannot be made present */
+    bool waited;     /* ST_WAIT was answered, and a wake-up came */
     /* private */
     unsigned faults, sessions, slots;
 };
@@ -303,6 +304,8 @@ static inline void fd_end(const struct fd_info *info)
     if (info->copied)
         slot_delete(info->slot);
 }
+/* A copy of its capability into an empty slot, so that the description does not end; none when it is closed. */
+void fd_hold(int fd, ar_cap slot);
 /* Look only; no capability is copied. 0 or -EBADF. */
 int fd_look(int fd, struct fd_info *info);
 void fd_set_kind(int fd, unsigned kind);

@@ -67,6 +67,12 @@ static long ioctl_server(const struct fd_info *info, uint32_t request, uint64_t 
     return error ? error : (long)reply.result;
 }
 
+static bool kind_signals(uint64_t kind)
+{
+    return kind == IO_KIND_SOCKET || kind == IO_KIND_PIPE || kind == IO_KIND_TERMINAL ||
+           kind == IO_KIND_STREAM;
+}
+
 /* FIONBIO, FIOASYNC: one status flag, from an int in memory. */
 static long flag_change(const struct fd_info *info, int fd, uint64_t user, uint64_t flag)
 {
@@ -79,6 +85,8 @@ static long flag_change(const struct fd_info *info, int fd, uint64_t user, uint6
     if (error)
         return error;
     uint64_t flags = on ? reply.flags | flag : reply.flags & ~flag;
+    if (flag == LX_O_ASYNC && flags != reply.flags && !kind_signals(reply.kind))
+        return ERR(NOTTY);
     retry = (struct posix_retry){.server = info->server};
     flags &= LX_O_APPEND | LX_O_NONBLOCK | LX_O_ASYNC | LX_O_DIRECT;
     return POSIX_CALL(&retry, io_set_flags(info->slot, flags, fd));

@@ -225,6 +225,7 @@ _Static_assert(sizeof(struct linux_ucred) == 12, "struct ucred");
 #define LX_MSG_DONTWAIT 0x40u
 #define LX_MSG_EOR 0x80u
 #define LX_MSG_WAITALL 0x100u
+#define LX_MSG_ERRQUEUE 0x2000u
 #define LX_MSG_NOSIGNAL 0x4000u
 #define LX_MSG_WAITFORONE 0x10000u
 #define LX_MSG_CMSG_CLOEXEC 0x40000000u

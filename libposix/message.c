@@ -10,6 +10,7 @@
 struct outgoing {
     uint32_t flags;
     uint64_t address_length; /* 0: none */
+    bool waited;             /* the last request did: then a broken pipe is quiet, as on Linux */
     bool named;              /* the destination's name gate is in FILES_TS_MOUNT */
     union socket_address address;
     struct control_out control;
@@ -49,7 +50,7 @@ static long send_request(const struct fd_info *info, const struct outgoing *out,
                 return error;
         }
         status =
-            sock_send(info->slot, flags, length, out->address_length, rights,
+            sock_send(info->slot, flags | (retry->waited ? SOCK_AGAIN : 0), length, out->address_length, rights,
                       out->control.credentials, out->control.credentials ? (uint32_t)ucred->pid : 0,
                       out->control.credentials ? ucred->uid : 0,
                       out->control.credentials ? ucred->gid : 0, &reply, transfer);
@@ -62,7 +63,7 @@ static long send_request(const struct fd_info *info, const struct outgoing *out,
     return reply.count > length ? (long)length : (long)reply.count;
 }
 
-static long send_once(const struct fd_info *info, const struct outgoing *out, uint64_t done)
+static long send_once(const struct fd_info *info, struct outgoing *out, uint64_t done)
 {
     struct ar_segment segments[AR_MSG_SEGS];
     struct iov_window window;
@@ -82,6 +83,7 @@ static long send_once(const struct fd_info *info, const struct outgoing *out, ui
     if (!retry.no_wait)
         socket_set_deadline(&retry, info, LX_SO_SNDTIMEO);
     result = send_request(info, out, &retry, done, window.length, &transfer);
+    out->waited = retry.waited;
     iov_window_end(&window, &out->list, done, 0);
     return result;
 }
@@ -99,7 +101,7 @@ static long send_list(const struct fd_info *info, struct outgoing *out)
         result = lost;
     if (out->named)
         slot_delete(thread_slot(FILES_TS_MOUNT));
-    if (result == ERR(PIPE) && done == 0 && !(out->flags & LX_MSG_NOSIGNAL) &&
+    if (result == ERR(PIPE) && done == 0 && !out->waited && !(out->flags & LX_MSG_NOSIGNAL) &&
         socket_raises_sigpipe(info))
         signal_raise(LINUX_SIGPIPE);
     return done ? (long)done : result;
@@ -114,6 +116,7 @@ static long sendto_run(const struct fd_info *info, const uint64_t a[6])
     out.address_length = 0;
     out.control.rights = 0;
     out.control.credentials = false;
+    out.control.error = 0;
     long error = iov_single(&out.list, a[1], a[2]);
     if (error)
         return error;
@@ -161,12 +164,30 @@ static long message_read(struct outgoing *out, uint64_t user)
     return error;
 }
 
+/* Control data are bad. Linux would have found before that a SEQPACKET socket is not connected, or that
+ * credentials which stand before them are not the sender's: a send that can only fail asks for that. */
+static long control_refused(const struct fd_info *info, const struct outgoing *out)
+{
+    const struct linux_ucred *ucred = &out->control.ucred;
+    bool given = out->control.credentials;
+    struct posix_retry retry = {.server = ISSUER_SOCKD};
+    struct sock_send_reply reply;
+    control_unstage(info->slot);
+    long error = POSIX_CALL(&retry, sock_send(info->slot, 0, 0, 0, 1, given,
+                                              given ? (uint32_t)ucred->pid : 0,
+                                              given ? ucred->uid : 0, given ? ucred->gid : 0, &reply,
+                                              NULL));
+    return retry.status == ST_MESSAGE ? out->control.error : error;
+}
+
 static long sendmsg_run(const struct fd_info *info, uint64_t user, uint32_t flags)
 {
     struct outgoing out;
     out.flags = flags;
     long error = message_read(&out, user);
-    return error ? error : send_list(info, &out);
+    if (error)
+        return error;
+    return out.control.error ? control_refused(info, &out) : send_list(info, &out);
 }
 
 long sys_sendmsg(const uint64_t a[6])

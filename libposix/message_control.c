@@ -65,6 +65,7 @@ long control_read(struct control_out *out, uint64_t user, uint64_t length)
 {
     out->rights = 0;
     out->credentials = false;
+    out->error = 0;
     if (length == 0)
         return 0;
     if (length > CONTROL_MAX)
@@ -76,9 +77,9 @@ long control_read(struct control_out *out, uint64_t user, uint64_t length)
             return ERR(NOMEM);
     }
     /* Copied whole before it is looked at: another thread may be changing it. */
-    long error = user_read(control, (const void *)user, length)
-                     ? ERR(FAULT)
-                     : control_parse(out, control, length);
+    long error = user_read(control, (const void *)user, length) ? ERR(FAULT) : 0;
+    if (!error)
+        out->error = control_parse(out, control, length);
     if (control != small)
         private_free(control);
     return error;

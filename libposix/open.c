@@ -19,16 +19,21 @@ unsigned fd_kind(int fd, struct fd_info *info)
     return info->kind;
 }
 
-bool fd_table_full(void)
+unsigned fd_table_room(void)
 {
     uint32_t top = fd_slot_limit() - POSIX_SLOT_FD;
     uint32_t limit = process.nofile_soft < POSIX_FD_MAX ? process.nofile_soft : POSIX_FD_MAX;
-    if (top < limit)
-        return false;
-    int fd = 0;
-    while ((uint32_t)fd < limit && fd_next(fd) == fd)
-        fd++;
-    return (uint32_t)fd >= limit;
+    if (top + 1 < limit)
+        return 2;
+    unsigned room = 0;
+    for (int fd = 0; (uint32_t)fd < limit && room < 2; fd++)
+        room += fd_next(fd) != fd;
+    return room;
+}
+
+bool fd_table_full(void)
+{
+    return fd_table_room() == 0;
 }
 
 long fd_identify(int fd, struct fd_identity *identity)
@@ -68,10 +73,13 @@ static long open_path(int dirfd, uint64_t user, uint64_t flags, uint64_t mode)
     if ((flags & (LX_O_CREAT | LX_O_DIRECTORY)) == (LX_O_CREAT | LX_O_DIRECTORY))
         return ERR(INVAL);
     mode = flags & LX_O_CREAT ? mode & 07777 & ~(uint64_t)process.umask : 0;
-    if (fd_table_full())
-        return ERR(MFILE);
     struct path path;
     long error = path_begin(&path, dirfd, user, false);
+    if (fd_table_full() && error != ERR(NOENT) && error != ERR(FAULT) && error != ERR(NAMETOOLONG)) {
+        if (!error)
+            path_end(&path);
+        return ERR(MFILE); /* before anything is looked for, but not before there is a path */
+    }
     if (error)
         return error;
     unsigned kind, server;
@@ -157,7 +165,8 @@ long sys_close_range(const uint64_t a[6])
 
 long sys_dup(const uint64_t a[6])
 {
-    return fd_dup((int)a[0], 0, false);
+    int fd = fd_dup((int)a[0], 0, false);
+    return fd == ERR(INVAL) ? ERR(MFILE) : fd; /* a limit of 0: nothing is wrong with the argument */
 }
 
 long sys_dup2(const uint64_t a[6])

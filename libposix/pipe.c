@@ -28,11 +28,13 @@ static long install_pair(const ar_cap slots[2], uint64_t user, bool cloexec, uns
     return 0;
 }
 
-/* Looked at first, so that a bad pointer never makes us close a number that another thread may
- * have got meanwhile. */
-static long pair_writable(uint64_t user)
+/* Is there room for two, and can they be told? Looked at first, so that a bad pointer never makes us
+ * close a number that another thread may have got meanwhile. */
+static long pair_check(uint64_t user)
 {
     struct ar_segment segment;
+    if (fd_table_room() < 2)
+        return ERR(MFILE);
     if (user_segment(&segment, (void *)user, 2 * sizeof(int32_t)))
         return ERR(FAULT);
     return user_touch(&segment, 1, true);
@@ -43,7 +45,7 @@ static long pipe_make(uint64_t user, uint32_t flags)
     if (flags & ~(uint32_t)(LX_O_CLOEXEC | LX_O_NONBLOCK | LX_O_DIRECT))
         return ERR(INVAL);
     ar_cap slots[2];
-    long error = pair_writable(user);
+    long error = pair_check(user);
     if (!error)
         error = fd_expect(slots, 2);
     if (error)
@@ -71,7 +73,7 @@ long sys_socketpair(const uint64_t a[6])
     if (type & ~(uint32_t)(LX_SOCK_TYPE_MASK | LX_SOCK_CLOEXEC | LX_SOCK_NONBLOCK))
         return ERR(INVAL);
     ar_cap slots[2];
-    long error = pair_writable(a[3]);
+    long error = pair_check(a[3]);
     if (!error)
         error = fd_expect(slots, 2);
     if (error)

@@ -88,7 +88,7 @@ static void question_asked(void)
 
 /* A description of some server's. *number (in: whether one is wanted): of the question that is open
  * now, or 0. */
-static uint32_t description_poll(const struct fd_info *info, uint32_t events, bool arm,
+static uint32_t description_poll(const struct fd_info *info, uint64_t events, bool arm,
                                  uint64_t *sequence, uint32_t *number)
 {
     struct io_poll_reply reply = {0};
@@ -112,7 +112,7 @@ static uint32_t description_poll(const struct fd_info *info, uint32_t events, bo
     return (uint32_t)reply.ready;
 }
 
-static uint32_t poll_ask(int fd, uint32_t events, bool arm, uint64_t *sequence, uint32_t *number)
+static uint32_t poll_ask(int fd, uint64_t events, bool arm, uint64_t *sequence, uint32_t *number)
 {
     struct fd_info info;
     uint32_t ready;
@@ -139,11 +139,11 @@ static uint32_t poll_ask(int fd, uint32_t events, bool arm, uint64_t *sequence, 
     }
     fd_end(&info);
     if (kind == IO_KIND_EPOLL && *sequence)
-        ready = epoll_poll_foreign(fd, events, arm);
-    return ready & (events | LX_POLLERR | LX_POLLHUP | LX_POLLNVAL);
+        ready = epoll_poll_foreign(fd, (uint32_t)events, arm);
+    return ready & ((uint32_t)events | LX_POLLERR | LX_POLLHUP | LX_POLLNVAL);
 }
 
-uint32_t fd_poll(int fd, uint32_t events, bool arm, uint64_t *sequence)
+uint32_t fd_poll(int fd, uint64_t events, bool arm, uint64_t *sequence)
 {
     uint32_t number = 0;
     uint64_t ignored;
@@ -154,35 +154,93 @@ uint32_t fd_poll(int fd, uint32_t events, bool arm, uint64_t *sequence)
 
 #define POLL_ALONE 1 /* up to here, each is asked alone: that is cheaper */
 
-/* From the first that is ready on, nothing more is armed. */
-long poll_scan(const struct linux_pollfd *fds, int16_t *results, uint64_t count, bool arm)
+#define POLL_HELD AR_MSG_CAPS /* up to here, we hold what we sleep on */
+
+/* Another thread may close a number that this one waits for. On Linux the description lasts until the call
+ * ends, and the close wakes nobody. So do few; receive slots are free until then. */
+static void poll_hold(struct poll_scan *scan)
 {
+    if (scan->held || process.threads <= 1 || scan->count > POLL_HELD)
+        return;
+    for (uint64_t i = 0; i < scan->count; i++)
+        fd_hold(scan->fds[i].fd, receive_slots()[i]);
+    scan->held = true;
+}
+
+void poll_release(struct poll_scan *scan)
+{
+    if (scan->held)
+        receive_slots_clear();
+    scan->held = false;
+}
+
+/* What is held of number `i`, which is closed: is there an event that would have woken us? */
+static bool held_ready(const struct poll_scan *scan, uint64_t i, bool arm)
+{
+    uint32_t events = (uint16_t)scan->fds[i].events;
+    struct posix_retry retry = {.server = ISSUER_SOCKD};
+    struct io_poll_reply reply = {0};
+    return scan->held && !POSIX_CALL(&retry, io_poll(receive_slots()[i], events, arm, &reply)) &&
+           (reply.ready & (events | LX_POLLERR | LX_POLLHUP));
+}
+
+/* One of them, by itself. */
+static void scan_one(struct poll_scan *scan, uint64_t i, bool arm, long *ready, long *closed)
+{
+    const struct linux_pollfd *asked = &scan->fds[i];
+    uint16_t events = (uint16_t)asked->events, ends = scan->select ? events | LX_POLLNVAL : UINT16_MAX;
+    bool armed = arm && *ready == 0;
+    scan->results[i] = 0;
+    if (asked->fd < 0)
+        return;
+    scan->results[i] =
+        (int16_t)fd_poll(asked->fd, events | (scan->select ? IO_POLL_WANTED : 0), armed, NULL);
+    if (scan->again && scan->results[i] == LX_POLLNVAL && !held_ready(scan, i, armed))
+        ++*closed;
+    else
+        *ready += ((uint16_t)scan->results[i] & ends) != 0;
+}
+
+/* From the first that is ready on, nothing more is armed. For select a hang-up that it did not ask about
+ * must not hide what it did: then each is asked alone. */
+long poll_scan(struct poll_scan *scan, bool arm)
+{
+    uint64_t alone = scan->count;
+    long closed = 0, ready = 0;
+    bool batch = scan->count > POLL_ALONE;
     readiness_begin();
-    uint64_t alone = count;
-    long ready = count > POLL_ALONE ? poll_batch(fds, results, count, arm, &alone) : 0;
-    for (uint64_t i = 0; alone && i < count; i++) {
-        if (count > POLL_ALONE && results[i] != POLL_ASK_ALONE)
-            continue;
-        results[i] = 0;
-        if (fds[i].fd < 0)
-            continue;
-        results[i] = (int16_t)fd_poll(fds[i].fd, (uint16_t)fds[i].events, arm && ready == 0, NULL);
-        ready += results[i] != 0;
+    if (batch)
+        ready = poll_batch(scan->fds, scan->results, scan->count, arm, &alone);
+    if (ready && scan->select) {
+        batch = false;
+        ready = 0;
     }
-    return ready;
+    for (uint64_t i = 0; (alone || !batch) && i < scan->count; i++)
+        if (!batch || scan->results[i] == POLL_ASK_ALONE)
+            scan_one(scan, i, arm, &ready, &closed);
+    scan->again = true;
+    if (ready || !arm)
+        return ready + closed;
+    poll_hold(scan);
+    return 0;
 }
 
 /* One descriptor: the wake-up may bring the answer. What it says was so while we waited. */
-static long poll_single(int fd, uint32_t events, int16_t *result, uint64_t deadline)
+static long poll_single(struct poll_scan *scan, uint64_t deadline)
 {
+    const struct linux_pollfd *asked = &scan->fds[0];
+    int16_t *result = &scan->results[0];
     bool arm = deadline != DEADLINE_NOW;
     for (;;) {
         uint64_t sequence, bits;
         uint32_t number = arm;
         readiness_begin();
-        *result = (int16_t)poll_ask(fd, events, arm, &sequence, &number);
-        if (*result || !arm)
+        *result = (int16_t)poll_ask(asked->fd, (uint16_t)asked->events, arm, &sequence, &number);
+        bool closed = scan->again && arm && *result == LX_POLLNVAL && !held_ready(scan, 0, arm);
+        if ((*result && !closed) || !arm)
             return *result != 0;
+        scan->again = true;
+        poll_hold(scan);
         switch (readiness_wait_bits(deadline, &bits)) {
         case WAIT_WOKEN:
             *result = number ? (int16_t)answer_ready(bits, number) : 0;
@@ -198,20 +256,19 @@ static long poll_single(int fd, uint32_t events, int16_t *result, uint64_t deadl
     }
 }
 
-static long poll_wait(const struct linux_pollfd *fds, int16_t *results, uint64_t count,
-                      uint64_t deadline)
+static long poll_wait(struct poll_scan *scan, uint64_t deadline)
 {
-    if (count == 1 && fds[0].fd >= 0)
-        return poll_single(fds[0].fd, (uint16_t)fds[0].events, results, deadline);
+    if (scan->count == 1 && scan->fds[0].fd >= 0)
+        return poll_single(scan, deadline);
     for (;;) {
-        long ready = poll_scan(fds, results, count, deadline != DEADLINE_NOW);
+        long ready = poll_scan(scan, deadline != DEADLINE_NOW);
         if (ready || deadline == DEADLINE_NOW)
             return ready;
         switch (readiness_wait(deadline)) {
         case WAIT_WOKEN:
             break;
         case WAIT_TIMED_OUT:
-            return poll_scan(fds, results, count, false);
+            return poll_scan(scan, false);
         case WAIT_INTERRUPTED:
             return -POSIX_RESTART_NOHAND;
         }
@@ -253,7 +310,9 @@ static long poll_run(uint64_t user, uint32_t count, uint64_t deadline)
     }
     long result = user_read(fds, (const void *)user, bytes);
     if (!result) {
-        result = poll_wait(fds, results, count, deadline);
+        struct poll_scan scan = {.fds = fds, .results = results, .count = count};
+        result = poll_wait(&scan, deadline);
+        poll_release(&scan);
         if (results_write(user, fds, results, count))
             result = ERR(FAULT);
     }

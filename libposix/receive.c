@@ -21,9 +21,13 @@ struct incoming {
 
 /* The first request, or one that goes on after a part or after memory that could not be had. */
 static enum status receive_ask(const struct fd_info *info, struct incoming *in, uint64_t length,
-                               bool address, bool memory_bad, struct ipc_transfer *transfer)
+                               bool address, const struct posix_retry *retry)
 {
+    struct ipc_transfer *transfer = retry->transfer;
+    bool memory_bad = retry->memory_bad;
     uint64_t flags = in->flags & ~(uint64_t)LX_MSG_CMSG_CLOEXEC;
+    if (retry->waited)
+        flags |= SOCK_AGAIN;
     if (in->done == 0 && !memory_bad)
         return sock_receive(info->slot, flags, length, address, in->max_rights, &in->reply,
                             transfer);
@@ -60,8 +64,7 @@ static long receive_once(const struct fd_info *info, struct incoming *in)
                                 .no_wait = in->flags & LX_MSG_DONTWAIT,
                                 .deadline_ns = in->deadline_ns,
                                 .interrupted = in->deadline_ns ? ERR(INTR) : 0};
-    result = POSIX_CALL(&retry, receive_ask(info, in, window.length, address, retry.memory_bad,
-                                            &transfer));
+    result = POSIX_CALL(&retry, receive_ask(info, in, window.length, address, &retry));
     uint64_t moved = result ? 0 : in->reply.count;
     if (moved > window.length)
         moved = window.length;
@@ -111,11 +114,25 @@ static void rights_drop(const struct fd_info *info, const struct incoming *in)
         control_put_rights(&none, info->slot, in->received, in->reply.rights, false);
 }
 
+/* Linux has taken an eventfd's count when it finds that it cannot tell it. */
+static void event_lose(const struct fd_info *info)
+{
+    uint64_t count;
+    struct ar_segment out = {(uint64_t)&count, sizeof(count)};
+    struct ipc_transfer transfer = {.out = &out, .out_count = 1};
+    struct posix_retry retry = {.server = ISSUER_SOCKD, .transfer = &transfer};
+    struct io_read_reply reply;
+    POSIX_CALL(&retry,
+               io_read(info->slot, IO_CURRENT, IO_NOWAIT, sizeof(count), &reply, &transfer));
+}
+
 long receive_as_read(const struct fd_info *info, const struct iov_list *list, uint64_t flags)
 {
     struct incoming in = {.flags = flags & IO_NOWAIT ? LX_MSG_DONTWAIT : 0, .list = list};
     long result = receive_list(info, &in);
     rights_drop(info, &in);
+    if (result == ERR(NOTSOCK) && info->kind == IO_KIND_EVENT)
+        event_lose(info);
     return result == ERR(NOTSOCK) ? ERR(FAULT) : result;
 }
 
@@ -256,7 +273,8 @@ long sys_recvmmsg(const uint64_t a[6])
     result = socket_begin((int)a[0], &info);
     if (result)
         return result;
-    result = socket_take_pending(&info); /* before any message that is there */
+    if (!(flags & LX_MSG_ERRQUEUE))
+        result = socket_take_pending(&info); /* before any message that is there */
     if (!result)
         result = receive_many(&info, a[1], count, flags, deadline, &received);
     fd_end(&info);

@@ -24,7 +24,8 @@ static long read_once(struct fd_info *info, const struct iov_list *list, uint64_
         socket_set_deadline(&retry, info, LX_SO_RCVTIMEO);
     struct io_read_reply reply = {0};
     error =
-        POSIX_CALL(&retry, io_read(info->slot, offset, flags, window.length, &reply, &transfer));
+        POSIX_CALL(&retry, io_read(info->slot, offset, flags | io_again(&retry), window.length, &reply,
+                                   &transfer));
     uint64_t count = error ? 0 : reply.count;
     if (count > window.length)
         count = window.length;
@@ -56,7 +57,7 @@ long read_list(int fd, struct fd_info *info, const struct iov_list *list, int64_
 }
 
 static long write_once(struct fd_info *info, const struct iov_list *list, uint64_t done,
-                       int64_t offset, uint64_t flags)
+                       int64_t offset, uint64_t flags, bool *waited)
 {
     struct iov_window window;
     long error = iov_window_begin(&window, list, done, AR_MSG_SEGS, false);
@@ -69,8 +70,10 @@ static long write_once(struct fd_info *info, const struct iov_list *list, uint64
         socket_set_deadline(&retry, info, LX_SO_SNDTIMEO);
     struct io_write_reply reply = {0};
     error =
-        POSIX_CALL(&retry, io_write(info->slot, offset, flags, window.length, &reply, &transfer));
+        POSIX_CALL(&retry, io_write(info->slot, offset, flags | io_again(&retry), window.length, &reply,
+                                    &transfer));
     iov_window_end(&window, list, done, 0);
+    *waited = retry.waited;
     if (error)
         return error;
     return reply.count > window.length ? (long)window.length : (long)reply.count;
@@ -110,10 +113,10 @@ static long write_allowed(struct fd_info *info, int64_t offset, uint64_t length)
     return (long)(length < room ? length : room);
 }
 
-void pipe_signal(int fd, struct fd_info *info, uint64_t done)
+void pipe_signal(int fd, struct fd_info *info, uint64_t done, bool waited)
 {
-    /* A socket that took a part says so without a signal; a pipe always signals. */
-    if ((done == 0 || fd_kind(fd, info) == IO_KIND_PIPE) && socket_raises_sigpipe(info))
+    /* A socket that took a part, or waited, says so without a signal; a pipe always signals. */
+    if (((done == 0 && !waited) || fd_kind(fd, info) == IO_KIND_PIPE) && socket_raises_sigpipe(info))
         signal_raise(LINUX_SIGPIPE);
 }
 
@@ -122,10 +125,12 @@ static long write_rest(int fd, struct fd_info *info, const struct iov_list *list
                        int64_t offset, uint64_t flags)
 {
     for (;;) {
+        bool waited = false;
         long count = write_once(info, list, done,
-                                offset == IO_CURRENT ? offset : offset + (int64_t)done, flags);
+                                offset == IO_CURRENT ? offset : offset + (int64_t)done, flags,
+                                &waited);
         if (count == ERR(PIPE))
-            pipe_signal(fd, info, done);
+            pipe_signal(fd, info, done, waited);
         if (count < 0)
             return done ? (long)done : count;
         done += (uint64_t)count;

@@ -73,7 +73,7 @@ static __attribute__((noinline)) long read_again(int fd, struct fd_info *info,
     unsigned tail_words = 0;
     socket_set_deadline(&retry, info, LX_SO_RCVTIMEO);
     while (!posix_done(&retry, status) && posix_again(&retry, status))
-        status = read_try(info->slot, segment, flags, &reply, &tail_words);
+        status = read_try(info->slot, segment, flags | io_again(&retry), &reply, &tail_words);
     /* Not for this way: a low-water mark, memory that is not there. */
     if (retry.status == ST_REDIRECT || retry.memory_bad)
         return move_single(fd, info, segment, 0, IO_CURRENT, READING);
@@ -101,11 +101,17 @@ static __attribute__((noinline)) long read_slowly(int fd, const struct ar_segmen
     return read_again(fd, &info, segment, flags | IO_FORESEE, status);
 }
 
-/* The wake-up is armed: true when it has come, and a read is worth asking for. */
-static bool read_wait_armed(struct posix_thread *thread)
+/* The wake-up is armed: the flags to ask with when it has come, 0 after a signal. One that had come
+ * before ends no wait: then the description's flags count as they are now. */
+static uint64_t read_wait_armed(struct posix_thread *thread)
 {
     thread->read_armed = 0;
-    return posix_wait(AR_NO_DEADLINE) != WAIT_INTERRUPTED;
+    enum wait_result result = posix_wait(0);
+    if (result == WAIT_WOKEN)
+        return IO_FORESEE;
+    if (result == WAIT_TIMED_OUT)
+        result = posix_wait(AR_NO_DEADLINE);
+    return result == WAIT_INTERRUPTED ? 0 : IO_FORESEE | IO_AGAIN;
 }
 
 long sys_read(const uint64_t a[6])
@@ -118,9 +124,10 @@ long sys_read(const uint64_t a[6])
         return move_buffer(fd, a[1], a[2], IO_CURRENT, READING);
     uint64_t flags = tail_fits(&segment) ? IO_TAIL : 0;
     if (fd_read_armed(thread, fd) && flags) {
-        if (!read_wait_armed(thread))
+        uint64_t armed = read_wait_armed(thread);
+        if (!armed)
             return -POSIX_RESTART;
-        flags |= IO_FORESEE;
+        flags |= armed;
     }
     struct io_read_reply reply = {0};
     unsigned tail_words;
@@ -136,7 +143,7 @@ long sys_read(const uint64_t a[6])
 /* One try: few bytes go with the message. If they are not there they are declared like many: whether
  * that matters is the server's to say, which may have another error first. */
 static inline __attribute__((always_inline)) enum status
-write_try(ar_cap slot, const struct ar_segment *segment, uint64_t *count)
+write_try(ar_cap slot, const struct ar_segment *segment, uint64_t flags, uint64_t *count)
 {
     uint64_t length = segment->length;
     struct io_write_reply reply = {0};
@@ -147,7 +154,7 @@ write_try(ar_cap slot, const struct ar_segment *segment, uint64_t *count)
         if (!copy_bytes(tail, (const void *)segment->address, length))
             transfer.tail_words = (unsigned)(length + 7) / 8;
     }
-    enum status status = io_write(slot, IO_CURRENT, 0, length, &reply, &transfer);
+    enum status status = io_write(slot, IO_CURRENT, flags, length, &reply, &transfer);
     *count = reply.count;
     return status;
 }
@@ -161,9 +168,9 @@ static __attribute__((noinline)) long write_again(int fd, struct fd_info *info,
     struct posix_retry retry = {.server = ISSUER_SOCKD, .transfer = &transfer};
     socket_set_deadline(&retry, info, LX_SO_SNDTIMEO);
     while (!posix_done(&retry, status) && posix_again(&retry, status))
-        status = write_try(info->slot, segment, &count);
+        status = write_try(info->slot, segment, io_again(&retry), &count);
     if (retry.result == ERR(PIPE))
-        pipe_signal(fd, info, 0);
+        pipe_signal(fd, info, 0, retry.waited);
     if (retry.result)
         return retry.result;
     if (count >= segment->length)
@@ -176,7 +183,7 @@ static __attribute__((noinline)) long write_again(int fd, struct fd_info *info,
 long write_plain(int fd, struct fd_info *info, const struct ar_segment *segment)
 {
     uint64_t count;
-    enum status status = write_try(info->slot, segment, &count);
+    enum status status = write_try(info->slot, segment, 0, &count);
     if (status == ST_OK && count == segment->length)
         return (long)count;
     return write_again(fd, info, segment, count, status);
@@ -198,7 +205,7 @@ long sys_write(const uint64_t a[6])
         !user_range_ok((const void *)segment.address, segment.length))
         return move_buffer(fd, a[1], a[2], IO_CURRENT, WRITING);
     uint64_t count;
-    enum status status = write_try(fd_slot(fd), &segment, &count);
+    enum status status = write_try(fd_slot(fd), &segment, 0, &count);
     if (status == ST_OK && count == segment.length)
         return (long)count;
     return write_slowly(fd, &segment, count, status);

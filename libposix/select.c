@@ -10,7 +10,6 @@
 #define SELECT_WRITE_READY (SELECT_WRITE | LX_POLLERR)
 
 #define SETS 3
-static const uint32_t wanted_events[SETS] = {SELECT_READ, SELECT_WRITE, LX_POLLPRI};
 static const uint32_t ready_events[SETS] = {SELECT_READ_READY, SELECT_WRITE_READY, LX_POLLPRI};
 
 struct select {
@@ -22,6 +21,7 @@ struct select {
     uint32_t watched; /* descriptors with a bit */
     struct linux_pollfd *fds;
     int16_t *results;
+    struct poll_scan scan;
 };
 
 static bool bit_get(const uint64_t *set, int bit)
@@ -44,7 +44,7 @@ static uint32_t select_watched(const struct select *select, struct linux_pollfd 
             uint32_t events = 0;
             for (int s = 0; s < SETS; s++)
                 if (bit_get(select->wanted[s], fd))
-                    events |= wanted_events[s];
+                    events |= ready_events[s];
             if (fds)
                 fds[watched] = (struct linux_pollfd){.fd = fd, .events = (int16_t)events};
         }
@@ -56,12 +56,15 @@ static uint32_t select_watched(const struct select *select, struct linux_pollfd 
 static long select_scan(struct select *select, bool arm)
 {
     long bits = 0;
-    poll_scan(select->fds, select->results, select->watched, arm);
+    bool again = select->scan.again; /* then what is closed is passed over, as on Linux */
+    poll_scan(&select->scan, arm);
     for (int s = 0; s < SETS; s++)
         memset(select->ready[s], 0, select->words * sizeof(uint64_t));
     for (uint32_t i = 0; i < select->watched; i++) {
         uint32_t got = (uint16_t)select->results[i];
         int fd = select->fds[i].fd;
+        if (got & LX_POLLNVAL && again)
+            continue;
         if (got & LX_POLLNVAL)
             return ERR(BADF);
         for (int s = 0; got && s < SETS; s++)
@@ -112,7 +115,10 @@ static long select_sets(struct select *select)
         select->results = (int16_t *)&select->fds[select->watched];
     }
     select_watched(select, select->fds);
+    select->scan =
+        (struct poll_scan){.fds = select->fds, .results = select->results, .count = select->watched, .select = true};
     long bits = select_wait(select);
+    poll_release(&select->scan);
     if (select->fds != small)
         private_free(select->fds);
     if (bits < 0)

@@ -114,12 +114,11 @@ long sys_socket(const uint64_t a[6])
     if ((type & LX_SOCK_TYPE_MASK) >= SOCK_TYPES_END)
         return ERR(INVAL);
     ar_cap slot;
-    long error = fd_expect(&slot, 1);
-    if (error)
-        return error;
+    if (fd_expect(&slot, 1)) /* a full table is found by fd_install: Linux makes the socket first */
+        slot = receive_slots()[0];
     struct ipc_transfer transfer = {.recv_slots = &slot, .recv_slot_count = 1};
     struct posix_retry retry = {.server = ISSUER_SOCKD};
-    error = POSIX_CALL(&retry, sock_socket(POSIX_SLOT_SOCKD, (uint64_t)domain,
+    long error = POSIX_CALL(&retry, sock_socket(POSIX_SLOT_SOCKD, (uint64_t)domain,
                                            type & ~(uint64_t)LX_SOCK_CLOEXEC,
                                            (uint64_t)(int32_t)a[2], &transfer));
     if (error)
@@ -164,25 +163,48 @@ static long bind_node(const struct fd_info *info, const union socket_address *ad
     return error == ERR(EXIST) ? ERR(ADDRINUSE) : error;
 }
 
-/* Linux makes the node before it looks whether the socket has a name already, so an existing
- * node is what it reports. */
+/* Whether a node could be made at this path: what Linux finds before it looks whether the socket has a
+ * name already. */
+static long node_check(const union socket_address *address, uint64_t length)
+{
+    struct path path;
+    struct path_request request;
+    struct fs_stat_reply stat;
+    struct fs_access_reply access;
+    uint64_t end = address_path_length(address, length);
+    long error = path_begin_text(&path, address->un.path, end);
+    if (error)
+        return error;
+    path_request_begin(&path, &request);
+    error = POSIX_CALL(&request.retry, fs_stat(path.target, path.length, FS_NOFOLLOW, &stat,
+                                               &request.transfer));
+    if (!error && request.retry.status == ST_OK)
+        error = ERR(EXIST);
+    receive_slots_clear();
+    path_end(&path);
+    if (error != ERR(NOENT))
+        return error;
+    /* Only the last part is missing, or more: may one be made in the directory? */
+    while (end > 1 && address->un.path[end - 1] != '/')
+        end--;
+    bool here = address->un.path[end - 1] != '/';
+    error = path_begin_text(&path, here ? "." : address->un.path, here ? 1 : end);
+    if (error)
+        return error;
+    path_request_begin(&path, &request);
+    error = POSIX_CALL(&request.retry, fs_access(path.target, path.length, FS_EFFECTIVE,
+                                                 3 /* W_OK | X_OK */, &access, &request.transfer));
+    receive_slots_clear();
+    path_end(&path);
+    return error;
+}
+
 static long bind_refused(const union socket_address *address, uint64_t length, long error)
 {
     if (error != ERR(INVAL) || !socket_address_is_path(address, length))
         return error;
-    struct path path;
-    if (path_begin_text(&path, address->un.path, address_path_length(address, length)))
-        return error;
-    struct path_request request;
-    path_request_begin(&path, &request);
-    struct fs_stat_reply reply;
-    if (POSIX_CALL(&request.retry, fs_stat(path.target, path.length, FS_NOFOLLOW, &reply,
-                                           &request.transfer)) == 0 &&
-        request.retry.status == ST_OK)
-        error = ERR(ADDRINUSE);
-    receive_slots_clear();
-    path_end(&path);
-    return error;
+    long first = node_check(address, length);
+    return first == ERR(EXIST) ? ERR(ADDRINUSE) : first ? first : error;
 }
 
 static long bind_run(const struct fd_info *info, const union socket_address *address,
@@ -275,16 +297,19 @@ static long connect_run(const struct fd_info *info, const union socket_address *
     return lost && error != ERR(OPNOTSUPP) ? lost : error;
 }
 
+/* The address comes before what kind of descriptor it is, as on Linux. */
 long sys_connect(const uint64_t a[6])
 {
     struct fd_info info;
-    long error = socket_begin((int)a[0], &info);
+    union socket_address address;
+    long error = fd_look((int)a[0], &info);
+    if (!error)
+        error = socket_address_read(&address, a[1], (int32_t)a[2]);
+    if (!error)
+        error = socket_begin((int)a[0], &info);
     if (error)
         return error;
-    union socket_address address;
-    error = socket_address_read(&address, a[1], (int32_t)a[2]);
-    if (!error)
-        error = connect_run(&info, &address, (uint32_t)a[2]);
+    error = connect_run(&info, &address, (uint32_t)a[2]);
     fd_end(&info);
     return error;
 }
@@ -307,7 +332,9 @@ static long accept_run(const struct fd_info *info, uint64_t user, uint64_t user_
     address.un.family = LX_AF_UNIX; /* sockd writes no address that says no more */
     struct sock_accept_reply reply;
     error =
-        POSIX_CALL(&retry, sock_accept(info->slot, flags & LX_SOCK_NONBLOCK, &reply, &transfer));
+        POSIX_CALL(&retry, sock_accept(info->slot,
+                                       (flags & LX_SOCK_NONBLOCK) | (retry.waited ? SOCK_AGAIN : 0),
+                                       &reply, &transfer));
     if (error)
         return error;
     /* Before there is a descriptor: then a bad pointer needs nothing undone but the capability. */
@@ -322,10 +349,15 @@ static long accept_run(const struct fd_info *info, uint64_t user, uint64_t user_
 
 static long accept_flags(int fd, uint64_t user, uint64_t user_length, uint32_t flags)
 {
+    struct fd_info info;
+    long error = fd_look(fd, &info);
+    if (error)
+        return error;
     if (flags & ~(uint32_t)(LX_SOCK_CLOEXEC | LX_SOCK_NONBLOCK))
         return ERR(INVAL);
-    struct fd_info info;
-    long error = socket_begin(fd, &info);
+    if (fd_table_full())
+        return ERR(MFILE);
+    error = socket_begin(fd, &info);
     if (error)
         return error;
     error = accept_run(&info, user, user_length, flags);

@@ -119,11 +119,13 @@ static long getsockopt_run(const struct fd_info *info, int level, int option, ui
                            uint64_t user_length)
 {
     int32_t length;
+    if (level != LX_SOL_SOCKET)
+        return ERR(OPNOTSUPP);
     if (user_read(&length, (const void *)user_length, sizeof(length)))
         return ERR(FAULT);
     if (length < 0)
         return ERR(INVAL);
-    if (level == LX_SOL_SOCKET && option == LX_SO_PEERPIDFD)
+    if (option == LX_SO_PEERPIDFD)
         return peer_pidfd(info, user, user_length, length);
     struct ar_segment out;
     uint64_t room = length > OPTION_MAX ? OPTION_MAX : (uint64_t)length;

@@ -144,7 +144,7 @@ uint32_t virtual_poll(int fd, unsigned kind, bool arm)
     if (object && !ready && arm)
         object_wait(object);
     lock_release(&virtual_lock);
-    return ready ? LX_POLLIN | LX_POLLRDNORM : 0;
+    return ready ? LX_POLLIN : 0; /* and no POLLRDNORM, as on Linux */
 }
 
 /* ---- read ------------------------------------------------------------------------------------ */

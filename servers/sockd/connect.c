@@ -45,7 +45,7 @@ enum status op_accept(void *state, struct ipc_call *call, const struct sock_acce
     enum status status = socket_of_call(sockd, &socket);
     if (status != ST_OK)
         return status;
-    if (request->flags & ~(uint64_t)(LX_SOCK_NONBLOCK | LX_SOCK_CLOEXEC))
+    if (request->flags & ~(uint64_t)(LX_SOCK_NONBLOCK | LX_SOCK_CLOEXEC | SOCK_AGAIN))
         return ST_INVAL;
     if (!socket_connection_based(socket))
         return ST_OPNOTSUPP;
@@ -53,7 +53,7 @@ enum status op_accept(void *state, struct ipc_call *call, const struct sock_acce
         return ST_INVAL;
     struct socket *embryo = socket->accept_first;
     if (!embryo) {
-        bool at_once = socket_receives_at_once(socket);
+        bool at_once = !(request->flags & SOCK_AGAIN) && socket_receives_at_once(socket);
         if ((socket->shutdown & SHUT_RECEIVE) && !at_once)
             return ST_INVAL;
         return object_wait_turn(sockd, call, &socket->object, false, WAKE_READ, at_once);

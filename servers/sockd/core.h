@@ -311,6 +311,9 @@ void object_wake(struct sockd *sockd, struct object *object, uint32_t events);
 #define WAKE_READ (LX_POLLIN | LX_POLLRDNORM)
 #define WAKE_ARRIVED (WAKE_READ | LX_POLLPRI | LX_POLLRDBAND) /* data, perhaps out of band */
 #define WAKE_WRITE (LX_POLLOUT | LX_POLLWRNORM | LX_POLLWRBAND)
+/* Who waits because sndbuf is used up. Linux has one queue for all who wait at a socket: whatever comes
+ * in wakes senders as well, who go on if there is any room, not only when a quarter is left. */
+#define WAKE_SENDER (WAKE_WRITE | WAKE_ARRIVED)
 /* Answer for a call that cannot go on: ST_AGAIN when it must not block, else arm and ST_WAIT
  * (ST_SESSION, ST_NOMEM). */
 enum status object_wait(struct sockd *sockd, struct ipc_call *call, struct waiters *list,
@@ -447,6 +450,7 @@ struct send {
     struct ipc_call *call;
     uint64_t principal, data_offset, length;
     bool nowait, has_address, credentials;
+    bool again; /* the call has waited before: it is a blocking one, and errors are those of waiting */
     struct address address;
     uint32_t flags, pid, serial, uid, gid;
     struct rights
@@ -457,6 +461,7 @@ struct receive {
     uint64_t length, address_offset;
     uint64_t done;   /* bytes that this call of the program's has already: STREAM, after `more` */
     bool nowait, want_address;
+    bool again;      /* the call has waited before: it is a blocking one */
     bool memory_bad; /* libposix could not make the memory present: a fault is the program's */
     uint32_t flags;
     /* out */
@@ -474,6 +479,10 @@ enum status stream_receive(struct sockd *sockd, struct socket *socket, struct re
 /* A read of `length` bytes may have to wait for more than is there (SO_RCVLOWAT). */
 bool stream_below_low_water(const struct socket *socket, uint64_t length);
 bool stream_at_mark(const struct socket *socket); /* sockatmark(3) */
+/* What Linux finds before it looks at control data: only SEQPACKET does. */
+enum status send_begin(struct socket *socket);
+/* A send failed that Linux had a buffer for: that it goes again is news for who waits to write. */
+void send_dropped(struct sockd *sockd, struct socket *socket);
 enum status datagram_send(struct sockd *sockd, struct socket *socket, struct send *send,
                           uint64_t *count);
 enum status datagram_receive(struct sockd *sockd, struct socket *socket, struct receive *receive);
@@ -499,6 +508,9 @@ struct session_object *session_object_find(struct sockd *sockd,
  * hold `expected`. */
 enum status stage_take(struct sockd *sockd, uint64_t principal, uint64_t expected,
                        struct rights **out);
+/* More in flight than RLIMIT_NOFILE allows the sender's user, before these are added: what Linux tests
+ * when it attaches them to a message for which there is room. */
+bool rights_too_many(const struct sockd *sockd, uint64_t principal, const struct rights *rights);
 void stage_give_back(struct sockd *sockd, uint64_t principal, struct rights *rights);
 void rights_unref(struct sockd *sockd, struct rights *rights);
 /* Reply with up to `room` of them: the first 8 now, the rest as the session's claim. Takes over the

@@ -29,6 +29,7 @@ static enum status datagram_queue(struct sockd *sockd, struct socket *socket, st
     enum status status = message_create(send->call, send->data_offset, length, charge, &message);
     if (status != ST_OK) {
         account_uncharge(sockd, account, charge);
+        send_dropped(sockd, socket);
         return status;
     }
     message->account = account;
@@ -67,7 +68,7 @@ static enum status datagram_admit(struct sockd *sockd, struct socket *socket, st
         if (status != ST_OK)
             return status;
     }
-    if (send->length > (uint64_t)socket->sndbuf - 32)
+    if (!send->again && send->length > (uint64_t)socket->sndbuf - 32)
         return ST_MSGSIZE;
     enum status status = socket_take_error(socket);
     if (status != ST_OK)
@@ -76,17 +77,19 @@ static enum status datagram_admit(struct sockd *sockd, struct socket *socket, st
         return ST_PIPE;
     if (socket->charged >= (uint64_t)socket->sndbuf) {
         socket_no_space(socket);
-        return object_wait(sockd, send->call, &socket->object.waiters, WAKE_WRITE, send->nowait);
+        return object_wait(sockd, send->call, &socket->object.waiters, WAKE_SENDER, send->nowait);
     }
-    return ST_OK;
+    return rights_too_many(sockd, send->principal, send->rights) ? ST_TOOMANYREFS : ST_OK;
 }
 
 /* The destination will not have it. Linux has copied the message by then: bad memory comes first. */
-static enum status datagram_refuse(const struct send *send, enum status refusal)
+static enum status datagram_refuse(struct sockd *sockd, struct socket *socket,
+                                   const struct send *send, enum status refusal)
 {
     struct message *message;
     enum status status =
         message_create(send->call, send->data_offset, (uint32_t)send->length, 0, &message);
+    send_dropped(sockd, socket);
     if (status != ST_OK)
         return status;
     mem_free(message);
@@ -96,34 +99,33 @@ static enum status datagram_refuse(const struct send *send, enum status refusal)
 enum status datagram_send(struct sockd *sockd, struct socket *socket, struct send *send,
                           uint64_t *count)
 {
-    enum status status = ST_OK;
-    if (socket->type == LX_SOCK_SEQPACKET) {
-        status = socket_take_error(socket);
-        if (status != ST_OK)
-            return status;
-        if (socket->state != SOCKET_CONNECTED)
-            return ST_NOTCONN;
+    if (socket->type == LX_SOCK_SEQPACKET)
         send->has_address = false;
-    }
-    status = datagram_admit(sockd, socket, send);
+    enum status status = send_begin(socket);
+    if (status == ST_OK)
+        status = datagram_admit(sockd, socket, send);
     if (status != ST_OK)
         return status;
     struct socket *other = socket->peer;
     if (send->has_address) {
         status = destination_find(sockd, send->call, socket->type, &send->address, &other);
         if (status != ST_OK)
-            return datagram_refuse(send, status);
+            return datagram_refuse(sockd, socket, send, status);
     }
     if (other->dead) {
-        status = datagram_refuse(send, ST_OK);
+        status = datagram_refuse(sockd, socket, send, ST_OK);
         return status == ST_OK ? datagram_peer_died(sockd, socket) : status;
     }
     if (!datagram_may_send(socket, other))
-        return datagram_refuse(send, ST_PERM);
+        return datagram_refuse(sockd, socket, send, ST_PERM);
     if (other->shutdown & SHUT_RECEIVE)
-        return datagram_refuse(send, ST_PIPE);
-    if (!datagram_room(socket, other))
-        return object_wait_turn(sockd, send->call, &other->object, true, WAKE_WRITE, send->nowait);
+        return datagram_refuse(sockd, socket, send, ST_PIPE);
+    if (!datagram_room(socket, other)) {
+        status = send->again ? ST_OK : datagram_refuse(sockd, socket, send, ST_OK);
+        return status != ST_OK ? status
+                               : object_wait_turn(sockd, send->call, &other->object, true,
+                                                  WAKE_WRITE, send->nowait);
+    }
     status = datagram_queue(sockd, socket, other, send);
     if (status == ST_OK)
         *count = send->length;

@@ -17,10 +17,11 @@ static void epoll_woken(struct sockd *sockd, struct epoll *epoll)
         return;
     epoll->walk = sockd->walk;
     epoll->object.sequence++;
+    /* As on Linux not POLLRDNORM: who polls it for that alone is not woken. */
     if (epoll->object.waiters.first)
-        waiters_wake(&epoll->object.waiters, WAKE_READ, sockd->effects);
+        waiters_wake(&epoll->object.waiters, LX_POLLIN, sockd->effects);
     if (epoll->object.watchers)
-        watchers_notify(sockd, &epoll->object, WAKE_READ);
+        watchers_notify(sockd, &epoll->object, LX_POLLIN);
 }
 
 /* Whoever waits looks at it next. */

@@ -17,13 +17,14 @@ static enum status object_of_call(const struct sockd *sockd, struct object **obj
 
 static bool call_nowait(const struct object *object, uint64_t flags)
 {
-    return (flags & IO_NOWAIT) || (object->flags & LX_O_NONBLOCK);
+    return (flags & IO_NOWAIT) || (!(flags & IO_AGAIN) && (object->flags & LX_O_NONBLOCK));
 }
 
 static enum status socket_read(struct sockd *sockd, struct socket *socket, struct ipc_call *call,
-                               uint64_t length, bool nowait, uint64_t *count)
+                               uint64_t length, uint64_t flags, uint64_t *count)
 {
-    struct receive receive = {.call = call, .length = length, .nowait = nowait};
+    struct receive receive = {.call = call, .length = length, .nowait = flags & IO_NOWAIT,
+                              .again = flags & IO_AGAIN};
     if (length == 0)
         return ST_OK; /* Linux never gets to the socket */
     if (socket->type == LX_SOCK_STREAM && stream_below_low_water(socket, length))
@@ -67,7 +68,7 @@ static enum status handle_read(void *state, struct ipc_call *call,
         ipc_tail_allow(call);
     switch (object->kind) {
     case OBJECT_SOCKET:
-        status = socket_read(sockd, socket_of(object), call, length, nowait, &reply->count);
+        status = socket_read(sockd, socket_of(object), call, length, request->flags, &reply->count);
         if (status == ST_OK && request->flags & IO_FORESEE)
             reply->armed = read_foresee(sockd, socket_of(object), call);
         return status;
@@ -95,7 +96,8 @@ static enum status handle_write(void *state, struct ipc_call *call,
     if (request->offset != IO_CURRENT)
         return ST_SPIPE;
     struct send send = {
-        .call = call, .principal = call->principal, .length = length, .nowait = nowait};
+        .call = call, .principal = call->principal, .length = length,
+        .nowait = nowait, .again = request->flags & IO_AGAIN};
     switch (object->kind) {
     case OBJECT_SOCKET: return socket_send(sockd, socket_of(object), &send, &reply->count);
     case OBJECT_PIPE_END:
@@ -201,7 +203,8 @@ static enum status handle_poll(void *state, struct ipc_call *call,
     reply->sequence = object->kind == OBJECT_EPOLL
                           ? epoll_has_foreign(sockd, (struct epoll *)object)
                           : object->sequence;
-    if (reply->ready || !request->arm)
+    if (!request->arm ||
+        (request->events & IO_POLL_WANTED ? reply->ready & events : reply->ready))
         return ST_OK;
     return waiters_arm_question(&object->waiters, session_find(&sockd->sessions, call->principal),
                                 events | LX_POLLERR | LX_POLLHUP | LX_POLLNVAL,
@@ -246,6 +249,9 @@ static enum status handle_ioctl(void *state, struct ipc_call *call,
     enum status status = object_of_call(state, &object);
     if (status != ST_OK)
         return status;
+    if (object->kind == OBJECT_EPOLL && request->request != LX_FIONBIO &&
+        request->request != LX_FIOASYNC)
+        return ST_INVAL; /* it has requests of its own, which we lack */
     switch (request->request) {
     case LX_FIONBIO: return flag_from_memory(state, call, object, LX_O_NONBLOCK);
     case LX_FIOASYNC: return flag_from_memory(state, call, object, LX_O_ASYNC);

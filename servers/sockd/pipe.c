@@ -77,13 +77,13 @@ void pipe_end_release(struct sockd *sockd, struct pipe_end *end)
         if (pipe->reader)
             object_wake(sockd, &pipe->reader->object, WAKE_ALL);
     } else {
-        pipe->reader = NULL;
-        while (pipe->count)
-            page_release(sockd, pipe);
+        pipe->reader = NULL; /* what nobody read stays, as on Linux: FIONREAD at the other end counts it */
         if (pipe->writer)
             object_wake(sockd, &pipe->writer->object, WAKE_ALL);
     }
     if (!pipe->reader && !pipe->writer) {
+        while (pipe->count)
+            page_release(sockd, pipe);
         sockd->socket_count--;
         mem_free(pipe);
     }

@@ -157,15 +157,16 @@ enum status stage_take(struct sockd *sockd, uint64_t principal, uint64_t expecte
         stage_reset(sockd, session); /* left over from a call that a signal ended */
         return expected ? ST_MESSAGE : ST_OK;
     }
-    const struct credentials *caller = caller_credentials(sockd, principal);
-    /* Linux tests what is in flight before it adds these. */
-    if (caller->euid != 0 && session->stage->account->user->in_flight - expected > caller->nofile) {
-        stage_reset(sockd, session);
-        return ST_TOOMANYREFS;
-    }
     *out = session->stage;
     session->stage = NULL;
     return ST_OK;
+}
+
+bool rights_too_many(const struct sockd *sockd, uint64_t principal, const struct rights *rights)
+{
+    const struct credentials *caller = caller_credentials(sockd, principal);
+    return rights && caller->euid != 0 &&
+           rights->account->user->in_flight - rights->count > caller->nofile;
 }
 
 void stage_give_back(struct sockd *sockd, uint64_t principal, struct rights *rights)

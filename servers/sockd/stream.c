@@ -32,9 +32,11 @@ static enum status chunk_send(struct sockd *sockd, struct socket *socket, struct
     if (socket->charged >= (uint64_t)socket->sndbuf) {
         socket_no_space(socket);
         return sent ? ST_AGAIN
-                    : object_wait(sockd, send->call, &socket->object.waiters, WAKE_WRITE,
+                    : object_wait(sockd, send->call, &socket->object.waiters, WAKE_SENDER,
                                   send->nowait);
     }
+    if (rights_too_many(sockd, send->principal, send->rights))
+        return ST_TOOMANYREFS;
     uint32_t charge = charge_for_chunk(size);
     struct account *account = account_charge(sockd, send->principal, charge);
     if (!account)
@@ -46,6 +48,7 @@ static enum status chunk_send(struct sockd *sockd, struct socket *socket, struct
     }
     if (status != ST_OK) {
         account_uncharge(sockd, account, charge);
+        send_dropped(sockd, socket);
         return status;
     }
     message->account = account;
@@ -60,18 +63,25 @@ static enum status chunk_send(struct sockd *sockd, struct socket *socket, struct
     return ST_OK;
 }
 
-enum status stream_send(struct sockd *sockd, struct socket *socket, struct send *send,
-                        uint64_t *count)
+/* Not asked again of one that has waited: chunk_send finds what happened meanwhile, an error first. */
+static enum status stream_admit(const struct socket *socket, const struct send *send)
 {
-    bool urgent = send->flags & LX_MSG_OOB;
-    if (urgent && send->length == 0)
+    if ((send->flags & LX_MSG_OOB) && send->length == 0)
         return ST_OPNOTSUPP;
     if (send->has_address)
         return socket->state == SOCKET_CONNECTED ? ST_ISCONN : ST_OPNOTSUPP;
     if (!socket->peer)
         return ST_NOTCONN;
-    if (socket->shutdown & SHUT_SEND)
-        return ST_PIPE;
+    return socket->shutdown & SHUT_SEND ? ST_PIPE : ST_OK;
+}
+
+enum status stream_send(struct sockd *sockd, struct socket *socket, struct send *send,
+                        uint64_t *count)
+{
+    bool urgent = send->flags & LX_MSG_OOB;
+    enum status admitted = send->again && socket->peer ? ST_OK : stream_admit(socket, send);
+    if (admitted != ST_OK)
+        return admitted;
     uint64_t sent = 0, plain = send->length - urgent;
     while (sent < send->length) {
         bool last = sent == plain;

@@ -125,9 +125,10 @@ static bool chunk_put(struct socket *socket, struct receive *receive, const stru
                                &message->data[message->consumed + skip], bytes);
     if (*status == ST_OK)
         return true;
-    if (receive->count) {
+    bool peek = receive->flags & LX_MSG_PEEK; /* that begins anew, or ends with what could be told */
+    if (receive->count && (!peek || receive->memory_bad)) {
         *status = ST_OK; /* libposix sees whether that memory can be had, and asks for the rest */
-        receive->more = true;
+        receive->more = !peek;
     }
     return false;
 }
@@ -184,7 +185,8 @@ static enum status stream_take(struct sockd *sockd, struct socket *socket, struc
 static enum status stream_peek(struct sockd *sockd, struct socket *socket, struct receive *receive)
 {
     enum status status;
-    uint64_t skip = socket->peek_offset > 0 ? (uint64_t)socket->peek_offset : 0;
+    const int offset = socket->peek_offset;
+    uint64_t skip = offset > 0 ? (uint64_t)offset : 0;
     for (struct message *message = socket->first; message; message = message->next) {
         message = mark_pass(sockd, socket, receive, message);
         if (!message && received(receive))
@@ -197,8 +199,11 @@ static enum status stream_peek(struct sockd *sockd, struct socket *socket, struc
             break;
         uint64_t left = receive->length - receive->count, have = message_unread(message) - skip;
         uint64_t bytes = have < left ? have : left;
-        if (!chunk_put(socket, receive, message, skip, bytes, &status))
+        if (!chunk_put(socket, receive, message, skip, bytes, &status)) {
+            if (status != ST_OK)
+                socket->peek_offset = offset;
             return status;
+        }
         receive->count += bytes;
         skip = 0;
         if (socket->peek_offset >= 0)
@@ -264,8 +269,8 @@ enum status stream_receive(struct sockd *sockd, struct socket *socket, struct re
 bool stream_at_mark(const struct socket *socket)
 {
     const struct message *first = socket->first;
-    if (!first)
-        return false;
+    if (!first) /* to Linux a client that waits is an empty message */
+        return socket->accept_first;
     if (first == socket->oob)
         return true;
     return message_unread(first) == 0 && (!socket->oob || first->next == socket->oob);

@@ -5,17 +5,33 @@
 #include "core.h"
 #include <string.h>
 
+enum status send_begin(struct socket *socket)
+{
+    if (socket->type != LX_SOCK_SEQPACKET)
+        return ST_OK;
+    enum status status = socket_take_error(socket);
+    if (status == ST_OK && socket->state != SOCKET_CONNECTED)
+        status = ST_NOTCONN;
+    return status;
+}
+
+void send_dropped(struct sockd *sockd, struct socket *socket)
+{
+    if (socket_writable(socket))
+        object_wake(sockd, &socket->object, WAKE_WRITE);
+}
+
 enum status socket_send(struct sockd *sockd, struct socket *socket, struct send *send,
                         uint64_t *count)
 {
-    send->nowait = send->nowait || socket_sends_at_once(socket);
+    send->nowait = send->nowait || (!send->again && socket_sends_at_once(socket));
     return socket->type == LX_SOCK_STREAM ? stream_send(sockd, socket, send, count)
                                           : datagram_send(sockd, socket, send, count);
 }
 
 enum status socket_receive(struct sockd *sockd, struct socket *socket, struct receive *receive)
 {
-    receive->nowait = receive->nowait || socket_receives_at_once(socket);
+    receive->nowait = receive->nowait || (!receive->again && socket_receives_at_once(socket));
     return socket->type == LX_SOCK_STREAM ? stream_receive(sockd, socket, receive)
                                           : datagram_receive(sockd, socket, receive);
 }
@@ -81,6 +97,7 @@ enum status op_send(void *state, struct ipc_call *call, const struct sock_send_r
         .data_offset = request->address_length,
         .length = request->length < INT32_MAX ? request->length : INT32_MAX,
         .nowait = request->flags & LX_MSG_DONTWAIT,
+        .again = request->flags & SOCK_AGAIN,
         .flags = (uint32_t)request->flags,
     };
     enum status status = socket_of_call(sockd, &socket);
@@ -88,10 +105,14 @@ enum status op_send(void *state, struct ipc_call *call, const struct sock_send_r
         return status;
     if (call->cap_count && call->caps[0].kind != AR_RECEIVED_BADGE)
         return ST_CONNREFUSED; /* no name of ours */
-    status = stage_take(sockd, call->principal, request->staged, &send.rights);
-    if (status != ST_OK)
-        return status;
-    status = send_prepare(sockd, socket, request, &send);
+    enum status staged = stage_take(sockd, call->principal, request->staged, &send.rights);
+    if (staged == ST_SESSION)
+        return staged;
+    status = send_begin(socket);
+    if (status == ST_OK)
+        status = send_prepare(sockd, socket, request, &send);
+    if (status == ST_OK)
+        status = staged;
     if (status == ST_OK)
         status = socket_send(sockd, socket, &send, &reply->count);
     if (send.rights && status == ST_WAIT)
@@ -122,6 +143,7 @@ enum status op_receive_more(void *state, struct ipc_call *call,
         .address_offset = request->length,
         .done = request->done,
         .nowait = request->flags & LX_MSG_DONTWAIT,
+        .again = request->flags & SOCK_AGAIN,
         .want_address = request->address,
         .memory_bad = request->memory_bad,
         .flags = (uint32_t)request->flags,

@@ -14,6 +14,7 @@ static int ends[2], type;
 static void (*meanwhile)(void); /* what the other process does while the reader has an armed wake-up */
 static long first, second;      /* the reader's */
 static bool again;              /* the reader may go on */
+static bool late;               /* it goes on, and waits, before `meanwhile` */
 
 static long read_byte(int fd)
 {
@@ -46,8 +47,13 @@ static void other(void *argument)
     CHECK_EQUAL(SIM_CALL(SYS_write, ends[0], "x", 1), 1);
     while (first == -1)
         sim_yield();
+    again = late;
+    for (int i = 0; i < 20; i++)
+        sim_yield();
     meanwhile();
     again = true;
+    if (late)
+        SIM_CALL(SYS_pause); /* its end would be an event too */
 }
 
 static unsigned run(int of_type, void (*what)(void))
@@ -59,6 +65,7 @@ static unsigned run(int of_type, void (*what)(void))
     sim_process_new(other, NULL);
     unsigned blocked = sim_run_all();
     CHECK_EQUAL(first, 1);
+    late = false;
     return blocked;
 }
 
@@ -111,6 +118,16 @@ static void o_nonblock_ends_it(void)
     for (int of_type = SOCK_STREAM; of_type <= SOCK_DGRAM; of_type++) {
         CHECK_EQUAL(run(of_type, nonblocking), 0);
         CHECK_EQUAL(second, -EAGAIN);
+    }
+}
+
+/* Linux looked at the flags when the call began. */
+static void o_nonblock_does_not_end_one_that_waits(void)
+{
+    for (int of_type = SOCK_STREAM; of_type <= SOCK_DGRAM; of_type++) {
+        late = true;
+        CHECK_EQUAL(run(of_type, nonblocking), 2 * of_type); /* with those of the round before */
+        CHECK_EQUAL(second, -1);
     }
 }
 
@@ -218,6 +235,7 @@ int main(void)
     static const struct tap_case cases[] = {
         TAP_CASE(data_ends_it),        TAP_CASE(the_peers_end_ends_it),
         TAP_CASE(shutdown_ends_it),    TAP_CASE(o_nonblock_ends_it),
+        TAP_CASE(o_nonblock_does_not_end_one_that_waits),
         TAP_CASE(a_time_limit_ends_it), TAP_CASE(nothing_ends_nothing),
         TAP_CASE(nobody_elses_turn_is_taken), TAP_CASE(a_number_used_again_asks),
     };
