@@ -12,6 +12,7 @@
 
 static int ends[2], type;
 static void (*meanwhile)(void); /* what the other process does while the reader has an armed wake-up */
+static int reader_pid;
 static long first, second;      /* the reader's */
 static bool again;              /* the reader may go on */
 static bool late;               /* it goes on, and waits, before `meanwhile` */
@@ -41,7 +42,8 @@ static void other(void *argument)
 {
     (void)argument;
     CHECK_EQUAL(SIM_CALL(SYS_socketpair, AF_UNIX, type, 0, ends), 0);
-    CHECK(sim_fork(reader, NULL) > 0);
+    reader_pid = (int)sim_fork(reader, NULL);
+    CHECK(reader_pid > 0);
     for (int i = 0; i < 20; i++) /* the reader waits by now */
         sim_yield();
     CHECK_EQUAL(SIM_CALL(SYS_write, ends[0], "x", 1), 1);
@@ -52,21 +54,24 @@ static void other(void *argument)
         sim_yield();
     meanwhile();
     again = true;
-    if (late)
-        SIM_CALL(SYS_pause); /* its end would be an event too */
+    SIM_CALL(SYS_pause); /* its end would be an event too */
 }
 
-static unsigned run(int of_type, void (*what)(void))
+/* Is the reader blocked in the end? */
+static bool run(int of_type, void (*what)(void))
 {
     type = of_type;
     meanwhile = what;
     first = second = -1;
     again = false;
-    sim_process_new(other, NULL);
-    unsigned blocked = sim_run_all();
+    int pid = sim_process_new(other, NULL);
+    unsigned blocked = sim_run_all(); /* one is in pause */
     CHECK_EQUAL(first, 1);
+    if (blocked > 1)
+        sim_kill(reader_pid);
+    sim_kill(pid);
     late = false;
-    return blocked;
+    return blocked > 1;
 }
 
 static void write_more(void)
@@ -77,7 +82,7 @@ static void write_more(void)
 static void data_ends_it(void)
 {
     for (int of_type = SOCK_STREAM; of_type <= SOCK_DGRAM; of_type++) {
-        CHECK_EQUAL(run(of_type, write_more), 0);
+        CHECK(!run(of_type, write_more));
         CHECK_EQUAL(second, 1);
     }
 }
@@ -90,9 +95,9 @@ static void leave(void)
 
 static void the_peers_end_ends_it(void)
 {
-    CHECK_EQUAL(run(SOCK_STREAM, leave), 0);
+    CHECK(!run(SOCK_STREAM, leave));
     CHECK_EQUAL(second, 0);
-    CHECK_EQUAL(run(SOCK_SEQPACKET, leave), 0);
+    CHECK(!run(SOCK_SEQPACKET, leave));
     CHECK_EQUAL(second, 0);
 }
 
@@ -103,7 +108,7 @@ static void shut(void)
 
 static void shutdown_ends_it(void)
 {
-    CHECK_EQUAL(run(SOCK_STREAM, shut), 0);
+    CHECK(!run(SOCK_STREAM, shut));
     CHECK_EQUAL(second, 0);
 }
 
@@ -116,7 +121,7 @@ static void nonblocking(void)
 static void o_nonblock_ends_it(void)
 {
     for (int of_type = SOCK_STREAM; of_type <= SOCK_DGRAM; of_type++) {
-        CHECK_EQUAL(run(of_type, nonblocking), 0);
+        CHECK(!run(of_type, nonblocking));
         CHECK_EQUAL(second, -EAGAIN);
     }
 }
@@ -126,7 +131,7 @@ static void o_nonblock_does_not_end_one_that_waits(void)
 {
     for (int of_type = SOCK_STREAM; of_type <= SOCK_DGRAM; of_type++) {
         late = true;
-        CHECK_EQUAL(run(of_type, nonblocking), 2 * of_type); /* with those of the round before */
+        CHECK(run(of_type, nonblocking));
         CHECK_EQUAL(second, -1);
     }
 }
@@ -139,7 +144,7 @@ static void time_out(void)
 
 static void a_time_limit_ends_it(void)
 {
-    CHECK_EQUAL(run(SOCK_STREAM, time_out), 0);
+    CHECK(!run(SOCK_STREAM, time_out));
     CHECK_EQUAL(second, -EAGAIN);
 }
 
@@ -149,7 +154,7 @@ static void nothing(void)
 
 static void nothing_ends_nothing(void)
 {
-    CHECK_EQUAL(run(SOCK_STREAM, nothing), 1);
+    CHECK(run(SOCK_STREAM, nothing));
     CHECK_EQUAL(second, -1);
 }
 
