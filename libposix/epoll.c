@@ -3,6 +3,7 @@
  * SPDX-License-Identifier: MIT
  */
 #include "epoll.h"
+#include "fd_table.h"
 
 #include <proto/sock.h>
 
@@ -149,29 +150,45 @@ static __attribute__((noinline)) long wait_slowly(struct epoll_wait *wait, enum 
     return !error && wait->reply.foreign ? wait_with_foreign(wait) : error;
 }
 
-static inline long wait_collect(struct epoll_wait *wait)
-{
-    enum status status = wait_request(wait, wait->deadline != DEADLINE_NOW, false);
-    return status == ST_OK && !wait->reply.foreign ? 0 : wait_slowly(wait, status);
-}
-
-/* How many events the program has now, or -errno. */
-static long wait_answer(struct epoll_wait *wait)
+/* How many events the program has now, or -errno. `status`: of the request, which is made. */
+static long wait_answer(struct epoll_wait *wait, enum status status)
 {
     const struct sock_epoll_wait_reply *reply = &wait->reply;
-    long error = wait_collect(wait);
+    long error = status == ST_OK && !reply->foreign ? 0 : wait_slowly(wait, status);
     if (!error && reply->events) {
         const struct linux_epoll_event event = {(uint32_t)reply->events, reply->data};
         if (!user_write((void *)wait->events.address, &event, sizeof(event)))
             return 1;
         wait->memory = true; /* the event is still there: let sockd see the fault */
-        error = wait_collect(wait);
+        return wait_answer(wait, wait_request(wait, wait->deadline != DEADLINE_NOW, false));
     }
     if (error)
         return error;
     return (long)(reply->count < wait->most ? reply->count : wait->most);
 }
 
+/* `asked`: a request was made already, and `status` and wait->reply are its answer. */
+static __attribute__((noinline)) long wait_general(int epfd, struct epoll_wait *wait, bool asked,
+                                                   enum status status)
+{
+    struct fd_info info;
+    if (fd_begin2(epfd, NULL, &info))
+        return ERR(BADF);
+    long result = ERR(INVAL);
+    if (fd_kind(epfd, &info) == IO_KIND_EPOLL) {
+        wait->slot = info.slot;
+        wait->memory = false;
+        wait->transfer = (struct ipc_transfer){.out = &wait->events, .out_count = 1};
+        if (!asked)
+            status = wait_request(wait, wait->deadline != DEADLINE_NOW, false);
+        result = wait_answer(wait, status);
+    }
+    fd_end(&info);
+    return result;
+}
+
+/* The short way, for an instance that nobody can close under us: one request, one answer. After any
+ * other answer the long way goes on; what only bad memory can change is asked for anew. */
 static long epoll_wait_run(const uint64_t a[6], uint64_t deadline)
 {
     int epfd = (int)a[0], most = (int)a[2];
@@ -179,21 +196,27 @@ static long epoll_wait_run(const uint64_t a[6], uint64_t deadline)
         return ERR(INVAL);
     if (!user_range_ok((const void *)a[1], (size_t)most * sizeof(struct linux_epoll_event)))
         return ERR(FAULT);
-    struct fd_info info;
-    if (fd_begin2(epfd, NULL, &info))
-        return ERR(BADF);
     struct epoll_wait wait;
-    wait.slot = info.slot;
-    wait.memory = false;
+    enum status status = ST_OK;
+    bool asked = false;
     wait.deadline = deadline;
     wait.most = most < SOCK_EPOLL_MOST ? (unsigned)most : SOCK_EPOLL_MOST;
     wait.events = (struct ar_segment){a[1], wait.most * sizeof(struct linux_epoll_event)};
-    wait.transfer = (struct ipc_transfer){.out = &wait.events, .out_count = 1};
-    long result = info.kind == IO_KIND_EPOLL || fd_kind(epfd, &info) == IO_KIND_EPOLL
-                      ? wait_answer(&wait)
-                      : ERR(INVAL);
-    fd_end(&info);
-    return result;
+    if (fd_is_one_of(epfd, 1u << IO_KIND_EPOLL)) {
+        struct sock_epoll_wait_reply reply = {0};
+        struct ar_segment events = wait.events;
+        struct ipc_transfer transfer = {.out = &events, .out_count = 1};
+        status = sock_epoll_wait(fd_slot(epfd), wait.most, deadline != DEADLINE_NOW, 0, 1, &reply,
+                                 &transfer);
+        const struct linux_epoll_event event = {(uint32_t)reply.events, reply.data};
+        if (status == ST_OK && reply.events && !copy_bytes((void *)a[1], &event, sizeof(event)))
+            return 1;
+        if (status == ST_OK && !reply.events && !reply.foreign)
+            return (long)(reply.count < wait.most ? reply.count : wait.most);
+        wait.reply = reply;
+        asked = status == ST_WAIT || (status == ST_OK && reply.foreign);
+    }
+    return wait_general(epfd, &wait, asked, status);
 }
 
 static uint64_t deadline_of(int32_t milliseconds)

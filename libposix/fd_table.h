@@ -1,4 +1,4 @@
-/* The descriptor table as fd.c keeps it, for the one file besides that cannot afford a call to look
+/* The descriptor table as fd.c keeps it, for the few files besides that cannot afford a call to look
  * into it. SPDX-License-Identifier: MIT */
 #ifndef LIBPOSIX_FD_TABLE_H
 #define LIBPOSIX_FD_TABLE_H
@@ -22,11 +22,10 @@ static inline ar_cap fd_slot(int fd)
     return POSIX_SLOT_FD + (uint32_t)fd;
 }
 
-/* Is it a socket, pipe or event counter of sockd's, and nobody there to close it under us? Then
+/* Is it of sockd's and one of these kinds (bits), and nobody there to close it under us? Then
  * fd_slot(fd) is the description. */
-static inline bool fd_is_plain(int fd)
+static inline bool fd_is_one_of(int fd, unsigned kinds)
 {
-    const unsigned kinds = 1u << IO_KIND_SOCKET | 1u << IO_KIND_PIPE | 1u << IO_KIND_EVENT;
     if (process.threads != 1 || fd < 0 || fd >= fd_top)
         return false;
     const struct fd_entry *entry = &FD_TABLE[fd];
@@ -37,6 +36,12 @@ static inline bool fd_is_plain(int fd)
 static inline bool fd_read_armed(const struct posix_thread *thread, int fd)
 {
     return thread->read_armed == fd + 1 && FD_TABLE[fd].used & FD_ARMED;
+}
+
+/* A socket, pipe or event counter. */
+static inline bool fd_is_plain(int fd)
+{
+    return fd_is_one_of(fd, 1u << IO_KIND_SOCKET | 1u << IO_KIND_PIPE | 1u << IO_KIND_EVENT);
 }
 
 #endif

@@ -3,9 +3,9 @@
  * asked; each that has nothing arms a wake-up for our notification in the same request, so no
  * event can fall between asking and waiting. SPDX-License-Identifier: MIT
  */
-#include "files.h"
+#include "poll.h"
 
-#include <ipc/answer.h>
+#include <proto/sock.h>
 
 /* what has no readiness is always ready */
 #define POLL_FILE (LX_POLLIN | LX_POLLOUT | LX_POLLRDNORM | LX_POLLWRNORM)
@@ -57,33 +57,14 @@ uint64_t deadline_left(uint64_t deadline_ns)
 
 /* ---- one descriptor -------------------------------------------------------------------------- */
 
-/* A wake-up of sockd's may bring the answer (ipc/answer.h) to this thread's last question that had a
- * number. files_private[1] of the thread is the next number, so that none ever means two questions:
- *   0  at first: ask without a number, which ends whatever question sockd knows from before
- *   1  that was done: throw away the answers that may be on their way, then begin with ANSWER_LEAST
- * and behind ANSWER_MOST comes 0. */
-static uint64_t *question_next(void)
-{
-    return &thread_self()->files_private[1];
-}
-
-static uint32_t question_number(void)
+uint32_t question_first(void)
 {
     uint64_t *next = question_next();
-    if (*next >= ANSWER_LEAST)
-        return (uint32_t)*next;
     if (*next == 0)
         return 1;
     wait_forget();
     *next = ANSWER_LEAST;
     return ANSWER_LEAST;
-}
-
-/* Nothing was ready, and sockd has the question. */
-static void question_asked(void)
-{
-    uint64_t *next = question_next();
-    *next = *next < ANSWER_MOST ? *next + 1 : 0;
 }
 
 /* A description of some server's. *number (in: whether one is wanted): of the question that is open
@@ -275,6 +256,8 @@ static long poll_wait(struct poll_scan *scan, uint64_t deadline)
     }
 }
 
+#define POLL_SMALL 256 /* so many without an allocation */
+
 /* Only revents goes back: another thread may be changing the rest. What stands there already need
  * not be written, once the pages are known to let us. 0 or -EFAULT. */
 static long results_write(uint64_t user, const struct linux_pollfd *fds, const int16_t *results,
@@ -293,32 +276,48 @@ static long results_write(uint64_t user, const struct linux_pollfd *fds, const i
     return 0;
 }
 
-#define POLL_SMALL 256
+long poll_entries(uint64_t user, const struct linux_pollfd *fds, uint32_t count, uint64_t deadline)
+{
+    int16_t small[POLL_SMALL], *results = small;
+    if (count > POLL_SMALL) {
+        results = private_alloc(count * sizeof(*results));
+        if (!results)
+            return ERR(NOMEM);
+    }
+    struct poll_scan scan = {.fds = fds, .results = results, .count = count};
+    long result = poll_wait(&scan, deadline);
+    poll_release(&scan);
+    if (results_write(user, fds, results, count))
+        result = ERR(FAULT);
+    if (results != small)
+        private_free(results);
+    return result;
+}
 
-static long poll_run(uint64_t user, uint32_t count, uint64_t deadline)
+static long poll_many(uint64_t user, uint32_t count, uint64_t deadline)
 {
     struct linux_pollfd small[POLL_SMALL], *fds = small;
-    int16_t small_results[POLL_SMALL], *results = small_results;
     size_t bytes = (size_t)count * sizeof(*fds);
     if (count > process.nofile_soft)
         return ERR(INVAL);
     if (count > POLL_SMALL) {
-        fds = private_alloc(bytes + count * sizeof(*results));
+        fds = private_alloc(bytes);
         if (!fds)
             return ERR(NOMEM);
-        results = (int16_t *)&fds[count];
     }
     long result = user_read(fds, (const void *)user, bytes);
-    if (!result) {
-        struct poll_scan scan = {.fds = fds, .results = results, .count = count};
-        result = poll_wait(&scan, deadline);
-        poll_release(&scan);
-        if (results_write(user, fds, results, count))
-            result = ERR(FAULT);
-    }
+    if (!result)
+        result = poll_entries(user, fds, count, deadline);
     if (fds != small)
         private_free(fds);
     return result;
+}
+
+long poll_run(uint64_t user, uint32_t count, uint64_t deadline)
+{
+    return count - 1 < SOCK_POLL_FEW_MOST && count <= process.nofile_soft
+               ? poll_plain(user, count, deadline)
+               : poll_many(user, count, deadline);
 }
 
 long sys_poll(const uint64_t a[6])

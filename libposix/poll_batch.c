@@ -5,12 +5,9 @@
  * A handle is remembered beside the descriptor's number and forgotten when that closes. Nothing
  * depends on it but speed: who has none, or a wrong one, is asked alone.
  */
-#include "files.h"
+#include "poll.h"
 
 #include <proto/sock.h>
-
-/* Not copied by fork: a child makes its own. */
-#define SLOT_POLL_SET (POSIX_SLOT_SCRATCH + 1)
 
 static struct posix_lock set_lock;  /* guards what is below; readers of `handles` take none */
 static volatile uint32_t set_pid;   /* whose set it is; 0: nobody's */
@@ -63,6 +60,13 @@ static bool set_ready(void)
     return made;
 }
 
+uint32_t poll_batch_handle(int fd)
+{
+    if (set_pid != process.pid || (uint32_t)fd >= POSIX_FD_MAX)
+        return UINT32_MAX;
+    return handles[fd] - 1;
+}
+
 /* A description that sockd can be asked about, and has no handle yet. */
 static bool wants_handle(int fd, struct fd_info *info)
 {
@@ -106,7 +110,7 @@ struct batch {
 /* Up to four need no memory. */
 static long batch_request_few(struct batch *batch, bool arm)
 {
-    struct sock_poll_few_reply reply;
+    struct sock_poll_few_reply reply = {0};
     for (uint32_t i = batch->count; i < SOCK_POLL_FEW_MOST; i++)
         batch->entries[i] = 0;
     uint64_t first = batch->entries[0] | (uint64_t)batch->entries[1] << 32;

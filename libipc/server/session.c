@@ -145,8 +145,14 @@ static enum status waiter_arm(struct waiters *list, struct session *session, uin
         waiter = mem_alloc_unset(sizeof(*waiter));
     if (!waiter)
         return ST_NOMEM;
-    *waiter = (struct waiter){
-        .object = list, .session = session, .events = events, .exclusive = exclusive};
+    /* one by one: clearing it first would cost as much again */
+    waiter->object = list;
+    waiter->session = session;
+    waiter->session_previous = NULL;
+    waiter->events = events;
+    waiter->exclusive = exclusive;
+    waiter->granted = false;
+    waiter->answer = 0;
     if (list->first) {
         waiter->object_next = list->first;
         waiter->object_previous = list->first->object_previous;
@@ -256,12 +262,18 @@ static void waiter_grant(struct waiter *waiter)
     waiter->session->table->granted++;
 }
 
-void waiters_wake_answering(struct waiters *list, uint32_t events, struct ipc_effects *effects,
-                            waiters_ready *ready, void *context)
+static void waiter_wake(struct waiter *waiter, struct ipc_effects *effects, waiters_ready *ready,
+                        void *context)
+{
+    session_wake(waiter->session, waiter_answer(waiter, ready, context), effects);
+    waiter_remove(waiter);
+}
+
+static __attribute__((noinline)) void waiters_wake_many(struct waiters *list, uint32_t events,
+                                                        struct ipc_effects *effects,
+                                                        waiters_ready *ready, void *context)
 {
     struct waiter *waiter = list->first, *chosen = NULL;
-    if (!waiter)
-        return;
     bool others = false;
     for (struct waiter *last = waiter->object_previous, *next;; waiter = next) {
         bool at_end = waiter == last;
@@ -273,8 +285,7 @@ void waiters_wake_answering(struct waiters *list, uint32_t events, struct ipc_ef
             else if (!waiter->granted)
                 others = true;
         } else if (waiter->events & events) {
-            session_wake(waiter->session, waiter_answer(waiter, ready, context), effects);
-            waiter_remove(waiter);
+            waiter_wake(waiter, effects, ready, context);
         }
         if (at_end)
             break;
@@ -286,6 +297,18 @@ void waiters_wake_answering(struct waiters *list, uint32_t events, struct ipc_ef
         waiter_grant(chosen);
     else
         waiter_remove(chosen);
+}
+
+void waiters_wake_answering(struct waiters *list, uint32_t events, struct ipc_effects *effects,
+                            waiters_ready *ready, void *context)
+{
+    struct waiter *waiter = list->first;
+    if (!waiter)
+        return;
+    if (waiter->object_next != waiter || waiter->exclusive)
+        waiters_wake_many(list, events, effects, ready, context);
+    else if (waiter->events & events)
+        waiter_wake(waiter, effects, ready, context);
 }
 
 void waiters_wake(struct waiters *list, uint32_t events, struct ipc_effects *effects)
