@@ -23,12 +23,17 @@ static void block(struct tcb *tcb, enum ar_thread_state state)
     sched_unready(tcb);
 }
 
-static void wake(struct tcb *tcb)
+static void unblock(struct tcb *tcb)
 {
     deadline_remove(tcb);
     tcb->state = AR_THREAD_READY;
     tcb->waiting_on = NULL;
     tcb->waiting_for = NULL;
+}
+
+static void wake(struct tcb *tcb)
+{
+    unblock(tcb);
     sched_ready(tcb);
 }
 
@@ -187,20 +192,12 @@ bool ipc_fault(struct tcb *tcb, const uint64_t words[FAULT_WORDS])
 
 /* ---- receiving ------------------------------------------------------------------------------- */
 
-void ipc_receive(struct tcb *receiver)
+/* What comes goes into `reply`. */
+static void receive(struct tcb *receiver, struct endpoint *endpoint, struct reply *reply)
 {
-    struct cap *slot, *reply_slot;
     uint64_t deadline = receiver->regs.r13;
-    enum ar_error error =
-        tcb_lookup_type(receiver, receiver->regs.rdi, AR_ENDPOINT, AR_RECV, &slot);
-    if (!error)
-        error = tcb_lookup_type(receiver, receiver->regs.r12, AR_REPLY, 0, &reply_slot);
-    struct endpoint *endpoint = error ? NULL : (struct endpoint *)slot->object;
-    struct reply *reply = error ? NULL : (struct reply *)reply_slot->object;
-    if (!error && (reply->caller || reply->receiver))
-        error = AR_ERR_BUSY;
-    if (error) {
-        ipc_return(receiver, error);
+    if (reply->caller || reply->receiver) {
+        ipc_return(receiver, AR_ERR_BUSY);
         return;
     }
     endpoint->server = receiver;
@@ -228,13 +225,22 @@ void ipc_receive(struct tcb *receiver)
         ipc_return_message(receiver, 0, AR_LABEL_TIMEOUT, 0, 0);
         return;
     }
-    receiver->waiting_on = endpoint;
-    receiver->reply = reply;
-    reply->receiver = receiver;
-    block(receiver, AR_THREAD_BLOCKED_RECV);
+    ipc_wait_for_message(receiver, endpoint, reply);
     trace_state(receiver, AR_THREAD_BLOCKED_RECV, 0, endpoint, NULL);
-    queue_append(&endpoint->receivers, receiver);
     deadline_add(receiver, deadline);
+}
+
+void ipc_receive(struct tcb *receiver)
+{
+    struct cap *slot, *reply_slot;
+    enum ar_error error =
+        tcb_lookup_type(receiver, receiver->regs.rdi, AR_ENDPOINT, AR_RECV, &slot);
+    if (!error)
+        error = tcb_lookup_type(receiver, receiver->regs.r12, AR_REPLY, 0, &reply_slot);
+    if (error)
+        ipc_return(receiver, error);
+    else
+        receive(receiver, (struct endpoint *)slot->object, (struct reply *)reply_slot->object);
 }
 
 void ipc_deliver_closed(struct endpoint *endpoint)
@@ -255,48 +261,73 @@ void ipc_deliver_bits(struct tcb *receiver, uint64_t bits)
 
 /* ---- replying -------------------------------------------------------------------------------- */
 
-/* Reply to the caller of the reply object in `reply_slot`. AR_ERR_GONE: there is none (any
- * more). */
-static enum ar_error reply_to(struct tcb *server, uint64_t reply_slot)
+/* *caller can go on then, but is on no queue yet. AR_ERR_GONE: there is none (any more). */
+static enum ar_error reply_to(struct tcb *server, struct reply *reply, struct tcb **caller)
 {
-    struct cap *slot;
-    enum ar_error error = tcb_lookup_type(server, reply_slot, AR_REPLY, 0, &slot);
-    if (error)
-        return error;
-    struct reply *reply = (struct reply *)slot->object;
-    struct tcb *caller = reply->caller;
-    if (!caller)
+    struct tcb *to = reply->caller;
+    if (!to)
         return AR_ERR_GONE;
-    if (caller->state != AR_THREAD_BLOCKED_FAULT) {
-        error = ipc_transfer(server, caller, 0, NULL);
+    if (to->state != AR_THREAD_BLOCKED_FAULT) {
+        enum ar_error error = ipc_transfer(server, to, 0, NULL);
         if (error)
             return error;
     } else {
-        trace_fault_reply(server, caller);
+        trace_fault_reply(server, to);
     }
     reply->caller = NULL;
-    caller->reply = NULL;
-    wake(caller);
+    to->reply = NULL;
+    unblock(to);
+    *caller = to;
     return AR_OK;
+}
+
+/* The server has replied to `caller` and received: if it waits now, its caller goes on without the
+ * detour of a queue, as on the fast path. */
+static void hand_back(struct tcb *server, struct tcb *caller)
+{
+    if (server->state == AR_THREAD_BLOCKED_RECV && caller->state == AR_THREAD_READY &&
+        !caller->suspended && sched_runs_next(caller))
+        arch_switch(server, caller);
+    else
+        sched_ready(caller);
 }
 
 void ipc_reply(struct tcb *server)
 {
-    ipc_return(server, reply_to(server, server->regs.rdi));
+    struct cap *slot;
+    struct tcb *caller;
+    enum ar_error error = tcb_lookup_type(server, server->regs.rdi, AR_REPLY, 0, &slot);
+    if (!error)
+        error = reply_to(server, (struct reply *)slot->object, &caller);
+    if (!error)
+        sched_ready(caller);
+    ipc_return(server, error);
 }
 
 void ipc_reply_receive(struct tcb *server)
 {
+    struct cap *slot, *reply_slot;
+    struct tcb *caller = NULL;
     unsigned caps = AR_INFO_CAPS(server->regs.rsi);
-    enum ar_error error = reply_to(server, server->regs.r12);
-    if (error && (error != AR_ERR_GONE || caps)) {
-        ipc_return(server, error);
-    } else if (caps > MUCH_CAPS) {
+    enum ar_error error = tcb_lookup_type(server, server->regs.r12, AR_REPLY, 0, &reply_slot);
+    struct reply *reply = error ? NULL : (struct reply *)reply_slot->object;
+    if (!error)
+        error = reply_to(server, reply, &caller);
+    if (error == AR_ERR_GONE && !caps)
+        error = AR_OK;
+    if (!error && caps > MUCH_CAPS) {
         server->regs.rsi = 0; /* so that it is no error that the reply object is empty by now */
         syscall_again(server);
     } else {
-        ipc_receive(server);
+        if (!error)
+            error = tcb_lookup_type(server, server->regs.rdi, AR_ENDPOINT, AR_RECV, &slot);
+        if (error)
+            ipc_return(server, error);
+        else
+            receive(server, (struct endpoint *)slot->object, reply);
     }
+    if (caller)
+        hand_back(server, caller);
 }
 
 /* ---- giving up ------------------------------------------------------------------------------- */

@@ -3,6 +3,7 @@
  */
 #include "ipc/fastpath.h"
 #include "arch/arch.h"
+#include "ipc/ipc.h"
 #include "sched/sched.h"
 #include "trace.h"
 
@@ -27,13 +28,6 @@ static inline struct cap *fast_lookup(const struct tcb *tcb, uint64_t slot, unsi
 static inline bool only_words(uint64_t info)
 {
     return (info & 0xffff) <= AR_MSG_WORDS;
-}
-
-/* Is `tcb` what sched_pick would pick once the current thread blocks? Among equals the one that
- * was just served goes first, it is in the cache, unless the slice ended while it was served. */
-static inline bool runs_next(const struct tcb *tcb)
-{
-    return !core.ready_bits || core.ready_bits >> tcb->priority <= core.turn;
 }
 
 /* A status that a thread has when it stopped in a fault and every register counts. */
@@ -67,7 +61,7 @@ bool fast_call(uint64_t slot, uint64_t info)
         return false;
     struct tcb *server = endpoint->receivers.head;
     if (!LIKELY(server && (server->status & TCB_STATUS_MASK) == AR_THREAD_BLOCKED_RECV &&
-                server->deadline == AR_NO_DEADLINE && runs_next(server)))
+                server->deadline == AR_NO_DEADLINE && sched_runs_next(server)))
         return false;
 
     /* point of no return */
@@ -94,41 +88,39 @@ bool fast_call(uint64_t slot, uint64_t info)
     return arch_leave_fast(server, gate->badge, info, caller->regs.rdx, caller->principal);
 }
 
-bool fast_reply_receive(uint64_t slot, uint64_t info)
+/* May the server wait on the endpoint in `slot`: no deadline, and nothing there to receive? Then it
+ * is *endpoint, and *reply is what the next caller goes into. */
+static inline bool may_wait(const struct tcb *server, uint64_t slot, struct endpoint **endpoint,
+                            struct reply **reply)
 {
-    struct tcb *server = core.current;
-    if (!LIKELY(only_words(info) && server->regs.r13 == AR_NO_DEADLINE))
-        return false;
     const struct cap *cap = fast_lookup(server, slot, AR_ENDPOINT, AR_RECV);
-    if (!LIKELY(cap))
+    if (!LIKELY(cap && server->regs.r13 == AR_NO_DEADLINE))
         return false;
     const struct cap *reply_cap = fast_lookup(server, server->regs.r12, AR_REPLY, 0);
     if (!LIKELY(reply_cap))
         return false;
-    struct endpoint *endpoint = (struct endpoint *)cap->object;
-    struct reply *reply = (struct reply *)reply_cap->object;
-    struct tcb *caller = reply->caller;
-    if (!LIKELY(!endpoint->senders.head && !endpoint->closed_head &&
-                !(server->bound && server->bound->bits)))
+    *endpoint = (struct endpoint *)cap->object;
+    *reply = (struct reply *)reply_cap->object;
+    return !(*endpoint)->senders.head && !(*endpoint)->closed_head &&
+           !(server->bound && server->bound->bits);
+}
+
+bool fast_reply_receive(uint64_t slot, uint64_t info)
+{
+    struct tcb *server = core.current;
+    struct endpoint *endpoint;
+    struct reply *reply;
+    if (!LIKELY(only_words(info) && may_wait(server, slot, &endpoint, &reply)))
         return false;
-    if (!LIKELY(caller && caller->deadline == AR_NO_DEADLINE && runs_next(caller)))
+    struct tcb *caller = reply->caller;
+    if (!LIKELY(caller && caller->deadline == AR_NO_DEADLINE && sched_runs_next(caller)))
         return false;
     unsigned status = caller->status & TCB_STATUS_MASK;
     if (!LIKELY(status == AR_THREAD_BLOCKED_REPLY) && status != STATUS_FAULTED)
         return false;
 
     /* point of no return */
-    endpoint->server = server;
-    server->link_prev = endpoint->receivers.tail;
-    if (LIKELY(!endpoint->receivers.tail))
-        endpoint->receivers.head = server;
-    else
-        endpoint->receivers.tail->link_next = server;
-    endpoint->receivers.tail = server;
-    server->waiting_on = endpoint;
-    server->reply = reply;
-    server->state = AR_THREAD_BLOCKED_RECV;
-    reply->receiver = server;
+    ipc_wait_for_message(server, endpoint, reply);
     reply->caller = NULL;
     caller->reply = NULL;
     caller->state = AR_THREAD_READY;
@@ -140,6 +132,22 @@ bool fast_reply_receive(uint64_t slot, uint64_t info)
     if (!LIKELY(AR_INFO_WORDS(info) <= 4))
         words_move(server, caller, info);
     return arch_leave_fast(caller, 0, info, server->regs.rdx, caller->regs.rbx);
+}
+
+bool fast_receive(uint64_t slot)
+{
+    struct tcb *server = core.current;
+    struct endpoint *endpoint;
+    struct reply *reply;
+    if (!LIKELY(core.ready_bits && may_wait(server, slot, &endpoint, &reply) && !reply->caller &&
+                !reply->receiver))
+        return false;
+
+    /* point of no return */
+    ipc_wait_for_message(server, endpoint, reply);
+    trace_state(server, AR_THREAD_BLOCKED_RECV, 0, endpoint, NULL);
+    arch_switch(server, sched_take(63u - (unsigned)__builtin_clzll(core.ready_bits)));
+    return arch_leave(); /* whoever goes on was stopped at any place */
 }
 
 bool fast_signal(uint64_t slot)

@@ -43,6 +43,23 @@ void ipc_deliver_bits(struct tcb *receiver, uint64_t bits);
 enum ar_error ipc_transfer(struct tcb *from, struct tcb *to, uint64_t badge,
                            struct endpoint *endpoint);
 
+/* The current thread blocks in a receive; what comes first goes into `reply`. */
+static inline void ipc_wait_for_message(struct tcb *server, struct endpoint *endpoint,
+                                        struct reply *reply)
+{
+    endpoint->server = server;
+    server->link_prev = endpoint->receivers.tail;
+    if (__builtin_expect(!endpoint->receivers.tail, 1))
+        endpoint->receivers.head = server;
+    else
+        endpoint->receivers.tail->link_next = server;
+    endpoint->receivers.tail = server;
+    server->waiting_on = endpoint;
+    server->reply = reply;
+    server->state = AR_THREAD_BLOCKED_RECV;
+    reply->receiver = server;
+}
+
 /* Set what a system call returns. */
 static inline void ipc_return(struct tcb *tcb, enum ar_error error)
 {

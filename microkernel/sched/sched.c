@@ -38,18 +38,7 @@ void sched_unready(struct tcb *tcb)
 /* The first of the threads that are ready at `priority` becomes current. */
 static void switch_to_first(unsigned priority)
 {
-    struct tcb_queue *queue = &core.ready[priority];
-    struct tcb *last = core.current, *next = queue->head;
-    queue->head = next->link_next;
-    if (next->link_next) {
-        next->link_next->link_prev = NULL;
-        next->link_next = NULL;
-    } else {
-        queue->tail = NULL;
-        core.ready_bits &= ~(1ull << priority);
-    }
-    next->queued = 0;
-    core.turn = 1;
+    struct tcb *last = core.current, *next = sched_take(priority);
     arch_switch(last, next);
     /* put the last one back after `current` changed: sched_ready passes over the current thread */
     if (last)

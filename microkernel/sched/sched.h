@@ -74,6 +74,31 @@ static inline void sched_queue(struct tcb *tcb)
     tcb->queued = 1;
 }
 
+/* Take the first thread off the queue of this priority, to switch to it. */
+static inline struct tcb *sched_take(unsigned priority)
+{
+    struct tcb_queue *queue = &core.ready[priority];
+    struct tcb *next = queue->head;
+    queue->head = next->link_next;
+    if (next->link_next) {
+        next->link_next->link_prev = NULL;
+        next->link_next = NULL;
+    } else {
+        queue->tail = NULL;
+        core.ready_bits &= ~(1ull << priority);
+    }
+    next->queued = 0;
+    core.turn = 1;
+    return next;
+}
+
+/* Is `tcb` what sched_pick would pick once the current thread blocks? Among equals the one that
+ * was just served goes first, it is in the cache, unless the slice ended while it was served. */
+static inline bool sched_runs_next(const struct tcb *tcb)
+{
+    return !core.ready_bits || core.ready_bits >> tcb->priority <= core.turn;
+}
+
 /* The thread can run: queue it (unless suspended). Idempotent. */
 void sched_ready(struct tcb *tcb);
 /* The thread cannot run any more: take it off the ready queue. */

@@ -317,6 +317,8 @@ static bool fast_path(struct tcb *tcb)
         return fast_call(regs->rdi, regs->rsi);
     case AR_SYS_REPLY_RECV:
         return fast_reply_receive(regs->rdi, regs->rsi);
+    case AR_SYS_RECV:
+        return fast_receive(regs->rdi);
     case AR_SYS_SIGNAL:
         return fast_signal(regs->rdi);
     default:

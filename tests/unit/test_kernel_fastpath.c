@@ -145,6 +145,25 @@ static void what_waits_comes_before_a_new_receive(void)
     assert_int_equal(second->state, AR_THREAD_READY);
 }
 
+static void a_receive_that_finds_nothing(void)
+{
+    assert_int_equal(receive(server, REPLY), -1);
+    assert_int_equal(server->state, AR_THREAD_BLOCKED_RECV);
+    assert_ptr_not_equal(core.current, server);
+    assert_int_equal(receive(second, REPLY), AR_ERR_BUSY);
+    assert_int_equal(receive(second, COPY), AR_ERR_TYPE);
+    assert_int_equal(receive(second, 99), AR_ERR_EMPTY);
+    /* the last copy goes: the server hears of it, and waits again */
+    assert_int_equal(host_invoke(client, AR_CAP_SELF, AR_CNODE_DELETE, COPY, 0, 0, 0), AR_OK);
+    assert_int_equal(server->state, AR_THREAD_READY);
+    assert_int_equal(AR_INFO_LABEL(server->regs.rsi), AR_LABEL_CLOSED);
+    assert_int_equal(server->regs.rdi, BADGE);
+    assert_int_equal(receive(server, REPLY), -1);
+    assert_int_equal(server->state, AR_THREAD_BLOCKED_RECV);
+    assert_ptr_equal(((struct endpoint *)host_slot(ENDPOINT)->object)->receivers.head, server);
+    assert_ptr_equal(server->reply->receiver, server);
+}
+
 static void bad_arguments_are_refused(void)
 {
     uint64_t info = AR_INFO(AR_LABEL_USER, 0, 0, 0, 0);
@@ -258,6 +277,7 @@ static void both_ways(void (*test)(void))
 BOTH(call_and_reply)
 BOTH(receivers_are_served_in_order)
 BOTH(what_waits_comes_before_a_new_receive)
+BOTH(a_receive_that_finds_nothing)
 BOTH(bad_arguments_are_refused)
 BOTH(a_signal_wakes_who_waits)
 BOTH(the_reply_to_a_fault_changes_no_register)
@@ -269,6 +289,7 @@ int main(void)
         cmocka_unit_test(test_call_and_reply),
         cmocka_unit_test(test_receivers_are_served_in_order),
         cmocka_unit_test(test_what_waits_comes_before_a_new_receive),
+        cmocka_unit_test(test_a_receive_that_finds_nothing),
         cmocka_unit_test(test_bad_arguments_are_refused),
         cmocka_unit_test(test_a_signal_wakes_who_waits),
         cmocka_unit_test(test_the_reply_to_a_fault_changes_no_register),

@@ -15,6 +15,7 @@ extern kernel_stack_top
 extern syscall_handle
 extern fast_call
 extern fast_reply_receive
+extern fast_receive
 extern fast_signal
 extern cpu_vector_switch
 extern trap_handle
@@ -35,9 +36,9 @@ section .text
 
 ; ---- system calls ----------------------------------------------------------------------------------------------
 
-; The caller's registers go into its TCB. Call, reply-and-receive and signal first try the fast path (ipc/fastpath.c), for
-; which words 1 to 3 stay in r10, r8 and r9: it is compiled not to touch these, and when it has switched threads they are
-; the other one's message already.
+; The caller's registers go into its TCB. Call, reply-and-receive, receive and signal first try the fast path
+; (ipc/fastpath.c), for which words 1 to 3 stay in r10, r8 and r9: it is compiled not to touch these, and when it has
+; switched threads they are the other one's message already.
 global entry_syscall
 align 64
 entry_syscall:
@@ -78,7 +79,13 @@ entry_syscall:
 .not_ipc:
     mov rsp, kernel_stack_top
     cmp rax, AR_SYS_SIGNAL
+    je .signal
+    cmp rax, AR_SYS_RECV
     jne .slow
+    call fast_receive
+    mov eax, AR_SYS_RECV
+    jmp .slow
+.signal:
     call fast_signal
     mov eax, AR_SYS_SIGNAL
 .slow:
