@@ -30,7 +30,7 @@ struct path {
     bool held;           /* dir is in use and must be ended */
     bool second;         /* uses the second private slot */
     struct fd_info dir;
-    const char *text;    /* what is left to resolve, `length` bytes, inside `buffer` */
+    const char *text;    /* what is left to resolve, `length` bytes, mostly inside `buffer` */
     uint64_t length;
     char buffer[LX_PATH_MAX];
 };
@@ -41,8 +41,8 @@ struct path {
 long path_begin(struct path *path, int dirfd, uint64_t user, bool empty_ok);
 /* For the second of two paths. */
 long path_begin_second(struct path *path, int dirfd, uint64_t user);
-/* For the pathname in a socket's address: `length` bytes of our own memory, at most 108,
- * relative to the working directory. */
+/* For the pathname in a socket's address: `length` bytes of our own memory, at most 108, which stay
+ * there; relative to the working directory. */
 long path_begin_text(struct path *path, const char *text, uint64_t length);
 void path_end(struct path *path);
 

@@ -83,8 +83,7 @@ long path_begin_text(struct path *path, const char *text, uint64_t length)
     path->second = true; /* the first private slot is the socket's */
     path->held = false;
     path->redirects = 0;
-    memcpy(path->buffer, text, length);
-    path->text = path->buffer;
+    path->text = text;
     path->length = length;
     path->target = POSIX_SLOT_FILED;
     path->server = ISSUER_FILED;

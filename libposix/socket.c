@@ -29,7 +29,6 @@ long socket_address_read(union socket_address *address, uint64_t user, int32_t l
 {
     if (length < 0 || length > LX_SOCKADDR_MAX)
         return ERR(INVAL);
-    memset(address, 0, sizeof(*address));
     return user_read(address, (const void *)user, (size_t)length);
 }
 
@@ -63,6 +62,18 @@ static uint64_t address_path_length(const union socket_address *address, uint64_
     return strnlen(address->un.path, length - offsetof(struct linux_sockaddr_un, path));
 }
 
+/* One try: a short path goes with the message. */
+static enum status lookup_try(const struct path *path, struct ipc_transfer *transfer)
+{
+    if (path->length - 1 < IPC_TAIL_BYTES) {
+        uint64_t *tail = ipc_tail();
+        tail[(path->length - 1) / 8] = 0;
+        ipc_tail_copy(tail, path->text, path->length);
+        transfer->tail_words = (unsigned)(path->length + 7) / 8;
+    }
+    return fs_lookup_socket(path->target, path->length, transfer);
+}
+
 /* The name gate behind a pathname into receive slot 0. */
 static long name_receive(const union socket_address *address, uint64_t length)
 {
@@ -76,10 +87,11 @@ static long name_receive(const union socket_address *address, uint64_t length)
         path_end(&path);
         return error ? error : ERR(CONNREFUSED);
     }
-    struct path_request request;
-    path_request_begin(&path, &request);
-    error =
-        POSIX_CALL(&request.retry, fs_lookup_socket(path.target, path.length, &request.transfer));
+    struct ar_segment in = {(uint64_t)path.text, path.length};
+    struct ipc_transfer transfer = {
+        .in = &in, .in_count = 1, .recv_slots = receive_slots(), .recv_slot_count = 1};
+    struct posix_retry retry = {.server = path.server, .transfer = &transfer};
+    error = POSIX_CALL(&retry, lookup_try(&path, &transfer));
     path_end(&path);
     return error;
 }
@@ -330,7 +342,7 @@ static long accept_run(const struct fd_info *info, uint64_t user, uint64_t user_
     if (user)
         memset(&address, 0, sizeof(address));
     address.un.family = LX_AF_UNIX; /* sockd writes no address that says no more */
-    struct sock_accept_reply reply;
+    struct sock_accept_reply reply = {0};
     error =
         POSIX_CALL(&retry, sock_accept(info->slot,
                                        (flags & LX_SOCK_NONBLOCK) | (retry.waited ? SOCK_AGAIN : 0),

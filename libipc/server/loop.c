@@ -156,7 +156,7 @@ static inline enum ar_error receive(const struct server *server, struct ar_messa
 {
     uint64_t deadline = next_deadline(server);
     stock_offer();
-    *m = (struct ar_message){.badge = SERVER_SLOT_ENDPOINT};
+    m->badge = SERVER_SLOT_ENDPOINT;
     return ar_syscall(AR_SYS_RECV, m, SERVER_SLOT_REPLY, deadline);
 }
 
@@ -250,7 +250,7 @@ static inline void fault_serve(const struct server *server, const struct ar_mess
 
 _Noreturn void server_run(const struct server *server)
 {
-    struct ar_message m;
+    struct ar_message m = {0};
     unsigned failures = 0;
     enum ar_error error = receive(server, &m);
     for (;;) {
@@ -281,7 +281,8 @@ _Noreturn void server_run(const struct server *server)
             error = requests_serve(server, &m);
             continue;
         }
-        effects_run();
+        if (effects.count != 0)
+            effects_run();
         error = receive(server, &m);
     }
 }

@@ -24,6 +24,24 @@ static uint32_t name_hash(const struct filed *filed, const struct node *director
     return (uint32_t)(hash >> 32);
 }
 
+/* memcmp of musl goes byte by byte. */
+static bool name_equal(const char *a, const char *b, size_t length)
+{
+    for (; length >= sizeof(uint64_t); length -= sizeof(uint64_t)) {
+        uint64_t x, y;
+        memcpy(&x, a, sizeof(x));
+        memcpy(&y, b, sizeof(y));
+        if (x != y)
+            return false;
+        a += sizeof(x);
+        b += sizeof(y);
+    }
+    for (; length; length--)
+        if (*a++ != *b++)
+            return false;
+    return true;
+}
+
 struct entry *entry_find(const struct filed *filed, const struct node *directory, const char *name,
                          size_t length)
 {
@@ -32,7 +50,7 @@ struct entry *entry_find(const struct filed *filed, const struct node *directory
     uint32_t hash = name_hash(filed, directory, name, length);
     for (struct entry *e = filed->buckets[hash & (filed->bucket_count - 1)]; e; e = e->hash_next)
         if (e->hash == hash && e->parent == directory && e->name_length == length
-            && memcmp(e->name, name, length) == 0)
+            && name_equal(e->name, name, length))
             return e;
     return NULL;
 }

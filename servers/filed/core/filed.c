@@ -90,12 +90,20 @@ static enum status session_open_serve(void *state, struct ipc_call *call)
 
 static const struct session_server session_server = {.open = session_open_serve};
 
+static bool dispatch(struct filed *filed, struct ipc_call *call)
+{
+    switch (call->label >> 8) {
+    case IO_PROTOCOL: return io_dispatch(&filed_io, filed, call);
+    case FS_PROTOCOL: return fs_dispatch(&filed_fs, filed, call);
+    default: return session_dispatch(&session_server, filed, call);
+    }
+}
+
 void filed_handle(void *state, struct ipc_call *call)
 {
     struct filed *filed = state;
     filed->effects = call->effects;
-    if (!io_dispatch(&filed_io, filed, call) && !fs_dispatch(&filed_fs, filed, call)
-        && !session_dispatch(&session_server, filed, call))
+    if (!dispatch(filed, call))
         ipc_dispatch_finish(call, ST_MESSAGE);
 }
 

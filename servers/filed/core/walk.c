@@ -42,10 +42,12 @@ static const char *stack_take(struct stack *stack, size_t *length)
 {
     struct text *top = &stack->texts[stack->count - 1];
     const char *name = top->at;
-    const char *slash = memchr(name, '/', top->left);
-    *length = slash ? (size_t)(slash - name) : top->left;
-    top->at += *length;
-    top->left -= *length;
+    size_t end = 0; /* names are short: not worth a call of memchr */
+    while (end < top->left && name[end] != '/')
+        end++;
+    *length = end;
+    top->at += end;
+    top->left -= end;
     return name;
 }
 
