@@ -209,8 +209,9 @@ void object_fly(struct sockd *sockd, struct object *object)
 void object_land(struct sockd *sockd, struct object *object)
 {
     object->in_flight--;
-    orphan_note(sockd, object);
     object_settle(sockd, object);
+    if (object->orphan) /* what still holds it may be its own queue */
+        sockd->reclaim_wanted = true;
 }
 
 void object_release_later(struct sockd *sockd, struct object *object)

@@ -39,6 +39,12 @@ static int family_put(uint8_t *bytes, int family)
     return FAMILY_SIZE;
 }
 
+void address_begin(uint64_t seed)
+{
+    for (int i = 0; i < TAG_LENGTH; i++, seed >>= 4)
+        board->tag[i] = (char)('g' + (seed & 15)); /* no hexadecimal digit: is_autobind */
+}
+
 int address_make(int address, uint8_t bytes[ADDRESS_MAX])
 {
     memset(bytes, 0, ADDRESS_MAX);
@@ -55,8 +61,10 @@ int address_make(int address, uint8_t bytes[ADDRESS_MAX])
     if (address >= A_ABSTRACT && address < A_ABSTRACT + 8) {
         bytes[length + 1] = 'z';
         bytes[length + 2] = (uint8_t)('0' + address - A_ABSTRACT);
-        bytes[length + 4] = (uint8_t)(address & 1); /* a NUL inside belongs to the name */
-        return length + 3 + 2 * (address & 1);
+        memcpy(bytes + length + 3, board->tag, TAG_LENGTH);
+        length += 3 + TAG_LENGTH;
+        bytes[length + 1] = (uint8_t)(address & 1); /* a NUL inside belongs to the name */
+        return length + 2 * (address & 1);
     }
     if (address >= A_KNOWN && address < A_KNOWN + 8) {
         memcpy(bytes + length + 1, board->autobind[address - A_KNOWN], AUTOBIND_LENGTH);
@@ -64,6 +72,7 @@ int address_make(int address, uint8_t bytes[ADDRESS_MAX])
     }
     if (address == A_LONG_ABSTRACT) {
         memset(bytes + length + 1, 'z', 107);
+        memcpy(bytes + length + 2, board->tag, TAG_LENGTH);
         return length + 108;
     }
     if (address == A_UNSPEC || address == A_INET)

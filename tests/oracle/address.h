@@ -6,7 +6,11 @@
 
 enum { ADDRESS_MAX = 128 };
 
+/* The seed is in the abstract names: Linux now and then loses a cycle of sockets, with their names, for good. */
+void address_begin(uint64_t seed);
+
 /* The bytes of an address (A_…) and their natural length. */
+
 int address_make(int address, uint8_t bytes[ADDRESS_MAX]);
 
 /* A path operand: the address's path with its terminator, or NULL for one that is none. */

@@ -1,5 +1,6 @@
 /* One operation at a time. SPDX-License-Identifier: MIT */
 #include "drive.h"
+#include "address.h"
 
 #include <string.h>
 #include <sys/syscall.h>
@@ -13,6 +14,7 @@ void drive_begin(const struct setting *setting)
     memset(urgents, 0, sizeof(urgents));
     has_flown = false;
     platform_begin(setting);
+    address_begin(setting->seed);
 }
 
 void drive_end(void)

@@ -27,7 +27,7 @@ void table_print(FILE *file);
 /* allowed.c: differences that are known */
 enum verdict { VERDICT_DIFFERENT, VERDICT_ALLOWED, VERDICT_ALLOWED_END };
 enum verdict allowed_judge(const struct model *model, const struct op *op, const struct step *expected,
-                           const struct step *found);
+                           const struct step *found, const char **name);
 int allowed_report(FILE *file, uint64_t operations); /* how many are above their ceilings */
 
 #endif

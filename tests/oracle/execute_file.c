@@ -4,6 +4,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <time.h>
 
 #include "address.h"
 #include "execute.h"
@@ -92,6 +93,22 @@ static void execute_copy(const struct op *op, struct result *result)
         result->ret = (int32_t)call(SYS_tee, from, to, length, (uint64_t)op->flags, 0, 0);
 }
 
+/* Times are not looked at: a timer was over long ago (at an absolute 1 ns), or is in a WAIT. */
+static void execute_timer(const struct op *op, struct result *result)
+{
+    const struct itimerspec times = {.it_value = {.tv_sec = op->value == TIMER_LATER ? TIMER_SECONDS : 0,
+                                                  .tv_nsec = op->value == TIMER_OVER}};
+    result->ret = (int32_t)call(SYS_timerfd_create, CLOCK_MONOTONIC, (uint64_t)op->flags, 0, 0, 0, 0);
+    if (result->ret >= 0 && op->value != TIMER_OFF)
+        call(SYS_timerfd_settime, (uint64_t)result->ret, op->value == TIMER_OVER, pointer(&times), 0, 0, 0);
+}
+
+static void execute_pidfd(const struct op *op, struct result *result)
+{
+    int32_t pid = op->value >= 0 && op->value < WORKERS_MAX ? board->pid[op->value] : op->value;
+    result->ret = (int32_t)call(SYS_pidfd_open, (uint64_t)(int64_t)pid, (uint64_t)op->flags, 0, 0, 0, 0);
+}
+
 static void execute_descriptor(const struct op *op, struct result *result)
 {
     uint64_t fd = (uint64_t)(int64_t)op->fd, other = (uint64_t)(int64_t)op->fd0;
@@ -107,6 +124,12 @@ static void execute_descriptor(const struct op *op, struct result *result)
         break;
     case OP_EVENTFD:
         result->ret = (int32_t)call(SYS_eventfd2, (uint64_t)op->value, (uint64_t)op->flags, 0, 0, 0, 0);
+        break;
+    case OP_PIDFD:
+        execute_pidfd(op, result);
+        break;
+    case OP_TIMERFD:
+        execute_timer(op, result);
         break;
     case OP_LSEEK:
         result->ret = (int32_t)call(SYS_lseek, fd, (uint64_t)(int64_t)op->value, (uint64_t)op->flags, 0, 0, 0);

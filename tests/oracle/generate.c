@@ -4,12 +4,12 @@
 #include <string.h>
 #include <sys/socket.h>
 
-enum { OPERATIONS_MIN = 60, OPERATIONS_SPREAD = 140, FEW_OBJECTS = 4, TIMED_PATIENCE = 12 };
+enum { OPERATIONS_MIN = 60, OPERATIONS_SPREAD = 140, FEW_OBJECTS = 4, TIMED_PATIENCE = 12, PROFILE_MORE = 8 };
 
 enum category {
-    MAKE, PAIR, BIND, LISTEN, CONNECT, ACCEPT, SHUTDOWN, CLOSE, NAME, GETOPT, SETOPT, IOCTL, FCNTL, SEND, RIGHTS, CREDS,
+    NOTHING, MAKE, PAIR, BIND, LISTEN, CONNECT, ACCEPT, SHUTDOWN, CLOSE, NAME, GETOPT, SETOPT, IOCTL, FCNTL, SEND, RIGHTS, CREDS,
     RECEIVE, PEEK, OOB, POLL, SELECT, EP_MAKE, EP_CTL, EP_WAIT, DUP, PIPE, EVENT, OPEN, PATH, IDENTITY, SPLICE, FORK,
-    THREAD, EXIT, PAUSE, JUNK, FILL, SELF, CATEGORIES
+    THREAD, EXIT, PAUSE, JUNK, FILL, SELF, PIDFD, TIMER, CATEGORIES
 };
 
 static fill *const fillers[CATEGORIES] = {
@@ -21,21 +21,21 @@ static fill *const fillers[CATEGORIES] = {
     [EP_CTL] = fill_epoll_ctl, [EP_WAIT] = fill_epoll_wait, [DUP] = fill_dup, [PIPE] = fill_pipe, [EVENT] = fill_event,
     [OPEN] = fill_open, [PATH] = fill_path, [IDENTITY] = fill_identity, [SPLICE] = fill_splice, [FORK] = fill_fork,
     [THREAD] = fill_thread, [EXIT] = fill_exit, [PAUSE] = fill_wait, [JUNK] = fill_junk, [FILL] = fill_fill,
-    [SELF] = fill_self_rights,
+    [SELF] = fill_self_rights, [PIDFD] = fill_pidfd, [TIMER] = fill_timer,
 };
 
-/* What every program does a little of; a profile multiplies some by ten. */
+/* What every program does a little of; a profile multiplies some by eight. */
 static const unsigned char weight[CATEGORIES] = {
     [MAKE] = 8, [PAIR] = 7, [BIND] = 7, [LISTEN] = 5, [CONNECT] = 9, [ACCEPT] = 8, [SHUTDOWN] = 3, [CLOSE] = 7,
     [NAME] = 4, [GETOPT] = 4, [SETOPT] = 3, [IOCTL] = 4, [FCNTL] = 3, [SEND] = 18, [RIGHTS] = 4, [CREDS] = 3,
     [RECEIVE] = 20, [PEEK] = 3, [OOB] = 2, [POLL] = 7, [SELECT] = 2, [EP_MAKE] = 2, [EP_CTL] = 4, [EP_WAIT] = 5,
     [DUP] = 3, [PIPE] = 1, [EVENT] = 1, [OPEN] = 1, [PATH] = 2, [IDENTITY] = 1, [SPLICE] = 1, [FORK] = 2, [THREAD] = 3,
-    [EXIT] = 1, [PAUSE] = 1, [JUNK] = 1, [FILL] = 3, [SELF] = 1,
+    [EXIT] = 1, [PAUSE] = 1, [JUNK] = 1, [FILL] = 3, [SELF] = 1, [PIDFD] = 1, [TIMER] = 1,
 };
 
 struct profile {
     const char *name;
-    unsigned char more[6]; /* categories ten times as likely */
+    unsigned char more[PROFILE_MORE]; /* categories eight times as likely */
     unsigned char repeat;  /* per cent that an operation comes again */
 };
 
@@ -56,6 +56,7 @@ static const struct profile profiles[] = {
     {"others", {PIPE, EVENT, DUP, SPLICE, OPEN, RIGHTS}, 10},
     {"broken", {JUNK, SEND, RECEIVE, BIND, SETOPT}, 5},
     {"blocked", {THREAD, RECEIVE, ACCEPT, FILL, CONNECT, CLOSE}, 5},
+    {"sets", {EP_CTL, EP_WAIT, EP_MAKE, RIGHTS, FORK, PIDFD, TIMER, EXIT}, 5},
 };
 enum { PROFILES = sizeof(profiles) / sizeof(profiles[0]) };
 
@@ -100,7 +101,7 @@ static bool category_allowed(const struct generator *g, int category)
 {
     static const uint32_t needs[CATEGORIES] = {
         [OOB] = FEATURE_OOB, [EP_MAKE] = FEATURE_EPOLL, [EP_CTL] = FEATURE_EPOLL, [EP_WAIT] = FEATURE_EPOLL,
-        [PATH] = FEATURE_PATHS, [SPLICE] = FEATURE_SPLICE, [PAUSE] = FEATURE_TIMED, [OPEN] = FEATURE_FILES};
+        [PIDFD] = FEATURE_EPOLL_SHARED, [TIMER] = FEATURE_EPOLL_SHARED, [PATH] = FEATURE_PATHS, [SPLICE] = FEATURE_SPLICE, [PAUSE] = FEATURE_TIMED, [OPEN] = FEATURE_FILES};
     return (g->features & needs[category]) == needs[category];
 }
 
@@ -110,7 +111,7 @@ static int choose_category(struct generator *g)
     const struct profile *profile = &profiles[g->profile];
     for (int i = 0; i < CATEGORIES; i++)
         weights[i] = category_allowed(g, i) ? weight[i] : 0;
-    for (int i = 0; i < 6 && (i == 0 || profile->more[i]); i++)
+    for (int i = 0; i < PROFILE_MORE; i++)
         weights[profile->more[i]] *= 8;
     if (g->model.objects < FEW_OBJECTS) {
         weights[MAKE] *= 20;
@@ -136,6 +137,12 @@ static int choose_worker(struct generator *g)
         if (g->model.worker[worker].alive && !g->model.worker[worker].busy && choice-- == 0)
             return worker;
     return -1;
+}
+
+/* Longer than any time limit; than any timer when one runs, so that it is never doubtful whether that is over. */
+int wait_length(const struct generator *g)
+{
+    return model_timer_pending(&g->model) ? TIMER_SECONDS * 1500 : 5000;
 }
 
 /* Somebody has waited with a time limit for long enough: let it pass. */
@@ -198,7 +205,7 @@ bool generate_next(struct generator *g, struct op *op)
         bool nobody = op->worker < 0;
         op->worker = 0;
         op_clear(op, OP_WAIT);
-        op->timeout_ms = 5000;
+        op->timeout_ms = wait_length(g);
         return !nobody;
     }
     if (look_again(g, op)) {
@@ -210,6 +217,9 @@ bool generate_next(struct generator *g, struct op *op)
         op_clear(op, 0);
         if (!fillers[category](g, op))
             continue;
+        /* On Linux this one spins when all that is there stands behind an out-of-band byte. */
+        if (op->kind >= OP_RECVFROM && op->kind <= OP_RECVMMSG && op->flags & MSG_PEEK && !op->length0 && !op->length1)
+            op->flags |= MSG_DONTWAIT;
         origins_add(g, op);
         bool sends = op->kind >= OP_WRITE && op->kind <= OP_RECVMMSG;
         if ((sends || op->kind == OP_CONNECT) && chance(g, profiles[g->profile].repeat))

@@ -43,7 +43,7 @@ typedef bool fill(struct generator *g, struct op *op);
 enum want {
     W_ANY, W_SOCKET, W_UNBOUND, W_UNCONNECTED, W_CONNECTED, W_LISTENER, W_WAITED, W_BINDABLE, W_DGRAM,
     W_READABLE, W_WRITABLE, W_FULL, W_RIGHTS, W_EPOLL, W_PIPE_READ, W_PIPE_WRITE, W_EVENT, W_FILE, W_POLLABLE,
-    W_STREAM, W_LIVE_SENDER
+    W_STREAM, W_LIVE_SENDER, W_FOREIGN
 };
 
 unsigned below(struct generator *g, unsigned n);
@@ -52,6 +52,7 @@ int process_of(const struct generator *g, const struct op *op);
 struct object *object_of(struct generator *g, const struct op *op);
 int pick(struct generator *g, const struct op *op, enum want want); /* a descriptor, -1: none */
 int pick_or_any(struct generator *g, const struct op *op, enum want want);
+int wait_length(const struct generator *g); /* of OP_WAIT, in ms */
 bool may_block(struct generator *g, const struct op *op, const struct object *object);
 int pick_name(struct generator *g); /* a name to bind or to connect to */
 void op_clear(struct op *op, int kind);
@@ -60,6 +61,6 @@ fill fill_socket, fill_pair, fill_bind, fill_listen, fill_connect, fill_accept, 
     fill_getsockopt, fill_setsockopt, fill_ioctl, fill_fcntl, fill_send, fill_rights, fill_credentials, fill_receive,
     fill_peek, fill_oob, fill_poll, fill_select, fill_epoll_ctl, fill_epoll_wait, fill_epoll_create, fill_dup, fill_pipe,
     fill_event, fill_open, fill_path, fill_identity, fill_splice, fill_fork, fill_thread, fill_exit, fill_wait, fill_junk,
-    fill_fill, fill_self_rights;
+    fill_fill, fill_self_rights, fill_pidfd, fill_timer;
 
 #endif

@@ -82,7 +82,7 @@ bool fill_ioctl(struct generator *g, struct op *op)
         op->value = FIONREAD;
     op->value2 = (int)below(g, 2);
     op->good = chance(g, 4) ? 0 : -1;
-    return op->fd >= 0 && model_object(&g->model, process_of(g, op), op->fd)->kind != K_EPOLL;
+    return op->fd >= 0 && object_of(g, op)->kind != K_EPOLL && !model_foreign(object_of(g, op));
 }
 
 bool fill_fcntl(struct generator *g, struct op *op)
@@ -125,7 +125,7 @@ bool fill_poll(struct generator *g, struct op *op)
     int32_t *const masks[] = {&op->mask0, &op->mask1, &op->mask2, &op->mask3};
     op->count = chance(g, 50) ? 1 : 1 + (int)below(g, FDS_MAX);
     for (int i = 0; i < op->count; i++) {
-        *fds[i] = pick(g, op, chance(g, 80) ? W_SOCKET : W_ANY);
+        *fds[i] = pick(g, op, chance(g, 75) ? W_SOCKET : W_ANY);
         *masks[i] = mask_choose(g);
     }
     if (chance(g, 2))
@@ -161,6 +161,8 @@ bool fill_epoll_ctl(struct generator *g, struct op *op)
         return fill_epoll_create(g, op);
     bool shared = g->features & FEATURE_EPOLL_SHARED;
     op->fd0 = pick(g, op, chance(g, 75) || !shared ? W_SOCKET : W_ANY);
+    if (shared && chance(g, 15) && pick(g, op, W_FOREIGN) >= 0)
+        op->fd0 = pick(g, op, W_FOREIGN);
     op->value = actions[below(g, 7)];
     op->mask0 = mask_choose(g) & (0x1f | 0x2000);
     if (chance(g, 40))

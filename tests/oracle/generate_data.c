@@ -55,12 +55,20 @@ static bool make_safe(struct generator *g, struct op *op, const struct object *o
     return true;
 }
 
+/* Any one of them, also those that mean nothing here. */
+static void flag_add(struct generator *g, struct op *op)
+{
+    if (g->features & FEATURE_OOB && chance(g, 3))
+        op->flags |= (int32_t)(1u << below(g, 32));
+}
+
 static void send_flags(struct generator *g, struct op *op)
 {
     static const int flags[] = {MSG_DONTWAIT, MSG_DONTWAIT, MSG_NOSIGNAL, MSG_NOSIGNAL, MSG_MORE, MSG_EOR, MSG_CONFIRM,
                                 MSG_DONTROUTE};
     if (chance(g, 35))
         op->flags |= flags[below(g, 8)];
+    flag_add(g, op);
 }
 
 bool fill_send(struct generator *g, struct op *op)
@@ -114,16 +122,22 @@ bool fill_fill(struct generator *g, struct op *op)
     return true;
 }
 
+/* Not a timer: it is the process's own on Aramid, and the number of one elsewhere is an event counter. */
+static int right_choose(struct generator *g, const struct op *op)
+{
+    bool shared = g->features & FEATURE_EPOLL_SHARED;
+    int fd = pick(g, op, shared && chance(g, 8) ? W_EPOLL : chance(g, 75) ? W_SOCKET : W_ANY);
+    int kind = model_object(&g->model, process_of(g, op), fd)->kind;
+    return kind == K_TIMER || (kind == K_EPOLL && !shared) ? pick(g, op, W_SOCKET) : fd;
+}
+
 static void rights_choose(struct generator *g, struct op *op)
 {
     int32_t *const fds[FDS_MAX] = {&op->fd0, &op->fd1, &op->fd2, &op->fd3};
     op->control |= C_RIGHTS;
     op->count = chance(g, 60) ? 1 : 1 + (int)below(g, FDS_MAX);
-    for (int i = 0; i < op->count; i++) {
-        *fds[i] = pick(g, op, chance(g, 75) ? W_SOCKET : W_ANY);
-        if (!(g->features & FEATURE_EPOLL_SHARED) && model_object(&g->model, process_of(g, op), *fds[i])->kind == K_EPOLL)
-            *fds[i] = pick(g, op, W_SOCKET);
-    }
+    for (int i = 0; i < op->count; i++)
+        *fds[i] = right_choose(g, op);
     if (chance(g, 3))
         *fds[op->count - 1] = chance(g, 50) ? -1 : 63;
     if (chance(g, 6))
@@ -202,6 +216,8 @@ static void receive_spice(struct generator *g, struct op *op, const struct objec
     bool message = op->kind == OP_RECVMSG || op->kind == OP_RECVMMSG;
     if (chance(g, 40) && op->kind >= OP_RECVFROM)
         op->flags |= flags[below(g, chance(g, 92) ? 6 : 8)];
+    if (op->kind >= OP_RECVFROM)
+        flag_add(g, op);
     if (op->kind >= OP_RECVFROM && chance(g, 35))
         op->address_length = chance(g, 80) ? 110 : (int)below(g, 12);
     if (message && (object->batches || object->passes || chance(g, 50)))
@@ -230,7 +246,7 @@ bool fill_receive(struct generator *g, struct op *op)
         op->kind = OP_READ;
     if (object->kind == K_EVENT)
         op->length0 = chance(g, 95) ? 8 : 7;
-    if (object->kind == K_FILE || object->kind == K_EPOLL || object->kind == K_UNKNOWN)
+    if (object->kind == K_FILE || object->kind == K_EPOLL || object->kind == K_UNKNOWN || model_foreign(object))
         return false;
     receive_spice(g, op, object);
     if (op->kind == OP_RECVMMSG && !object->nonblocking)

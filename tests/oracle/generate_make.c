@@ -173,6 +173,28 @@ bool fill_event(struct generator *g, struct op *op)
     return true;
 }
 
+/* Of a process that lives, or did, or the number of a thread, which is none. */
+bool fill_pidfd(struct generator *g, struct op *op)
+{
+    op_clear(op, OP_PIDFD);
+    op->value = (int)below(g, WORKERS_MAX);
+    for (int i = 0; i < WORKERS_MAX && !g->model.process[op->value].alive && chance(g, 90); i++)
+        op->value = (int)below(g, WORKERS_MAX);
+    if (chance(g, 3))
+        op->value = chance(g, 50) ? -1 : 4190000;
+    op->flags = chance(g, 40) ? O_NONBLOCK : chance(g, 3) ? 1 : 0;
+    return true;
+}
+
+bool fill_timer(struct generator *g, struct op *op)
+{
+    static const int values[] = {TIMER_OFF, TIMER_OVER, TIMER_LATER, TIMER_LATER};
+    op_clear(op, OP_TIMERFD);
+    op->value = values[below(g, 4)];
+    op->flags = (chance(g, 40) ? O_NONBLOCK : 0) | (chance(g, 20) ? O_CLOEXEC : 0) | (chance(g, 3) ? 1 : 0);
+    return true;
+}
+
 bool fill_open(struct generator *g, struct op *op)
 {
     op_clear(op, OP_OPEN);
@@ -182,7 +204,7 @@ bool fill_open(struct generator *g, struct op *op)
         op_clear(op, OP_LSEEK);
         op->fd = pick_or_any(g, op, chance(g, 40) ? W_FILE : W_SOCKET);
         op->value = (int)below(g, 100);
-        return op->fd >= 0 && !(g->model.object[g->model.process[process_of(g, op)].fd[op->fd]].kind == K_EPOLL);
+        return op->fd >= 0 && object_of(g, op)->kind != K_EPOLL && !model_foreign(object_of(g, op));
     }
     return op->address < A_ABSTRACT || op->address >= A_LONG;
 }
@@ -262,10 +284,10 @@ bool fill_exit(struct generator *g, struct op *op)
 
 bool fill_wait(struct generator *g, struct op *op)
 {
-    bool anybody = false;
+    bool anybody = model_timer_pending(&g->model) && chance(g, 30);
     for (int i = 0; i < WORKERS_MAX; i++)
         anybody |= g->model.worker[i].busy && g->model.worker[i].op.timeout_ms > 0;
     op_clear(op, OP_WAIT);
-    op->timeout_ms = 5000;
+    op->timeout_ms = wait_length(g);
     return anybody;
 }

@@ -20,6 +20,19 @@ struct object *model_object(struct model *model, int process, int fd)
     return &model->object[fd >= 0 && fd < FDS ? model->process[process].fd[fd] : 0];
 }
 
+bool model_foreign(const struct object *object)
+{
+    return object->kind == K_PIDFD || object->kind == K_TIMER;
+}
+
+bool model_timer_pending(const struct model *model)
+{
+    for (int i = 1; i < model->objects; i++)
+        if (model->object[i].pending)
+            return true;
+    return false;
+}
+
 int model_idle(const struct model *model)
 {
     int count = 0;
@@ -122,6 +135,8 @@ int result_fds(const struct op *op, const struct result *result, int32_t *fds, i
     case OP_DUP3:
     case OP_EPOLL_CREATE:
     case OP_EVENTFD:
+    case OP_PIDFD:
+    case OP_TIMERFD:
     case OP_OPEN:
         fds[0] = result->ret;
         return 1;
@@ -145,6 +160,22 @@ int result_fds(const struct op *op, const struct result *result, int32_t *fds, i
 }
 
 /* ---- learning ---- */
+
+static int kind_made(const struct op *op)
+{
+    switch (op->kind) {
+    case OP_EVENTFD:
+        return K_EVENT;
+    case OP_PIDFD:
+        return K_PIDFD;
+    case OP_TIMERFD:
+        return K_TIMER;
+    case OP_OPEN:
+        return K_FILE;
+    default:
+        return K_EPOLL;
+    }
+}
 
 static void learn_make(struct model *model, int process, const struct op *op, const struct result *result)
 {
@@ -176,8 +207,9 @@ static void learn_make(struct model *model, int process, const struct op *op, co
         fd_set_object(model, process, result->ret, (int)(old - model->object), from);
         break;
     default:
-        first = object_new(model, op->kind == OP_EVENTFD ? K_EVENT : op->kind == OP_OPEN ? K_FILE : K_EPOLL, 0);
+        first = object_new(model, kind_made(op), 0);
         model->object[first].nonblocking = op->flags & SOCK_NONBLOCK;
+        model->object[first].pending = op->kind == OP_TIMERFD && op->value == TIMER_LATER;
         fd_set_object(model, process, result->ret, first, from);
         break;
     }
@@ -242,6 +274,8 @@ static void learn_send(struct model *model, int process, const struct op *op, co
         to = &model->object[model->bound[op->address]];
     else if (object->type != SOCK_DGRAM)
         to = &model->object[object->peer];
+    if (object->kind == K_PIPE_WRITE && op->good >= 0 && result->ret < op->length0 + op->length1)
+        model->object[object->peer].hole = true;
     if (result->ret == -EAGAIN || result->ret == -ENOBUFS)
         object->full = true;
     if (result->ret == -EPIPE || result->ret == -ECONNRESET || result->ret == -ECONNREFUSED)
@@ -278,6 +312,15 @@ static void learn_receive(struct model *model, int process, const struct op *op,
         memmove(object->batch, object->batch + 1, (size_t)--object->batches * sizeof(struct batch));
 }
 
+static void learn_watch(struct model *model, int process, const struct op *op)
+{
+    struct object *epoll = model_object(model, process, op->fd);
+    if (op->value != 1 /* EPOLL_CTL_ADD */)
+        return;
+    epoll->watches[epoll->watched % WATCHES] = (int)(model_object(model, process, op->fd0) - model->object);
+    epoll->watched_by[epoll->watched++ % WATCHES] = process;
+}
+
 static void learn_state(struct model *model, int process, const struct op *op, const struct result *result)
 {
     struct object *object = model_object(model, process, op->fd);
@@ -307,6 +350,7 @@ static void learn_state(struct model *model, int process, const struct op *op, c
     case OP_SETSOCKOPT:
         object->passes |= op->value2 == SO_PASSCRED && op->mask0;
         object->timed |= op->value2 == SO_RCVTIMEO || op->value2 == SO_SNDTIMEO;
+        object->timed_by = object->timed ? process : 0;
         break;
     case OP_IOCTL:
         if (op->value == FIONBIO)
@@ -317,7 +361,7 @@ static void learn_state(struct model *model, int process, const struct op *op, c
             object->nonblocking = op->value2 & O_NONBLOCK;
         break;
     case OP_EPOLL_CTL:
-        object->watched += op->value == 1 ? 1 : 0;
+        learn_watch(model, process, op);
         break;
     case OP_SETRESUID:
         if (!op->flags && op->gid != UNSET)
@@ -393,6 +437,9 @@ void model_learn(struct model *model, const struct op *op, const struct step *st
         who->busy = false;
         learn_result(model, worker, &done, &step->event[i].result);
     }
+    if (op->kind == OP_WAIT)
+        for (int i = 1; i < model->objects; i++)
+            model->object[i].pending = false;
     if (op->kind == OP_WAIT || ended)
         return;
     struct model_worker *who = &model->worker[op->worker];
@@ -404,4 +451,7 @@ void model_learn(struct model *model, const struct op *op, const struct step *st
     who->op = *op;
     who->object = (int)(model_object(model, who->process, op->fd) - model->object);
     who->since = op->id;
+    const int fds[FDS_MAX] = {op->fd0, op->fd1, op->fd2, op->fd3};
+    for (int i = 0; i < FDS_MAX; i++)
+        who->polled[i] = (int)(model_object(model, who->process, fds[i]) - model->object);
 }

@@ -9,9 +9,9 @@
 
 #include "op.h"
 
-enum { FDS = 64, OBJECTS = 200, WAITING = 8, BATCHES = 8 };
+enum { FDS = 64, OBJECTS = 200, WAITING = 8, BATCHES = 8, WATCHES = 16 };
 
-enum object_kind { K_NONE, K_SOCKET, K_PIPE_READ, K_PIPE_WRITE, K_EVENT, K_EPOLL, K_FILE, K_UNKNOWN };
+enum object_kind { K_NONE, K_SOCKET, K_PIPE_READ, K_PIPE_WRITE, K_EVENT, K_EPOLL, K_FILE, K_PIDFD, K_TIMER, K_UNKNOWN };
 
 struct batch {
     int count, object[FDS_MAX];
@@ -30,6 +30,10 @@ struct object {
     int batches;
     bool listening, connected, nonblocking, full, dead_peer, passes, shut_read, shut_write, timed, oob;
     int watched;             /* an epoll instance: how many it watches */
+    int watches[WATCHES], watched_by[WATCHES]; /* what, and added by which process: for allowed.c */
+    bool hole;               /* a pipe: a write with bad memory left something empty in it */
+    int timed_by;            /* the process that set a time limit */
+    bool pending;            /* a timer that the next WAIT ends */
 };
 
 struct model_process {
@@ -44,6 +48,7 @@ struct model_worker {
     int process;
     struct op op;            /* what it is blocked in */
     int object;              /* on which */
+    int polled[FDS_MAX];     /* or on these, which is what fd0 … were when it began */
     int since;
 };
 
@@ -60,6 +65,8 @@ struct model {
 void model_begin(struct model *model, int uid);
 void model_learn(struct model *model, const struct op *op, const struct step *step);
 struct object *model_object(struct model *model, int process, int fd); /* object 0 when closed */
+bool model_foreign(const struct object *object); /* another server's, or libposix's own */
+bool model_timer_pending(const struct model *model);
 int model_idle(const struct model *model); /* workers that can be given something */
 
 /* The new descriptors that a result names, in the order they were made. */

@@ -30,6 +30,10 @@ void options_read(struct options *options, int argc, char **argv)
             options->table = true;
             continue;
         }
+        if (strcmp(word, "--allowed") == 0) {
+            options->allowed = true;
+            continue;
+        }
         if (strcmp(word, "--patient") == 0) {
             platform_option(word);
             continue;

@@ -11,7 +11,7 @@ struct options {
     const char *mode, *file;
     uint64_t seed, programs, show;
     uint32_t uid, features;
-    bool table;
+    bool table, allowed; /* allowed: show allowed differences, too */
 };
 
 void options_read(struct options *options, int argc, char **argv);

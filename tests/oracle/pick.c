@@ -39,7 +39,8 @@ static bool is_wanted(const struct object *object, enum want want)
     case W_PIPE_WRITE: return object->kind == K_PIPE_WRITE;
     case W_EVENT: return object->kind == K_EVENT;
     case W_FILE: return object->kind == K_FILE;
-    case W_POLLABLE: return object->kind && object->kind != K_FILE;
+    case W_POLLABLE: return object->kind && object->kind != K_FILE && !model_foreign(object);
+    case W_FOREIGN: return model_foreign(object);
     }
     return false;
 }
@@ -73,7 +74,7 @@ bool may_block(struct generator *g, const struct op *op, const struct object *ob
         const struct object *its = &g->model.object[other->object];
         if (other->object == index || its->peer == index || object->peer == other->object ||
             (its->reach && its->reach == object->reach) || (op->address && other->op.address == op->address) ||
-            other->op.kind == OP_POLL || other->op.kind == OP_SELECT)
+            (other->op.kind >= OP_POLL && other->op.kind <= OP_EPOLL_WAIT))
             return false;
     }
     return true;

@@ -18,7 +18,7 @@ enum slot_state {
     SLOT_GONE  /* its process has ended */
 };
 
-enum { AUTOBIND_MAX = 8, AUTOBIND_LENGTH = 5 };
+enum { AUTOBIND_MAX = 8, AUTOBIND_LENGTH = 5, TAG_LENGTH = 5 };
 
 /* Shared by the workers and the driver. */
 struct slot {
@@ -34,6 +34,7 @@ struct board {
     _Atomic int32_t pid[WORKERS_MAX];     /* of the process whose first worker this is */
     _Atomic int32_t pipes[WORKERS_MAX];   /* SIGPIPEs it got */
     _Atomic int32_t urgent[WORKERS_MAX];  /* SIGURGs */
+    char tag[TAG_LENGTH]; /* in each of the program's abstract names */
     int32_t autobinds;
     char autobind[AUTOBIND_MAX][AUTOBIND_LENGTH];
 };
@@ -51,6 +52,7 @@ void platform_run(int worker); /* its slot holds an operation; returns when ever
 void platform_settle(void);    /* gives Linux time to collect garbage, and a reason to */
 void platform_advance(int ms);
 void platform_end(void);
+bool platform_clean(void); /* the program that ended left no socket behind */
 void platform_stop(void); /* once, at the end */
 const char *platform_name(void); /* "Linux 6.12.95", "sim" */
 

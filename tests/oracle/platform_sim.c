@@ -170,6 +170,11 @@ void platform_begin(const struct setting *setting)
     run_until_quiet();
 }
 
+bool platform_clean(void)
+{
+    return true;
+}
+
 void platform_run(int worker)
 {
     struct slot *slot = &shared.slot[worker];
@@ -184,7 +189,14 @@ void platform_settle(void)
 
 void platform_advance(int ms)
 {
-    sim_clock_advance((uint64_t)ms * 1000000);
+    /* One deadline after the other: what comes first must not see what comes later. */
+    uint64_t end = sim_clock_ns() + (uint64_t)ms * 1000000;
+    for (uint64_t next = sim_clock_next(); next < end; next = sim_clock_next()) {
+        sim_clock_advance(next > sim_clock_ns() ? next - sim_clock_ns() : 1);
+        run_until_quiet();
+    }
+    if (end > sim_clock_ns())
+        sim_clock_advance(end - sim_clock_ns());
     run_until_quiet();
 }
 

@@ -57,9 +57,10 @@ def shrink(programs, lines, uid):
 
 def main(options, root, recorded):
     folder = options.build_dir / "tests/oracle"
-    data = lzma.decompress((recorded / ("user.xz" if options.uid else "root.xz")).read_bytes())
-    dumped = subprocess.run([folder / "oracle-sim", "dump", "--seed", str(options.seed), "--programs", "1", "-"], input=data,
-                            stdout=subprocess.PIPE, check=True).stdout.decode()
+    dumped = ""
+    for file in options.files or recorded.glob("user-*.xz" if options.uid else "root-*.xz"):
+        dumped += subprocess.run([folder / "oracle-sim", "dump", "--seed", str(options.seed), "--programs", "1", "-"],
+                                 input=lzma.decompress(file.read_bytes()), stdout=subprocess.PIPE, check=True).stdout.decode()
     lines = [line for line in dumped.splitlines() if line and not line.startswith("#")]
     programs = folder / "oracle-linux", folder / "oracle-sim"
     found, lines = shrink(programs, lines, options.uid)
