@@ -208,6 +208,25 @@ int fd_install(ar_cap from_slot, int lowest, bool cloexec, unsigned kind, unsign
     return fd;
 }
 
+void fd_offer(ar_cap *slots, unsigned count)
+{
+    uint32_t limit = process.nofile_soft < POSIX_FD_MAX ? process.nofile_soft : POSIX_FD_MAX;
+    uint32_t ready = leaf_top * AR_LEAF_SLOTS - POSIX_SLOT_FD; /* this asks nobody for more */
+    unsigned i = 0;
+    if (limit > ready)
+        limit = ready;
+    if (process.threads > 1)
+        limit = 0;
+    int fd = fd_low;
+    for (; i < count && fd < fd_top && (uint32_t)fd < limit; fd++)
+        if (!TABLE[fd].used)
+            slots[i++] = fd_slot(fd);
+    for (; i < count && (uint32_t)fd < limit; fd++) /* nothing above is used */
+        slots[i++] = fd_slot(fd);
+    for (; i < count; i++)
+        slots[i] = thread_self()->receive_slots[i];
+}
+
 int fd_dup(int fd, int lowest, bool cloexec)
 {
     int copy = -LINUX_EBADF;

@@ -130,7 +130,7 @@ long iov_import(struct iov_list *list, uint64_t user, uint64_t count);
  * IOV_BUFFER bytes. */
 #define IOV_BUFFER (1u << 20)
 struct iov_window {
-    struct ar_segment *segments; /* borrowed from the list or `buffered` */
+    const struct ar_segment *segments; /* borrowed from the list or `buffered` */
     struct ar_segment buffered, own[AR_MSG_SEGS];
     unsigned count;
     uint64_t length; /* bytes that the segments cover */
@@ -179,6 +179,7 @@ int socket_type(const struct fd_info *info);
 long socket_take_pending(const struct fd_info *info);
 /* Let a request wait no longer than SO_RCVTIMEO or SO_SNDTIMEO (`option`) of its socket says. With a
  * time-out a signal gives EINTR and never restarts it, signal(7). */
+uint64_t socket_deadline(const struct fd_info *info, int option); /* from now; 0: none */
 void socket_set_deadline(struct posix_retry *retry, const struct fd_info *info, int option);
 /* EPIPE from this descriptor raises SIGPIPE: pipes and stream sockets do. */
 bool socket_raises_sigpipe(const struct fd_info *info);
@@ -207,12 +208,12 @@ struct control_out {
     long error; /* what is wrong behind what is here: -EINVAL, -EBADF */
     bool credentials;
     struct linux_ucred ucred;
-    int32_t fds[RIGHTS_MAX];
+    ar_cap slots[RIGHTS_MAX]; /* of the descriptors */
 };
 /* Read a program's control buffer: 0, -EFAULT, -ENOBUFS, -ENOMEM. */
 long control_read(struct control_out *out, uint64_t user, uint64_t length);
-/* Stage the descriptors for the next send on `gate`, in groups of 8. 0 or -errno; nothing stays
- * staged on an error. */
+/* Stage descriptors that one message does not hold for the next send on `gate`, in groups of 8. 0 or
+ * -errno; nothing stays staged on an error. */
 long control_stage(ar_cap gate, const struct control_out *out);
 /* Empty the stage. */
 void control_unstage(ar_cap gate);
@@ -222,15 +223,24 @@ struct control_in {
     uint64_t user, room; /* what is left */
     uint32_t flags;      /* MSG_CTRUNC */
 };
+/* Where descriptors arrive: fd_offer. */
+struct rights_in {
+    unsigned count, room; /* arrived; slots */
+    ar_cap slots[AR_MSG_CAPS];
+    uint8_t issuers[AR_MSG_CAPS];
+};
+/* For up to `most` of them. */
+void rights_offer(struct rights_in *rights, uint64_t most);
+/* Close what arrived. */
+void rights_close(struct rights_in *rights);
 /* How many descriptors could fit. */
 uint64_t control_rights_room(const struct control_in *in);
 void control_put_credentials(struct control_in *in, const struct linux_ucred *ucred);
 /* SCM_PIDFD for the process `pid` with this serial number; 0: nobody, and nothing is put. */
 void control_put_pidfd(struct control_in *in, uint32_t pid, uint32_t serial);
-/* `first` descriptors are in the receive slots, `count` in all: install what fits, drop the rest
- * at the server. */
-void control_put_rights(struct control_in *in, ar_cap gate, unsigned first, uint64_t count,
-                        bool cloexec);
+/* The first of `count` descriptors have arrived: install what fits, drop the rest at the server. */
+void control_put_rights(struct control_in *in, ar_cap gate, struct rights_in *rights,
+                        uint64_t count, bool cloexec);
 
 /* ---- timer and signal descriptors (virtual.c) ------------------------------------------------ */
 

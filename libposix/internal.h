@@ -313,6 +313,9 @@ void fd_set_kind(int fd, unsigned kind);
  * ones, so that fd_install has nothing to move, or in receive slots when another thread could take
  * these meanwhile. All are empty. 0, -EMFILE or -ENOMEM. */
 int fd_expect(ar_cap *slots, unsigned count);
+/* The same for up to `count` of them, at most AR_MSG_CAPS: where there is no free descriptor, a receive
+ * slot, and fd_install says what is wrong if it is needed. */
+void fd_offer(ar_cap *slots, unsigned count);
 /* Make a descriptor of the capability in from_slot: one of fd_expect's, or any, which moves into the
  * lowest free descriptor >= lowest. `server` 0: found by inspection. The descriptor, -EMFILE or
  * -ENOMEM (from_slot is emptied either way). */

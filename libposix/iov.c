@@ -114,9 +114,14 @@ long iov_window_begin(struct iov_window *window, const struct iov_list *list, ui
                       unsigned most, bool write)
 {
     window->buffer = NULL;
+    window->length = list->total - skip;
+    if (skip == 0 && list->count <= most) {
+        window->segments = list->segments;
+        window->count = list->count;
+        return 0;
+    }
     window->segments = window->own;
     window->count = 0;
-    window->length = list->total - skip;
     uint64_t offset;
     unsigned first = list_find(list, skip, &offset);
     if (list->count - first > most)

@@ -1,9 +1,9 @@
 /*
  * Sending: send(2), sendto(2), sendmsg(2), sendmmsg(2). One request carries the whole message,
- * all its iovecs and the descriptors staged before it, so nothing can come apart; only what a
+ * all its iovecs and its descriptors, or those staged before it, so nothing can come apart; only what a
  * stream did not take is sent again. SPDX-License-Identifier: MIT
  */
-#include "files.h"
+#include "tail.h"
 
 #include <proto/sock.h>
 
@@ -29,61 +29,100 @@ static long destination_find(const struct fd_info *info, struct outgoing *out)
     return error && socket_type(info) == LX_SOCK_DGRAM ? error : 0;
 }
 
-/* One try after the other until the server took something. A stage lives until an answer other
- * than ST_WAIT, so it is filled again before any other repeat. */
-static long send_request(const struct fd_info *info, const struct outgoing *out,
-                         struct posix_retry *retry, uint64_t done, uint64_t length,
-                         struct ipc_transfer *transfer)
+static enum status send_ask(const struct fd_info *info, const struct outgoing *out, uint64_t flags,
+                            uint64_t length, unsigned rights, uint64_t *count,
+                            struct ipc_transfer *transfer)
 {
+    if (!out->control.credentials) {
+        struct sock_send_reply reply = {0};
+        if (transfer->in_count == 1 && !out->address_length)
+            transfer->tail_words = tail_get(transfer->in);
+        enum status status =
+            sock_send(info->slot, flags, length, out->address_length, rights, &reply, transfer);
+        *count = reply.count;
+        return status;
+    }
+    const struct linux_ucred *ucred = &out->control.ucred;
+    struct sock_send_as_reply reply = {0};
+    enum status status =
+        sock_send_as(info->slot, flags, length, out->address_length, rights, (uint32_t)ucred->pid,
+                     ucred->uid, ucred->gid, &reply, transfer);
+    *count = reply.count;
+    return status;
+}
+
+/* One try after the other until the server took something. Descriptors go along, or, if they are too
+ * many, are staged before: a stage lives until an answer other than ST_WAIT, so it is filled again
+ * before any other repeat. */
+static __attribute__((noinline)) long send_again(const struct fd_info *info,
+                                                 struct outgoing *out, uint64_t flags,
+                                                 uint64_t length, unsigned rights, uint64_t *count,
+                                                 enum status status, struct ipc_transfer *transfer)
+{
+    struct posix_retry retry = {.server = ISSUER_SOCKD, .transfer = transfer};
+    bool stage = flags & SOCK_STAGED;
+    retry.no_wait = out->flags & LX_MSG_DONTWAIT;
+    if (!retry.no_wait)
+        socket_set_deadline(&retry, info, LX_SO_SNDTIMEO);
+    bool staged = status == ST_WAIT;
+    while (!posix_done(&retry, status) && posix_again(&retry, status)) {
+        long error = stage && !staged ? control_stage(info->slot, &out->control) : 0;
+        if (error)
+            return error;
+        status = send_ask(info, out, flags | (retry.waited ? SOCK_AGAIN : 0), length, rights,
+                          count, transfer);
+        staged = status == ST_WAIT;
+    }
+    out->waited = retry.waited;
+    if (stage && staged)
+        control_unstage(info->slot);
+    return retry.result;
+}
+
+static long send_request(const struct fd_info *info, struct outgoing *out, uint64_t done,
+                         uint64_t length, struct ipc_transfer *transfer)
+{
+    out->waited = false;
     /* Descriptors go with the first bytes, once; the byte that is out of band is the last. */
     unsigned rights = done ? 0 : out->control.rights;
-    uint32_t flags =
-        done + length < out->list.total ? out->flags & ~LX_MSG_OOB : out->flags;
-    const struct linux_ucred *ucred = &out->control.ucred;
-    struct sock_send_reply reply = {0};
-    enum status status;
-    bool staged = false;
-    do {
-        if (rights && !staged) {
-            long error = control_stage(info->slot, &out->control);
-            if (error)
-                return error;
-        }
-        status =
-            sock_send(info->slot, flags | (retry->waited ? SOCK_AGAIN : 0), length, out->address_length, rights,
-                      out->control.credentials, out->control.credentials ? (uint32_t)ucred->pid : 0,
-                      out->control.credentials ? ucred->uid : 0,
-                      out->control.credentials ? ucred->gid : 0, &reply, transfer);
-        staged = status == ST_WAIT;
-    } while (posix_again(retry, status));
-    if (rights && staged)
-        control_unstage(info->slot);
-    if (retry->result)
-        return retry->result;
-    return reply.count > length ? (long)length : (long)reply.count;
+    uint64_t flags = done + length < out->list.total ? out->flags & ~LX_MSG_OOB : out->flags;
+    bool stage = rights + out->named > (unsigned)AR_MSG_CAPS;
+    uint64_t caps[AR_MSG_CAPS], count = 0;
+    if (out->named)
+        caps[transfer->cap_count++] = thread_slot(FILES_TS_MOUNT);
+    for (unsigned i = 0; i < rights && !stage; i++)
+        caps[transfer->cap_count++] = out->control.slots[i];
+    transfer->caps = caps;
+    long error = stage ? control_stage(info->slot, &out->control) : 0;
+    if (error)
+        return error;
+    if (stage)
+        flags |= SOCK_STAGED;
+    enum status status = send_ask(info, out, flags, length, rights, &count, transfer);
+    if (status != ST_OK)
+        error = send_again(info, out, flags, length, rights, &count, status, transfer);
+    if (error)
+        return error;
+    return count > length ? (long)length : (long)count;
 }
 
 static long send_once(const struct fd_info *info, struct outgoing *out, uint64_t done)
 {
     struct ar_segment segments[AR_MSG_SEGS];
     struct iov_window window;
-    unsigned count = 0;
-    if (out->address_length)
-        segments[count++] = (struct ar_segment){(uint64_t)&out->address, out->address_length};
-    long result = iov_window_begin(&window, &out->list, done, AR_MSG_SEGS - count, false);
+    bool address = out->address_length != 0;
+    long result = iov_window_begin(&window, &out->list, done, AR_MSG_SEGS - address, false);
     if (result)
         return result;
-    for (unsigned i = 0; i < window.count; i++)
-        segments[count++] = window.segments[i];
-    uint64_t name = thread_slot(FILES_TS_MOUNT);
-    struct ipc_transfer transfer = {
-        .in = segments, .in_count = count, .caps = &name, .cap_count = out->named};
-    struct posix_retry retry = {.server = ISSUER_SOCKD, .transfer = &transfer};
-    retry.no_wait = out->flags & LX_MSG_DONTWAIT;
-    if (!retry.no_wait)
-        socket_set_deadline(&retry, info, LX_SO_SNDTIMEO);
-    result = send_request(info, out, &retry, done, window.length, &transfer);
-    out->waited = retry.waited;
+    struct ipc_transfer transfer = {.in = window.segments, .in_count = window.count};
+    if (address) {
+        segments[0] = (struct ar_segment){(uint64_t)&out->address, out->address_length};
+        for (unsigned i = 0; i < window.count; i++)
+            segments[i + 1] = window.segments[i];
+        transfer.in = segments;
+        transfer.in_count++;
+    }
+    result = send_request(info, out, done, window.length, &transfer);
     iov_window_end(&window, &out->list, done, 0);
     return result;
 }
@@ -166,17 +205,14 @@ static long message_read(struct outgoing *out, uint64_t user)
 
 /* Control data are bad. Linux would have found before that a SEQPACKET socket is not connected, or that
  * credentials which stand before them are not the sender's: a send that can only fail asks for that. */
-static long control_refused(const struct fd_info *info, const struct outgoing *out)
+static long control_refused(const struct fd_info *info, struct outgoing *out)
 {
-    const struct linux_ucred *ucred = &out->control.ucred;
-    bool given = out->control.credentials;
     struct posix_retry retry = {.server = ISSUER_SOCKD};
-    struct sock_send_reply reply;
+    struct ipc_transfer transfer = {0};
+    uint64_t count;
+    out->address_length = 0;
     control_unstage(info->slot);
-    long error = POSIX_CALL(&retry, sock_send(info->slot, 0, 0, 0, 1, given,
-                                              given ? (uint32_t)ucred->pid : 0,
-                                              given ? ucred->uid : 0, given ? ucred->gid : 0, &reply,
-                                              NULL));
+    long error = POSIX_CALL(&retry, send_ask(info, out, SOCK_STAGED, 0, 1, &count, &transfer));
     return retry.status == ST_MESSAGE ? out->control.error : error;
 }
 

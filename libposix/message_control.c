@@ -2,9 +2,9 @@
  * Control messages, cmsg(3): SCM_RIGHTS and SCM_CREDENTIALS, out and in.
  *
  * A message between processes carries 8 capabilities, a control message up to 253 descriptors.
- * So descriptors are put on a stage at sockd, in groups, and the send that follows takes the
- * stage with its bytes or drops it; and what a receive delivers beyond its first 8 waits in the
- * session until it is claimed. SPDX-License-Identifier: MIT
+ * Up to 8 go with the send. More are put on a stage at sockd, in groups, and the send that follows
+ * takes the stage with its bytes or drops it; and what a receive delivers beyond its first 8 waits in
+ * the session until it is claimed. SPDX-License-Identifier: MIT
  */
 #include "files.h"
 
@@ -27,7 +27,7 @@ static long rights_read(struct control_out *out, const char *data, uint64_t leng
         memcpy(&fd, data + i * sizeof(fd), sizeof(fd));
         if (fd_look(fd, &info))
             return ERR(BADF);
-        out->fds[out->rights++] = fd;
+        out->slots[out->rights++] = info.slot;
     }
     return 0;
 }
@@ -96,12 +96,9 @@ static long stage_group(ar_cap gate, const struct control_out *out, unsigned fro
 {
     uint64_t caps[GROUP];
     struct ipc_transfer transfer = {.caps = caps};
-    for (unsigned i = from; i < out->rights && transfer.cap_count < GROUP; i++) {
-        struct fd_info info;
-        if (fd_look(out->fds[i], &info))
-            return ERR(BADF); /* closed by another thread since it was looked at */
-        caps[transfer.cap_count++] = info.slot;
-    }
+    /* One closed by another thread since it was looked at is EBADF. */
+    for (unsigned i = from; i < out->rights && transfer.cap_count < GROUP; i++)
+        caps[transfer.cap_count++] = out->slots[i];
     struct posix_retry retry = {.server = ISSUER_SOCKD};
     struct sock_stage_reply reply = {0};
     long error = POSIX_CALL(&retry, sock_stage(gate, from == 0, &reply, &transfer));
@@ -136,7 +133,7 @@ uint64_t control_rights_room(const struct control_in *in)
 }
 
 /* One control message, cut to the room that is left as Linux does. */
-static void control_put(struct control_in *in, int32_t type, const void *data, uint64_t size)
+static void control_put(struct control_in *in, int32_t type, const int32_t *data, uint64_t size)
 {
     struct linux_cmsghdr header = {LX_CMSG_LEN(size), LX_SOL_SOCKET, type};
     if (in->room < sizeof(header)) {
@@ -149,8 +146,14 @@ static void control_put(struct control_in *in, int32_t type, const void *data, u
     }
     /* A bad pointer leaves the room as it was: the message counts, the control data are lost, as
      * on Linux. */
-    if (user_write((void *)in->user, &header, sizeof(header)) ||
-        user_write((void *)(in->user + sizeof(header)), data, header.length - sizeof(header)))
+    struct {
+        struct linux_cmsghdr header;
+        int32_t data[RIGHTS_MAX];
+    } message;
+    message.header = header;
+    for (uint64_t i = 0; i < size / sizeof(int32_t); i++)
+        message.data[i] = data[i];
+    if (user_write((void *)in->user, &message, header.length))
         return;
     uint64_t space = LX_CMSG_SPACE(size) < in->room ? LX_CMSG_SPACE(size) : in->room;
     in->user += space;
@@ -159,7 +162,7 @@ static void control_put(struct control_in *in, int32_t type, const void *data, u
 
 void control_put_credentials(struct control_in *in, const struct linux_ucred *ucred)
 {
-    control_put(in, LX_SCM_CREDENTIALS, ucred, sizeof(*ucred));
+    control_put(in, LX_SCM_CREDENTIALS, (const int32_t *)ucred, sizeof(*ucred));
 }
 
 /* As Linux has it: where no descriptor can be had, the message carries the error. */
@@ -177,19 +180,34 @@ void control_put_pidfd(struct control_in *in, uint32_t pid, uint32_t serial)
     control_put(in, LX_SCM_PIDFD, &fd, sizeof(fd));
 }
 
-/* Descriptors of the capabilities in the receive slots, while there is room; false when one
- * could not be made. Each capability that is not taken is closed. */
-static bool rights_install(unsigned received, uint64_t room, bool cloexec, int32_t *fds,
-                           uint64_t *made)
+void rights_offer(struct rights_in *rights, uint64_t most)
+{
+    unsigned room = most < AR_MSG_CAPS ? (unsigned)most : AR_MSG_CAPS;
+    rights->count = 0;
+    rights->room = room;
+    if (room)
+        fd_offer(rights->slots, room);
+}
+
+void rights_close(struct rights_in *rights)
+{
+    for (unsigned i = 0; i < rights->count; i++)
+        slot_delete(rights->slots[i]);
+}
+
+/* Descriptors of the capabilities that arrived, while there is room; false when one could not be
+ * made. Each capability that is not taken is closed. */
+static bool rights_install(const struct rights_in *rights, uint64_t room, bool cloexec,
+                           int32_t *fds, uint64_t *made)
 {
     bool all = true;
-    for (unsigned i = 0; i < received; i++) {
+    for (unsigned i = 0; i < rights->count; i++) {
         if (!all || *made >= room) {
-            slot_delete(receive_slots()[i]);
+            slot_delete(rights->slots[i]);
             all = false;
             continue;
         }
-        int fd = fd_install(receive_slots()[i], 0, cloexec, 0, 0);
+        int fd = fd_install(rights->slots[i], 0, cloexec, 0, rights->issuers[i]);
         if (fd < 0)
             all = false;
         else
@@ -198,15 +216,18 @@ static bool rights_install(unsigned received, uint64_t room, bool cloexec, int32
     return all;
 }
 
-static unsigned rights_claim(ar_cap gate, bool drop, uint64_t *left)
+/* The next of them, up to `most`; 0: drop them. */
+static unsigned rights_claim(ar_cap gate, struct rights_in *rights, uint64_t most)
 {
-    struct ipc_transfer transfer = {.recv_slots = receive_slots(),
-                                    .recv_slot_count = drop ? 0 : GROUP};
+    rights_offer(rights, most);
+    struct ipc_transfer transfer = {.recv_slots = rights->slots,
+                                    .recv_slot_count = rights->room,
+                                    .issuers = rights->issuers};
     struct sock_claim_reply reply = {0};
     struct posix_retry retry = {.server = ISSUER_SOCKD};
-    long error = POSIX_CALL(&retry, sock_claim(gate, drop, &reply, &transfer));
-    *left = error ? 0 : reply.left;
-    return error ? 0 : transfer.received_count;
+    long error = POSIX_CALL(&retry, sock_claim(gate, most == 0, &reply, &transfer));
+    rights->count = error ? 0 : transfer.received_count;
+    return rights->count;
 }
 
 /* The numbers are written only after the memory for them was seen to be writable, so that
@@ -215,28 +236,29 @@ static unsigned rights_claim(ar_cap gate, bool drop, uint64_t *left)
 static uint64_t rights_room_checked(const struct control_in *in)
 {
     uint64_t room = control_rights_room(in);
-    struct ar_segment segment;
-    if (room == 0 || user_segment(&segment, (void *)in->user, LX_CMSG_LEN(room * sizeof(int32_t))))
+    uint64_t length = LX_CMSG_LEN(room * sizeof(int32_t)); /* in at most two pages */
+    if (room == 0 || !user_range_ok((void *)in->user, length) || touch_write((void *)in->user) ||
+        touch_write((void *)(in->user + length - 1)))
         return 0;
-    return user_touch(&segment, 1, true) ? 0 : room;
+    return room;
 }
 
-void control_put_rights(struct control_in *in, ar_cap gate, unsigned first, uint64_t count,
-                        bool cloexec)
+void control_put_rights(struct control_in *in, ar_cap gate, struct rights_in *rights,
+                        uint64_t count, bool cloexec)
 {
     int32_t fds[RIGHTS_MAX];
-    uint64_t made = 0, taken = first, left;
+    uint64_t made = 0, taken = rights->count;
     uint64_t room = rights_room_checked(in);
-    bool all = rights_install(first, room, cloexec, fds, &made);
+    bool all = rights_install(rights, room, cloexec, fds, &made);
     while (all && taken < count) {
-        unsigned more = made < room ? rights_claim(gate, false, &left) : 0;
+        unsigned more = made < room ? rights_claim(gate, rights, count - taken) : 0;
         if (more == 0)
             break;
         taken += more;
-        all = rights_install(more, room, cloexec, fds, &made);
+        all = rights_install(rights, room, cloexec, fds, &made);
     }
     if (taken < count)
-        rights_claim(gate, true, &left);
+        rights_claim(gate, rights, 0);
     if (made < count)
         in->flags |= LX_MSG_CTRUNC;
     if (made > 0)

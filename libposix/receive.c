@@ -1,117 +1,159 @@
 /*
  * Receiving: recv(2), recvfrom(2), recvmsg(2), recvmmsg(2). SPDX-License-Identifier: MIT
  */
-#include "files.h"
+#include "tail.h"
 
 #include <proto/sock.h>
 
+/* Not to be initialised whole: incoming_begin. */
 struct incoming {
     uint32_t flags;
     bool want_address;
     uint64_t max_rights;
-    union socket_address address;
     const struct iov_list *list;
     /* what came */
+    union socket_address address;
     uint64_t done;            /* bytes in the program's memory */
     uint64_t address_length;
     uint64_t deadline_ns;     /* of the whole call; 0: none */
-    unsigned received;        /* descriptors in the receive slots */
+    struct rights_in rights;
     struct sock_receive_reply reply;
 };
 
+static inline void incoming_begin(struct incoming *in, uint32_t flags, const struct iov_list *list,
+                                  bool want_address, uint64_t max_rights)
+{
+    in->flags = flags;
+    in->want_address = want_address;
+    in->max_rights = max_rights;
+    in->list = list;
+    in->done = in->address_length = in->deadline_ns = 0;
+    in->reply = (struct sock_receive_reply){0};
+    rights_offer(&in->rights, max_rights);
+}
+
 /* The first request, or one that goes on after a part or after memory that could not be had. */
 static enum status receive_ask(const struct fd_info *info, struct incoming *in, uint64_t length,
-                               bool address, const struct posix_retry *retry)
+                               bool address, uint64_t again, bool memory_bad,
+                               struct ipc_transfer *transfer)
 {
-    struct ipc_transfer *transfer = retry->transfer;
-    bool memory_bad = retry->memory_bad;
-    uint64_t flags = in->flags & ~(uint64_t)LX_MSG_CMSG_CLOEXEC;
-    if (retry->waited)
-        flags |= SOCK_AGAIN;
-    if (in->done == 0 && !memory_bad)
+    uint64_t flags = (in->flags & ~(uint64_t)LX_MSG_CMSG_CLOEXEC) | again;
+    if (in->done == 0 && !memory_bad) {
+        if (transfer->out_count == 1 && !address && tail_fits(transfer->out))
+            flags |= SOCK_TAIL;
         return sock_receive(info->slot, flags, length, address, in->max_rights, &in->reply,
                             transfer);
+    }
     const struct sock_receive_reply before = in->reply;
+    const uint64_t who = SOCK_WITH_CREDENTIALS | SOCK_WITH_PIDFD;
     struct sock_receive_more_reply reply = {0};
-    enum status status = sock_receive_more(
-        info->slot, flags, length, address, in->max_rights, in->done, memory_bad,
-        before.credentials != 0, before.pid, before.uid, before.gid, &reply, transfer);
+    enum status status =
+        sock_receive_more(info->slot, flags, length, address, in->max_rights, in->done, memory_bad,
+                          (before.outcome & who) != 0, before.pid, (uint32_t)before.ids,
+                          before.ids >> 32, &reply, transfer);
     _Static_assert(sizeof(reply) == sizeof(in->reply), "the two replies are one");
     if (status == ST_OK)
         memcpy(&in->reply, &reply, sizeof(reply));
     return status;
 }
 
+static unsigned outcome_byte(const struct incoming *in, unsigned shift)
+{
+    return in->reply.outcome >> shift & 0xff;
+}
+
+/* After one that was answered. */
+static long receive_end(struct incoming *in, struct iov_window *window,
+                        const struct ipc_transfer *transfer)
+{
+    uint64_t moved = (uint32_t)in->reply.count;
+    if (moved > window->length)
+        moved = window->length;
+    in->rights.count = transfer->received_count;
+    long error = transfer->tail_words ? tail_put(transfer->out, transfer->tail_words, moved) : 0;
+    if (!error)
+        error = iov_window_end(window, in->list, in->done, moved);
+    if (error) {
+        rights_close(&in->rights); /* the message is lost, as Linux loses it */
+        return error;
+    }
+    if (in->done == 0)
+        in->address_length = outcome_byte(in, SOCK_ADDRESS_SHIFT);
+    return (long)moved;
+}
+
+/* The first try was not ST_OK. */
+static __attribute__((noinline)) long receive_again(const struct fd_info *info,
+                                                    struct incoming *in, uint64_t length,
+                                                    bool address, enum status status,
+                                                    struct ipc_transfer *transfer)
+{
+    struct posix_retry retry = {.server = ISSUER_SOCKD,
+                                .transfer = transfer,
+                                .no_wait = in->flags & LX_MSG_DONTWAIT,
+                                .deadline_ns = in->deadline_ns,
+                                .interrupted = in->deadline_ns ? ERR(INTR) : 0};
+    while (!posix_done(&retry, status) && posix_again(&retry, status))
+        status = receive_ask(info, in, length, address, retry.waited ? SOCK_AGAIN : 0,
+                             retry.memory_bad, transfer);
+    return retry.result;
+}
+
 static long receive_once(const struct fd_info *info, struct incoming *in)
 {
     struct iov_window window;
     struct ar_segment segments[AR_MSG_SEGS];
-    unsigned count = 0;
     bool address = in->want_address && in->done == 0;
     long result = iov_window_begin(&window, in->list, in->done, AR_MSG_SEGS - address, true);
     if (result)
         return result;
-    for (; count < window.count; count++)
-        segments[count] = window.segments[count];
-    if (address)
-        segments[count++] = (struct ar_segment){(uint64_t)&in->address, sizeof(in->address)};
-    struct ipc_transfer transfer = {.out = segments,
-                                    .out_count = count,
-                                    .recv_slots = receive_slots(),
-                                    .recv_slot_count = AR_MSG_CAPS};
-    struct posix_retry retry = {.server = ISSUER_SOCKD,
-                                .transfer = &transfer,
-                                .no_wait = in->flags & LX_MSG_DONTWAIT,
-                                .deadline_ns = in->deadline_ns,
-                                .interrupted = in->deadline_ns ? ERR(INTR) : 0};
-    result = POSIX_CALL(&retry, receive_ask(info, in, window.length, address, &retry));
-    uint64_t moved = result ? 0 : in->reply.count;
-    if (moved > window.length)
-        moved = window.length;
-    long copied = iov_window_end(&window, in->list, in->done, moved);
-    if (result)
-        return result;
-    if (copied) {
-        receive_slots_clear(); /* the message is lost, as Linux loses it */
-        return copied;
+    struct ipc_transfer transfer = {.out = window.segments,
+                                    .out_count = window.count,
+                                    .recv_slots = in->rights.slots,
+                                    .recv_slot_count = in->rights.room,
+                                    .issuers = in->rights.issuers};
+    if (address) {
+        for (unsigned i = 0; i < window.count; i++)
+            segments[i] = window.segments[i];
+        segments[window.count] = (struct ar_segment){(uint64_t)&in->address, sizeof(in->address)};
+        transfer.out = segments;
+        transfer.out_count++;
     }
-    in->received = transfer.received_count;
-    if (in->done == 0)
-        in->address_length = in->reply.address_length;
-    return (long)moved;
+    enum status status = receive_ask(info, in, window.length, address, 0, false, &transfer);
+    if (status != ST_OK)
+        result = receive_again(info, in, window.length, address, status, &transfer);
+    if (!result)
+        return receive_end(in, &window, &transfer);
+    iov_window_end(&window, in->list, in->done, 0);
+    return result;
 }
 
-/* The value of the call; the descriptors that came are in the receive slots and the session
+/* The value of the call; the descriptors that came are in the slots for them and the session
  * still. */
 static long receive_list(const struct fd_info *info, struct incoming *in)
 {
     long moved;
-    in->done = 0;
-    in->received = 0;
-    in->address_length = 0;
-    memset(&in->reply, 0, sizeof(in->reply));
-    struct posix_retry deadline = {0};
     if (!(in->flags & LX_MSG_DONTWAIT))
-        socket_set_deadline(&deadline, info, LX_SO_RCVTIMEO);
-    in->deadline_ns = deadline.deadline_ns;
+        in->deadline_ns = socket_deadline(info, LX_SO_RCVTIMEO);
     do {
         moved = receive_once(info, in);
         if (moved < 0)
             return in->done ? (long)in->done : moved;
         in->done += (uint64_t)moved;
-    } while ((in->reply.message_flags & SOCK_MORE) && moved > 0);
-    if ((in->flags & LX_MSG_TRUNC) && (in->reply.message_flags & LX_MSG_TRUNC))
-        return (long)in->reply.full_length;
+    } while ((in->reply.outcome & SOCK_MORE) && moved > 0);
+    if ((in->flags & LX_MSG_TRUNC) && (in->reply.outcome & LX_MSG_TRUNC))
+        return (long)(in->reply.count >> 32);
     if ((in->flags & LX_MSG_OOB) && in->list->total == 0)
-        return in->reply.count != 0; /* the byte that had no room */
+        return (uint32_t)in->reply.count != 0; /* the byte that had no room */
     return (long)in->done;
 }
 
-static void rights_drop(const struct fd_info *info, const struct incoming *in)
+static void rights_drop(const struct fd_info *info, struct incoming *in)
 {
     struct control_in none = {0};
-    if (in->reply.rights)
-        control_put_rights(&none, info->slot, in->received, in->reply.rights, false);
+    unsigned rights = outcome_byte(in, SOCK_RIGHTS_SHIFT);
+    if (rights)
+        control_put_rights(&none, info->slot, &in->rights, rights, false);
 }
 
 /* Linux has taken an eventfd's count when it finds that it cannot tell it. */
@@ -128,7 +170,8 @@ static void event_lose(const struct fd_info *info)
 
 long receive_as_read(const struct fd_info *info, const struct iov_list *list, uint64_t flags)
 {
-    struct incoming in = {.flags = flags & IO_NOWAIT ? LX_MSG_DONTWAIT : 0, .list = list};
+    struct incoming in;
+    incoming_begin(&in, flags & IO_NOWAIT ? LX_MSG_DONTWAIT : 0, list, false, 0);
     long result = receive_list(info, &in);
     rights_drop(info, &in);
     if (result == ERR(NOTSOCK) && info->kind == IO_KIND_EVENT)
@@ -141,7 +184,8 @@ long receive_as_read(const struct fd_info *info, const struct iov_list *list, ui
 static long recvfrom_run(const struct fd_info *info, const uint64_t a[6])
 {
     struct iov_list list;
-    struct incoming in = {.flags = (uint32_t)a[3], .want_address = a[4] != 0, .list = &list};
+    struct incoming in;
+    incoming_begin(&in, (uint32_t)a[3], &list, a[4] != 0, 0);
     long result = iov_single(&list, a[1], a[2]);
     if (result)
         return result;
@@ -167,19 +211,20 @@ long sys_recvfrom(const uint64_t a[6])
 /* ---- recvmsg, recvmmsg ----------------------------------------------------------------------- */
 
 /* What came beside the bytes, into the program's control buffer and header. */
-static long header_write(const struct fd_info *info, const struct incoming *in,
+static long header_write(const struct fd_info *info, struct incoming *in,
                          const struct linux_msghdr *header, uint64_t user)
 {
     struct control_in control = {.user = header->control, .room = header->control_length};
-    if (in->reply.credentials & SOCK_WITH_CREDENTIALS) {
-        struct linux_ucred ucred = {(int32_t)in->reply.pid, (uint32_t)in->reply.uid,
-                                    (uint32_t)in->reply.gid};
+    unsigned rights = outcome_byte(in, SOCK_RIGHTS_SHIFT);
+    if (in->reply.outcome & SOCK_WITH_CREDENTIALS) {
+        struct linux_ucred ucred = {(int32_t)in->reply.pid, (uint32_t)in->reply.ids,
+                                    (uint32_t)(in->reply.ids >> 32)};
         control_put_credentials(&control, &ucred);
     }
-    if (in->reply.rights)
-        control_put_rights(&control, info->slot, in->received, in->reply.rights,
+    if (rights)
+        control_put_rights(&control, info->slot, &in->rights, rights,
                            in->flags & LX_MSG_CMSG_CLOEXEC);
-    if (in->reply.credentials & SOCK_WITH_PIDFD)
+    if (in->reply.outcome & SOCK_WITH_PIDFD)
         control_put_pidfd(&control, (uint32_t)in->reply.pid, (uint32_t)(in->reply.pid >> 32));
     if (header->name) {
         long error =
@@ -188,13 +233,17 @@ static long header_write(const struct fd_info *info, const struct incoming *in,
         if (error)
             return error;
     }
-    uint32_t flags =
-        (uint32_t)in->reply.message_flags | control.flags | (in->flags & LX_MSG_CMSG_CLOEXEC);
-    uint64_t used = header->control_length - control.room;
-    if (user_write((void *)(user + offsetof(struct linux_msghdr, flags)), &flags, sizeof(flags)))
-        return ERR(FAULT);
-    return user_write((void *)(user + offsetof(struct linux_msghdr, control_length)), &used,
-                      sizeof(used));
+    const struct {
+        uint64_t control_length;
+        uint32_t flags;
+    } end = {header->control_length - control.room,
+             ((uint32_t)in->reply.outcome & ~(uint32_t)SOCK_MORE) | control.flags |
+                 (in->flags & LX_MSG_CMSG_CLOEXEC)};
+    _Static_assert(offsetof(struct linux_msghdr, flags) ==
+                       offsetof(struct linux_msghdr, control_length) + sizeof(uint64_t),
+                   "one after the other");
+    return user_write((void *)(user + offsetof(struct linux_msghdr, control_length)), &end,
+                      sizeof(end.control_length) + sizeof(end.flags));
 }
 
 static long recvmsg_run(const struct fd_info *info, uint64_t user, uint32_t flags)
@@ -209,8 +258,9 @@ static long recvmsg_run(const struct fd_info *info, uint64_t user, uint32_t flag
     if (header.control == 0)
         header.control_length = 0;
     struct iov_list list;
-    struct incoming in = {.flags = flags, .want_address = header.name != 0, .list = &list};
-    in.max_rights = control_rights_room(&(struct control_in){.room = header.control_length});
+    struct incoming in;
+    incoming_begin(&in, flags, &list, header.name != 0,
+                   control_rights_room(&(struct control_in){.room = header.control_length}));
     long result = iov_import(&list, header.iov, header.iov_count);
     if (result)
         return result;

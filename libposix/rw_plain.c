@@ -6,6 +6,7 @@
  */
 #include "rw.h"
 #include "fd_table.h"
+#include "tail.h"
 
 /*
  * READING, FORESEEN. Whoever had to wait in a read of a descriptor will often have to again: the other
@@ -18,15 +19,6 @@
  */
 
 /* ---- reading --------------------------------------------------------------------------------- */
-
-/* Up to IPC_TAIL_BYTES come in the reply itself, and are then no longer with the server: so it may
- * do that only when they can be written where they are to go. */
-static inline bool tail_fits(const struct ar_segment *segment)
-{
-    uint64_t length = segment->length < IPC_TAIL_BYTES ? segment->length : IPC_TAIL_BYTES;
-    return length && !touch_write((void *)segment->address) &&
-           !touch_write((void *)(segment->address + length - 1));
-}
 
 /* One try. */
 static inline __attribute__((always_inline)) enum status

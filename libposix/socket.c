@@ -8,12 +8,18 @@
  * or change it. SPDX-License-Identifier: MIT
  */
 #include "files.h"
+#include "fd_table.h"
 
 #include <ipc/kernel.h>
 #include <proto/sock.h>
 
 long socket_begin(int fd, struct fd_info *info)
 {
+    if (fd_is_plain(fd) && FD_TABLE[fd].kind == IO_KIND_SOCKET) {
+        *info = (struct fd_info){fd_slot(fd), IO_KIND_SOCKET, ISSUER_SOCKD, FD_TABLE[fd].cloexec,
+                                 false};
+        return 0;
+    }
     long error = fd_begin(fd, NULL, info);
     if (error)
         return error;

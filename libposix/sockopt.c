@@ -44,8 +44,7 @@ long socket_take_pending(const struct fd_info *info)
     return length < 0 ? length : -(long)error;
 }
 
-/* The option as an absolute deadline from now; 0: none. */
-static uint64_t socket_deadline(const struct fd_info *info, int option)
+uint64_t socket_deadline(const struct fd_info *info, int option)
 {
     struct linux_timeval value = {0};
     if (!timeouts_used || option_get(info, option, &value, sizeof(value)) != sizeof(value))

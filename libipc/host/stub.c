@@ -43,6 +43,8 @@ enum status ipc_stub_call(const struct ipc_operation *operation, ar_cap target,
     if (transfer) {
         transfer->received_count = caps;
         transfer->first_received = request.reply_caps[0];
+        for (unsigned i = 0; transfer->issuers && i < caps; i++)
+            transfer->issuers[i] = (uint8_t)request.reply_caps[i].issuer;
     }
     if (status != ST_OK && status != ST_REDIRECT)
         return status;

@@ -48,6 +48,12 @@ bool ipc_slots_load(const struct ipc_transfer *transfer, struct ar_ipc_buffer *b
     return true;
 }
 
+void ipc_issuers_store(const struct ar_ipc_buffer *buffer, uint8_t *issuers, unsigned caps)
+{
+    for (unsigned i = 0; i < caps; i++)
+        issuers[i] = (uint8_t)buffer->received[i].issuer;
+}
+
 uint64_t *ipc_tail(void)
 {
     return &ipc_buffer()->words[IPC_TAIL_WORD];

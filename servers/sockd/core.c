@@ -71,6 +71,7 @@ static const struct sock_server object_operations = {
     .accept = op_accept,
     .connect = op_connect,
     .send = op_send,
+    .send_as = op_send_as,
     .receive = op_receive,
     .receive_more = op_receive_more,
     .stage = op_stage,

@@ -272,6 +272,7 @@ struct sockd {
     struct epoll *draining; /* ended, with interests left */
     uint64_t walk, next_foreign, interests;
     unsigned walk_left;
+    unsigned kept_rights;  /* stages and claims that sessions have */
     struct rights *doomed; /* rights whose slots did not fit into the effects yet */
     struct peer_credentials *recent_credentials; /* the last made; not a ref */
     struct socket *abstract[ABSTRACT_BUCKETS];
@@ -451,10 +452,9 @@ struct send {
     uint64_t principal, data_offset, length;
     bool nowait, has_address, credentials;
     bool again; /* the call has waited before: it is a blocking one, and errors are those of waiting */
-    struct address address;
+    struct address *address;
     uint32_t flags, pid, serial, uid, gid;
-    struct rights
-        *rights; /* taken from the stage, or NULL; send must leave it NULL when it used it */
+    struct rights *rights; /* or NULL; send must leave it NULL when it used it */
 };
 struct receive {
     struct ipc_call *call;
@@ -504,6 +504,12 @@ bool datagram_room(const struct socket *socket, const struct socket *other);
 
 struct session_object *session_object_find(struct sockd *sockd,
                                            uint64_t principal); /* NULL: none */
+/* The last `count` capabilities of the request as the rights of one message: ST_BADF, ST_NOMEM,
+ * ST_TOOMANYREFS. */
+enum status rights_take(struct sockd *sockd, const struct ipc_call *call, unsigned count,
+                        struct rights **out);
+/* Undo it, because the request is going to fail. */
+void rights_return(struct sockd *sockd, struct rights *rights);
 /* Take the stage as the rights of one message: NULL when it is empty. ST_MESSAGE when it does not
  * hold `expected`. */
 enum status stage_take(struct sockd *sockd, uint64_t principal, uint64_t expected,
@@ -511,6 +517,8 @@ enum status stage_take(struct sockd *sockd, uint64_t principal, uint64_t expecte
 /* More in flight than RLIMIT_NOFILE allows the sender's user, before these are added: what Linux tests
  * when it attaches them to a message for which there is room. */
 bool rights_too_many(const struct sockd *sockd, uint64_t principal, const struct rights *rights);
+/* Whatever is left on it, of a call that a signal ended. */
+void stage_forget(struct sockd *sockd, uint64_t principal);
 void stage_give_back(struct sockd *sockd, uint64_t principal, struct rights *rights);
 void rights_unref(struct sockd *sockd, struct rights *rights);
 /* Reply with up to `room` of them: the first 8 now, the rest as the session's claim. Takes over the
@@ -591,6 +599,7 @@ SOCKD_OP(listen, const struct sock_listen_request *);
 SOCKD_OP(accept, const struct sock_accept_request *, struct sock_accept_reply *);
 SOCKD_OP(connect, const struct sock_connect_request *);
 SOCKD_OP(send, const struct sock_send_request *, struct sock_send_reply *);
+SOCKD_OP(send_as, const struct sock_send_as_request *, struct sock_send_as_reply *);
 SOCKD_OP(receive, const struct sock_receive_request *, struct sock_receive_reply *);
 SOCKD_OP(receive_more, const struct sock_receive_more_request *, struct sock_receive_more_reply *);
 SOCKD_OP(stage, const struct sock_stage_request *, struct sock_stage_reply *);

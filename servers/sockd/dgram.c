@@ -108,7 +108,7 @@ enum status datagram_send(struct sockd *sockd, struct socket *socket, struct sen
         return status;
     struct socket *other = socket->peer;
     if (send->has_address) {
-        status = destination_find(sockd, send->call, socket->type, &send->address, &other);
+        status = destination_find(sockd, send->call, socket->type, send->address, &other);
         if (status != ST_OK)
             return datagram_refuse(sockd, socket, send, status);
     }

@@ -1,9 +1,9 @@
 /*
  * Descriptors in flight: the stage, rights in messages, claims. SPDX-License-Identifier: MIT
  *
- * A set of rights is handed from the session's stage to a message, from there to the receiver's
- * reply and, beyond 8, to its claim. It never exists apart from one of these, so descriptors cannot
- * drift away from their bytes.
+ * A set of rights comes with the send, or from the session's stage when it is more than a message
+ * holds. It is handed to the message, from there to the receiver's reply and, beyond 8, to its claim.
+ * It never exists apart from one of these, so descriptors cannot drift away from their bytes.
  */
 #include "epoll.h"
 #include <ipc/memory.h>
@@ -60,7 +60,7 @@ void doomed_drain(struct sockd *sockd)
     }
 }
 
-/* ---- the stage ------------------------------------------------------------------------------- */
+/* ---- those that come with the send ----------------------------------------------------------- */
 
 /* Descriptors are our own descriptions or gates of servers that init vouches for; anything else
  * could pose as one. */
@@ -73,6 +73,67 @@ static bool cap_is_descriptor(const struct sockd *sockd, const struct ipc_cap *c
     return cap->type == AR_GATE && (cap->issuer == ISSUER_PROCD || cap->issuer == ISSUER_FILED ||
                                     cap->issuer == ISSUER_CONSOLED);
 }
+
+static void right_set(struct sockd *sockd, struct right *right, const struct ipc_cap *cap)
+{
+    bool own = cap->kind == AR_RECEIVED_BADGE;
+    right->object = own ? object_find(sockd, cap->value) : NULL;
+    right->slot = own ? 0 : cap->value;
+    if (own)
+        object_fly(sockd, right->object);
+}
+
+bool rights_too_many(const struct sockd *sockd, uint64_t principal, const struct rights *rights)
+{
+    if (!rights)
+        return false;
+    const struct credentials *caller = caller_credentials(sockd, principal);
+    return caller->euid != 0 && rights->account->user->in_flight - rights->count > caller->nofile;
+}
+
+static enum status rights_create(struct sockd *sockd, struct account *account, unsigned count,
+                                 struct rights **out)
+{
+    if (!account_fly(sockd, account, count))
+        return ST_TOOMANYREFS;
+    struct rights *rights = mem_alloc_unset(sizeof(*rights) + count * sizeof(struct right));
+    if (!rights) {
+        account_land(sockd, account, count);
+        return ST_NOMEM;
+    }
+    *rights = (struct rights){.refs = 1, .count = count, .account = account};
+    *out = rights;
+    return ST_OK;
+}
+
+enum status rights_take(struct sockd *sockd, const struct ipc_call *call, unsigned count,
+                        struct rights **out)
+{
+    const struct ipc_cap *caps = &call->caps[call->cap_count - count];
+    for (unsigned i = 0; i < count; i++)
+        if (!cap_is_descriptor(sockd, &caps[i]))
+            return ST_BADF;
+    struct account *account = account_get(sockd, call->principal);
+    if (!account)
+        return ST_NOMEM;
+    enum status status = rights_create(sockd, account, count, out);
+    if (status != ST_OK) {
+        account_put(sockd, account);
+        return status;
+    }
+    for (unsigned i = 0; i < count; i++)
+        right_set(sockd, &(*out)->list[i], &caps[i]);
+    return ST_OK;
+}
+
+void rights_return(struct sockd *sockd, struct rights *rights)
+{
+    for (unsigned i = 0; i < rights->count; i++)
+        rights->list[i].slot = 0; /* the request's again, and dropped with it */
+    rights_unref(sockd, rights);
+}
+
+/* ---- the stage ------------------------------------------------------------------------------- */
 
 /* Room for `more`, which are charged. */
 static enum status stage_reserve(struct sockd *sockd, struct session_object *session,
@@ -97,8 +158,10 @@ static enum status stage_reserve(struct sockd *sockd, struct session_object *ses
             account_put(sockd, account);
         return status;
     }
-    if (!stage)
+    if (!stage) {
         *bigger = (struct rights){.refs = 1, .account = account};
+        sockd->kept_rights++;
+    }
     session->stage = bigger;
     return ST_OK;
 }
@@ -107,8 +170,10 @@ static void stage_reset(struct sockd *sockd, struct session_object *session)
 {
     struct rights *stage = session->stage;
     session->stage = NULL;
-    if (stage)
-        rights_unref(sockd, stage);
+    if (!stage)
+        return;
+    sockd->kept_rights--;
+    rights_unref(sockd, stage);
 }
 
 enum status op_stage(void *state, struct ipc_call *call, const struct sock_stage_request *request,
@@ -132,16 +197,8 @@ enum status op_stage(void *state, struct ipc_call *call, const struct sock_stage
             return status;
     }
     struct rights *stage = session->stage;
-    for (unsigned i = 0; i < call->cap_count; i++) {
-        struct right *right = &stage->list[stage->count++];
-        *right = (struct right){0};
-        if (call->caps[i].kind == AR_RECEIVED_BADGE) {
-            right->object = object_find(sockd, call->caps[i].value);
-            object_fly(sockd, right->object);
-        } else {
-            right->slot = call->caps[i].value;
-        }
-    }
+    for (unsigned i = 0; i < call->cap_count; i++)
+        right_set(sockd, &stage->list[stage->count++], &call->caps[i]);
     reply->staged = stage ? stage->count : 0;
     return ST_OK;
 }
@@ -159,23 +216,26 @@ enum status stage_take(struct sockd *sockd, uint64_t principal, uint64_t expecte
     }
     *out = session->stage;
     session->stage = NULL;
+    sockd->kept_rights--;
     return ST_OK;
 }
 
-bool rights_too_many(const struct sockd *sockd, uint64_t principal, const struct rights *rights)
+void stage_forget(struct sockd *sockd, uint64_t principal)
 {
-    const struct credentials *caller = caller_credentials(sockd, principal);
-    return rights && caller->euid != 0 &&
-           rights->account->user->in_flight - rights->count > caller->nofile;
+    struct session_object *session = session_object_find(sockd, principal);
+    if (session)
+        stage_reset(sockd, session);
 }
 
 void stage_give_back(struct sockd *sockd, uint64_t principal, struct rights *rights)
 {
     struct session_object *session = session_object_find(sockd, principal);
-    if (session && !session->stage)
-        session->stage = rights;
-    else
+    if (!session || session->stage) {
         rights_unref(sockd, rights);
+        return;
+    }
+    session->stage = rights;
+    sockd->kept_rights++;
 }
 
 /* ---- delivery -------------------------------------------------------------------------------- */
@@ -202,14 +262,18 @@ static void claim_end(struct sockd *sockd, struct session_object *session)
 {
     struct rights *claim = session->claim;
     session->claim = NULL;
-    if (claim)
-        rights_unref(sockd, claim);
+    if (!claim)
+        return;
+    sockd->kept_rights--;
+    rights_unref(sockd, claim);
 }
 
 unsigned rights_deliver(struct sockd *sockd, struct ipc_call *call, struct rights *rights,
                         unsigned room)
 {
-    struct session_object *session = session_object_find(sockd, call->principal);
+    struct session_object *session = NULL;
+    if (sockd->kept_rights || room > AR_MSG_CAPS)
+        session = session_object_find(sockd, call->principal);
     if (session)
         claim_end(sockd, session);
     if (!rights)
@@ -224,6 +288,7 @@ unsigned rights_deliver(struct sockd *sockd, struct ipc_call *call, struct right
         return wanted;
     }
     session->claim = rights;
+    sockd->kept_rights++;
     session->claim_next = now;
     session->claim_end = wanted;
     return wanted;

@@ -49,10 +49,10 @@ static const struct credentials *pid_find(const struct sockd *sockd, uint64_t pi
 
 /* Explicit credentials: one's own, or anybody's for root (unix(7)); the process must exist. */
 static enum status credentials_check(const struct sockd *sockd,
-                                     const struct sock_send_request *request, uint64_t principal,
-                                     uint32_t *serial)
+                                     const struct sock_send_as_request *request,
+                                     struct send *send)
 {
-    const struct credentials *caller = caller_credentials(sockd, principal);
+    const struct credentials *caller = caller_credentials(sockd, send->principal);
     uint64_t pid = request->pid, uid = request->uid, gid = request->gid;
     if (uid >= UINT32_MAX || gid >= UINT32_MAX)
         return ST_INVAL;
@@ -62,35 +62,44 @@ static enum status credentials_check(const struct sockd *sockd,
     if (!own && caller->euid != 0)
         return ST_PERM;
     const struct credentials *named = pid == caller->pid ? caller : pid_find(sockd, pid);
-    *serial = named ? named->serial : 0;
-    return named ? ST_OK : ST_SRCH;
+    if (!named)
+        return ST_SRCH;
+    send->credentials = true;
+    send->pid = (uint32_t)pid;
+    send->serial = named->serial;
+    send->uid = (uint32_t)uid;
+    send->gid = (uint32_t)gid;
+    return ST_OK;
 }
 
-static enum status send_prepare(struct sockd *sockd, struct socket *socket,
-                                const struct sock_send_request *request, struct send *send)
+/* The descriptors of the message. *along: they came with it, perhaps after a name gate. *staged: what is
+ * wrong with the stage, which comes after what is wrong with the socket. */
+static enum status send_rights(struct sockd *sockd, struct send *send, uint64_t flags,
+                               uint64_t count, bool *along, enum status *staged)
 {
-    struct ipc_call *call = send->call;
-    if (request->credentials) {
-        enum status status = credentials_check(sockd, request, call->principal,
-                                               &send->serial);
-        if (status != ST_OK)
-            return status;
-        send->credentials = true;
-        send->pid = (uint32_t)request->pid;
-        send->uid = (uint32_t)request->uid;
-        send->gid = (uint32_t)request->gid;
+    const struct ipc_call *call = send->call;
+    *along = !(flags & SOCK_STAGED);
+    uint64_t others = call->cap_count - (*along ? count : 0);
+    if (others > 1)
+        return ST_MESSAGE;
+    if (others && call->caps[0].kind != AR_RECEIVED_BADGE)
+        return ST_CONNREFUSED; /* no name of ours */
+    if (!*along) {
+        *staged = stage_take(sockd, send->principal, count, &send->rights);
+        return *staged == ST_SESSION ? ST_SESSION : ST_OK;
     }
-    send->has_address = request->address_length != 0;
-    if (send->has_address && socket->type == LX_SOCK_DGRAM && !(request->flags & LX_MSG_OOB))
-        return address_get(call, request->address_length, &send->address);
-    return ST_OK; /* the others refuse or ignore the address unread */
+    if (sockd->kept_rights)
+        stage_forget(sockd, send->principal);
+    return count ? rights_take(sockd, call, (unsigned)count, &send->rights) : ST_OK;
 }
 
-enum status op_send(void *state, struct ipc_call *call, const struct sock_send_request *request,
-                    struct sock_send_reply *reply)
+/* `as` NULL: without credentials. */
+static enum status send_run(struct sockd *sockd, struct ipc_call *call,
+                            const struct sock_send_request *request,
+                            const struct sock_send_as_request *as, uint64_t *count)
 {
-    struct sockd *sockd = state;
     struct socket *socket;
+    struct address address;
     struct send send = {
         .call = call,
         .principal = call->principal,
@@ -98,28 +107,50 @@ enum status op_send(void *state, struct ipc_call *call, const struct sock_send_r
         .length = request->length < INT32_MAX ? request->length : INT32_MAX,
         .nowait = request->flags & LX_MSG_DONTWAIT,
         .again = request->flags & SOCK_AGAIN,
+        .has_address = request->address_length != 0,
+        .address = &address,
         .flags = (uint32_t)request->flags,
     };
-    enum status status = socket_of_call(sockd, &socket);
+    bool along;
+    enum status status = socket_of_call(sockd, &socket), staged = ST_OK;
+    if (status == ST_OK)
+        status = send_rights(sockd, &send, request->flags, request->rights, &along, &staged);
     if (status != ST_OK)
         return status;
-    if (call->cap_count && call->caps[0].kind != AR_RECEIVED_BADGE)
-        return ST_CONNREFUSED; /* no name of ours */
-    enum status staged = stage_take(sockd, call->principal, request->staged, &send.rights);
-    if (staged == ST_SESSION)
-        return staged;
     status = send_begin(socket);
-    if (status == ST_OK)
-        status = send_prepare(sockd, socket, request, &send);
+    if (status == ST_OK && as)
+        status = credentials_check(sockd, as, &send);
+    /* the others refuse or ignore the address unread */
+    if (status == ST_OK && send.has_address && socket->type == LX_SOCK_DGRAM &&
+        !(send.flags & LX_MSG_OOB))
+        status = address_get(call, request->address_length, &address);
     if (status == ST_OK)
         status = staged;
     if (status == ST_OK)
-        status = socket_send(sockd, socket, &send, &reply->count);
-    if (send.rights && status == ST_WAIT)
+        status = socket_send(sockd, socket, &send, count);
+    if (!send.rights)
+        return status;
+    if (status != ST_OK && along)
+        rights_return(sockd, send.rights);
+    else if (status == ST_WAIT)
         stage_give_back(sockd, call->principal, send.rights);
-    else if (send.rights)
+    else
         rights_unref(sockd, send.rights);
     return status;
+}
+
+enum status op_send(void *state, struct ipc_call *call, const struct sock_send_request *request,
+                    struct sock_send_reply *reply)
+{
+    return send_run(state, call, request, NULL, &reply->count);
+}
+
+enum status op_send_as(void *state, struct ipc_call *call,
+                       const struct sock_send_as_request *request, struct sock_send_as_reply *reply)
+{
+    const struct sock_send_request plain = {request->flags, request->length,
+                                            request->address_length, request->rights};
+    return send_run(state, call, &plain, request, &reply->count);
 }
 
 enum status receive_address(struct receive *receive, const struct socket *sender)
@@ -131,70 +162,89 @@ enum status receive_address(struct receive *receive, const struct socket *sender
     return ipc_data_put(receive->call, receive->address_offset, address->bytes, address->length);
 }
 
+/* Who sent it, if the receiver wants to know. A STREAM tells at the end of file as well, of nobody
+ * (0, 0, 0), as Linux does. */
+static uint64_t outcome_sender(const struct socket *socket, const struct receive *receive,
+                               struct sock_receive_reply *reply)
+{
+    if ((receive->flags & LX_MSG_OOB) || !(receive->sender || socket->type == LX_SOCK_STREAM))
+        return 0;
+    reply->pid = receive->pid | (uint64_t)receive->serial << 32;
+    reply->ids = receive->uid | (uint64_t)receive->gid << 32;
+    return (option_on(socket, LX_SO_PASSCRED) ? SOCK_WITH_CREDENTIALS : 0) |
+           (option_on(socket, LX_SO_PASSPIDFD) ? SOCK_WITH_PIDFD : 0);
+}
+
+/* `request` is also the start of a request to go on. */
+static inline enum status receive_run(struct sockd *sockd, struct receive *receive,
+                                      const struct sock_receive_request *request,
+                                      struct sock_receive_reply *reply)
+{
+    struct socket *socket;
+    receive->length = request->length < INT32_MAX ? request->length : INT32_MAX;
+    receive->address_offset = request->length;
+    receive->nowait = request->flags & LX_MSG_DONTWAIT;
+    receive->again = request->flags & SOCK_AGAIN;
+    receive->want_address = request->address;
+    receive->flags = (uint32_t)request->flags;
+    enum status status = socket_of_call(sockd, &socket);
+    /* What does not fit in one reply is claimed from the session: a child of fork has none yet. */
+    if (status == ST_OK && request->max_rights > AR_MSG_CAPS &&
+        !session_object_find(sockd, receive->call->principal))
+        return ST_SESSION;
+    if (status == ST_OK)
+        status = socket_receive(sockd, socket, receive);
+    if (status != ST_OK)
+        return status;
+    uint64_t outcome = receive->message_flags | (receive->more ? SOCK_MORE : 0) |
+                       (uint64_t)receive->address_length << SOCK_ADDRESS_SHIFT;
+    if (receive->rights || sockd->kept_rights) {
+        unsigned have = receive->rights ? receive->rights->count : 0;
+        unsigned got = rights_deliver(sockd, receive->call, receive->rights,
+                                      (unsigned)request->max_rights);
+        outcome |= (uint64_t)got << SOCK_RIGHTS_SHIFT | (got < have ? LX_MSG_CTRUNC : 0);
+    }
+    if (socket->option_flags & OPTIONS_SENDER)
+        outcome |= outcome_sender(socket, receive, reply);
+    uint64_t full = socket->type == LX_SOCK_STREAM ? receive->count : receive->full_length;
+    reply->count = receive->count | full << 32;
+    reply->outcome = outcome;
+    return ST_OK;
+}
+
+enum status op_receive(void *state, struct ipc_call *call,
+                       const struct sock_receive_request *request, struct sock_receive_reply *reply)
+{
+    struct receive receive = {.call = call};
+    if (request->flags & SOCK_TAIL)
+        ipc_tail_allow(call);
+    return receive_run(state, &receive, request, reply);
+}
+
+/* One is the start of the other, and the two replies are one. */
+_Static_assert(offsetof(struct sock_receive_more_request, done) ==
+                       sizeof(struct sock_receive_request) &&
+                   sizeof(struct sock_receive_reply) == sizeof(struct sock_receive_more_reply),
+               "receive_more is receive with more words");
+
 enum status op_receive_more(void *state, struct ipc_call *call,
                             const struct sock_receive_more_request *request,
                             struct sock_receive_more_reply *reply)
 {
-    struct sockd *sockd = state;
-    struct socket *socket;
     struct receive receive = {
         .call = call,
-        .length = request->length < INT32_MAX ? request->length : INT32_MAX,
-        .address_offset = request->length,
         .done = request->done,
-        .nowait = request->flags & LX_MSG_DONTWAIT,
-        .again = request->flags & SOCK_AGAIN,
-        .want_address = request->address,
         .memory_bad = request->memory_bad,
-        .flags = (uint32_t)request->flags,
         .credentials = request->credentials,
         .pid = (uint32_t)request->pid,
         .serial = (uint32_t)(request->pid >> 32),
         .uid = (uint32_t)request->uid,
         .gid = (uint32_t)request->gid,
     };
-    enum status status = socket_of_call(sockd, &socket);
-    /* What does not fit in one reply is claimed from the session: a child of fork has none yet. */
-    if (status == ST_OK && request->max_rights > AR_MSG_CAPS &&
-        !session_object_find(sockd, call->principal))
-        return ST_SESSION;
-    if (status == ST_OK)
-        status = socket_receive(sockd, socket, &receive);
-    if (status != ST_OK)
-        return status;
-    unsigned have = receive.rights ? receive.rights->count : 0;
-    reply->rights = rights_deliver(sockd, call, receive.rights, (unsigned)request->max_rights);
-    if (reply->rights < have)
-        receive.message_flags |= LX_MSG_CTRUNC;
-    reply->count = receive.count;
-    reply->full_length = socket->type == LX_SOCK_STREAM ? receive.count : receive.full_length;
-    reply->message_flags = receive.message_flags | (receive.more ? SOCK_MORE : 0);
-    reply->address_length = receive.address_length;
-    /* A STREAM tells at the end of file as well, of nobody (0, 0, 0), as Linux does. */
-    if ((socket->option_flags & OPTIONS_SENDER) && !(receive.flags & LX_MSG_OOB) &&
-        (receive.sender || socket->type == LX_SOCK_STREAM)) {
-        reply->credentials = (option_on(socket, LX_SO_PASSCRED) ? SOCK_WITH_CREDENTIALS : 0) |
-                             (option_on(socket, LX_SO_PASSPIDFD) ? SOCK_WITH_PIDFD : 0);
-        reply->pid = receive.pid | (uint64_t)receive.serial << 32;
-        reply->uid = receive.uid;
-        reply->gid = receive.gid;
-    }
-    return ST_OK;
-}
-
-/* The two replies are one. */
-_Static_assert(sizeof(struct sock_receive_reply) == sizeof(struct sock_receive_more_reply),
-               "receive_more answers as receive does");
-
-enum status op_receive(void *state, struct ipc_call *call,
-                       const struct sock_receive_request *request, struct sock_receive_reply *reply)
-{
-    const struct sock_receive_more_request first = {.flags = request->flags,
-                                                    .length = request->length,
-                                                    .address = request->address,
-                                                    .max_rights = request->max_rights};
-    struct sock_receive_more_reply answer = {0};
-    enum status status = op_receive_more(state, call, &first, &answer);
+    struct sock_receive_request first;
+    struct sock_receive_reply answer = {0};
+    memcpy(&first, request, sizeof(first));
+    enum status status = receive_run(state, &receive, &first, &answer);
     memcpy(reply, &answer, sizeof(*reply));
     return status;
 }

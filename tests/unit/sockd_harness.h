@@ -254,6 +254,8 @@ static long sk_accept(long fd)
 struct send_extra {
     const char *to;
     uint64_t gate, staged, credentials, pid, uid, gid;
+    const long *fds; /* `along` descriptors of our own that come with it, behind W.caps as it is */
+    unsigned along;
 };
 
 static long sk_send_extra(long fd, const void *data, size_t length, uint64_t flags,
@@ -266,8 +268,14 @@ static long sk_send_extra(long fd, const void *data, size_t length, uint64_t fla
     W.in_size = address + length;
     if (extra.gate)
         cap_own(extra.gate);
-    enum status status = ASK((uint64_t)fd, SOCK_SEND, flags, length, address, extra.staged,
-                             extra.credentials, extra.pid, extra.uid, extra.gid);
+    uint64_t rights = extra.staged ? extra.staged : W.cap_count - !!extra.gate + extra.along;
+    for (unsigned i = 0; i < extra.along; i++)
+        cap_own((uint64_t)extra.fds[i]);
+    flags |= extra.staged ? SOCK_STAGED : 0;
+    enum status status = extra.credentials
+                             ? ASK((uint64_t)fd, SOCK_SEND_AS, flags, length, address, rights,
+                                   extra.pid, extra.uid, extra.gid)
+                             : ASK((uint64_t)fd, SOCK_SEND, flags, length, address, rights);
     return status == ST_OK ? (long)REPLY(0) : -(long)status;
 }
 
@@ -281,13 +289,23 @@ static long sk_send_size(long fd, size_t length, uint64_t flags)
     return sk_send(fd, NULL, length, flags);
 }
 
+#define RECV_COUNT (uint32_t)REPLY(0)
+#define RECV_FULL (REPLY(0) >> 32)
+#define RECV_FLAGS (uint32_t)REPLY(1)
+#define RECV_ADDRESS (REPLY(1) >> SOCK_ADDRESS_SHIFT & 0xff)
+#define RECV_RIGHTS (REPLY(1) >> SOCK_RIGHTS_SHIFT & 0xff)
+#define RECV_CREDENTIALS (REPLY(1) & (SOCK_WITH_CREDENTIALS | SOCK_WITH_PIDFD))
+#define RECV_PID REPLY(2)
+#define RECV_UID (uint32_t)REPLY(3)
+#define RECV_GID (REPLY(3) >> 32)
+
 /* Data is left in W.out, the address behind it, the reply in W.call. */
 static long sk_recv_rights(long fd, size_t length, uint64_t flags, unsigned max_rights)
 {
     memory_reset();
     W.out_size = length + 128;
     enum status status = ASK((uint64_t)fd, SOCK_RECEIVE, flags, length, 1, max_rights);
-    return status == ST_OK ? (long)REPLY(0) : -(long)status;
+    return status == ST_OK ? (long)RECV_COUNT : -(long)status;
 }
 
 static long sk_recv(long fd, size_t length, uint64_t flags)
@@ -304,17 +322,8 @@ static long sk_recv_more(long fd, size_t length, uint64_t flags, uint64_t done, 
         W.out_bad = 0;
     enum status status = ASK((uint64_t)fd, SOCK_RECEIVE_MORE, flags, length, 0, 0, done,
                              memory_bad, 0, 0, 0, 0);
-    return status == ST_OK ? (long)REPLY(0) : -(long)status;
+    return status == ST_OK ? (long)RECV_COUNT : -(long)status;
 }
-#define RECV_FULL REPLY(1)
-#define RECV_FLAGS REPLY(2)
-#define RECV_ADDRESS REPLY(3)
-#define RECV_RIGHTS REPLY(4)
-#define RECV_CREDENTIALS REPLY(5)
-#define RECV_PID REPLY(6)
-#define RECV_UID REPLY(7)
-#define RECV_GID REPLY(8)
-
 static long fd_poll_arm(long fd, uint32_t events, bool arm)
 {
     enum status status = ASK((uint64_t)fd, IO_POLL, events, arm);

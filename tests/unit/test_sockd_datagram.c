@@ -233,7 +233,7 @@ static void s7_fault_changes_nothing(void **state)
     assert_int_equal(sk_recv(fd[1], 50, 0), 7);
     memory_reset();
     W.in_size = 10;
-    assert_int_equal(ASK(fd[0], SOCK_SEND, 0, 11, 0, 0, 0, 0, 0, 0), ST_FAULT);
+    assert_int_equal(ASK(fd[0], SOCK_SEND, 0, 11, 0, 0), ST_FAULT);
     assert_int_equal(fd_ioctl(fd[0], LX_TIOCOUTQ), 0);
 }
 

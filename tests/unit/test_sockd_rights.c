@@ -3,6 +3,9 @@
 
 static long send_fds(long to, const void *data, size_t length, const long *fds, unsigned count)
 {
+    if (count <= AR_MSG_CAPS)
+        return sk_send_extra(to, data, length, LX_MSG_DONTWAIT,
+                             (struct send_extra){.fds = fds, .along = count});
     assert_int_equal(stage_own(fds, count), count);
     return sk_send_extra(to, data, length, LX_MSG_DONTWAIT, (struct send_extra){.staged = count});
 }
@@ -142,6 +145,56 @@ static void home_made_server_is_refused(void **state)
     assert_int_equal(ASK(BADGE_ROOT, SOCK_STAGE, 1), ST_BADF);
     cap_own(BADGE_ROOT);
     assert_int_equal(ASK(BADGE_ROOT, SOCK_STAGE, 1), ST_BADF);
+    assert_int_equal(counts_get().in_flight, 0);
+}
+
+/* What comes along with a send that fails is closed, and nothing of it stays anywhere. */
+static void a_send_that_fails_keeps_nothing(void **state)
+{
+    (void)state;
+    long fd[2], lonely = sk(LX_SOCK_STREAM);
+    pair_make(LX_SOCK_STREAM, fd);
+    uint64_t slot = cap_foreign(AR_GATE, ISSUER_FILED);
+    assert_int_equal(send_fds(lonely, "x", 1, fd, 2), -ST_NOTCONN);
+    assert_false(W.slot_used[slot]);
+    sk_send_size(fd[0], 1 << 20, LX_MSG_DONTWAIT);
+    slot = cap_foreign(AR_GATE, ISSUER_FILED);
+    assert_int_equal(sk_send_extra(fd[0], "x", 1, 0, (struct send_extra){.fds = fd, .along = 2}),
+                     -ST_WAIT);
+    assert_false(W.slot_used[slot]);
+    slot = cap_foreign(AR_GATE, 77);
+    assert_int_equal(send_fds(fd[1], "x", 1, fd, 2), -ST_BADF);
+    assert_false(W.slot_used[slot]);
+    assert_int_equal(counts_get().in_flight, 0);
+    /* more or fewer than the message says it has */
+    for (unsigned i = 0; i < 5; i++)
+        cap_own((uint64_t)fd[0]);
+    assert_int_equal(ASK(fd[1], SOCK_SEND, 0, 0, 0, 3), ST_MESSAGE);
+    cap_own((uint64_t)fd[0]);
+    assert_int_equal(ASK(fd[1], SOCK_SEND, 0, 0, 0, 2), ST_MESSAGE);
+    slot = cap_foreign(AR_GATE, ISSUER_FILED);
+    assert_int_equal(ASK(fd[1], SOCK_SEND, 0, 0, 0, 0), ST_CONNREFUSED); /* no name */
+    assert_false(W.slot_used[slot]);
+}
+
+static void descriptors_go_to_a_name(void **state)
+{
+    (void)state;
+    long to = sk(LX_SOCK_DGRAM), from = sk(LX_SOCK_DGRAM), fd[2];
+    pair_make(LX_SOCK_STREAM, fd);
+    assert_int_equal(sk_bind(to, "/tmp/rights"), 0);
+    uint64_t gate = last_name_gate;
+    assert_int_equal(sk_send_extra(from, "x", 1, 0,
+                                   (struct send_extra){.to = "/tmp/rights", .gate = gate,
+                                                       .fds = fd, .along = 2}),
+                     1);
+    assert_int_equal(sk_recv_rights(to, 1, 0, 8), 1);
+    assert_int_equal(RECV_RIGHTS, 2);
+    assert_int_equal(W.got[1].value, fd[1]);
+    /* a descriptor in the gate's place is no name */
+    assert_int_equal(sk_send_extra(from, "x", 1, 0,
+                                   (struct send_extra){.to = "/tmp/rights", .fds = fd, .along = 2}),
+                     -ST_CONNREFUSED);
     assert_int_equal(counts_get().in_flight, 0);
 }
 
@@ -479,7 +532,7 @@ static void a6_implicit_credentials_are_real_ids(void **state)
     W.table[1].euid = 7;
     sk_send(fd[0], "late", 4, 0);
     assert_int_equal(sk_recv(fd[1], 9, 0), 5);
-    assert_int_equal(RECV_CREDENTIALS, 1);
+    assert_int_equal(RECV_CREDENTIALS, SOCK_WITH_CREDENTIALS);
     assert_int_equal(RECV_PID, 0);
     assert_int_equal(RECV_UID, 65534);
     assert_int_equal(RECV_GID, 65534);
@@ -610,6 +663,8 @@ int main(void)
         TEST(a1_253_at_most),
         TEST(a1_foreign_descriptors),
         TEST(home_made_server_is_refused),
+        TEST(a_send_that_fails_keeps_nothing),
+        TEST(descriptors_go_to_a_name),
         TEST(stage_counts_must_agree),
         TEST(stage_is_the_threads_own),
         TEST(stage_survives_waiting),

@@ -188,14 +188,14 @@ static void s7_bad_buffers_change_nothing(void **state)
     memory_reset();
     W.in_size = 1000;
     W.in_bad = 999;
-    assert_int_equal(ASK(fd[0], SOCK_SEND, 0, 1000, 0, 0, 0, 0, 0, 0), ST_FAULT);
+    assert_int_equal(ASK(fd[0], SOCK_SEND, 0, 1000, 0, 0), ST_FAULT);
     assert_int_equal(fd_ioctl(fd[1], LX_FIONREAD), 0);
     assert_int_equal(fd_ioctl(fd[0], LX_TIOCOUTQ), 0);
     /* the second chunk is bad: the first goes */
     memory_reset();
     W.in_size = 50000;
     W.in_bad = 49999;
-    assert_int_equal(ASK(fd[0], SOCK_SEND, 0, 50000, 0, 0, 0, 0, 0, 0), ST_OK);
+    assert_int_equal(ASK(fd[0], SOCK_SEND, 0, 50000, 0, 0), ST_OK);
     assert_int_equal(REPLY(0), 36544);
     /* a receive into one keeps the data */
     memory_reset();
@@ -239,7 +239,7 @@ static void stream_bytes_in_order(void **state)
             for (size_t i = 0; i < length; i++)
                 W.in[i] = (unsigned char)(next_out + i);
             W.in_size = length;
-            if (ASK(fd[0], SOCK_SEND, LX_MSG_DONTWAIT, length, 0, 0, 0, 0, 0, 0) == ST_OK) {
+            if (ASK(fd[0], SOCK_SEND, LX_MSG_DONTWAIT, length, 0, 0) == ST_OK) {
                 next_out = (unsigned char)(next_out + REPLY(0));
                 total_out += REPLY(0);
             }

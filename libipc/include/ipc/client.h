@@ -45,6 +45,7 @@ struct ipc_transfer {
     /* filled by the call */
     unsigned received_count;
     struct ar_received first_received; /* of them: where each one is, the caller knows */
+    uint8_t *issuers; /* room for as many as recv_slots: whose each one is. NULL: not asked */
 };
 
 /* The calling thread's place for IPC_TAIL_WORDS words: before a call the request's tail, after it the

@@ -75,7 +75,8 @@ static enum wait_kind wait_kind(uint32_t label)
     case SOCK_RECEIVE_MORE:
     case SOCK_ACCEPT: return WAIT_READ;
     case IO_WRITE:
-    case SOCK_SEND: return WAIT_WRITE;
+    case SOCK_SEND:
+    case SOCK_SEND_AS: return WAIT_WRITE;
     case SOCK_CONNECT: return WAIT_CONNECT;
     case SOCK_SPLICE: return WAIT_SPLICE;
     case IO_LOCK: return WAIT_LOCK;
@@ -112,7 +113,7 @@ void waits_note(const struct sockd *sockd, const struct request *request)
                                 .events = (uint32_t)request->words[0],
                                 .question = armed ? (uint32_t)request->words[1] : 0};
     if (blocked->kind == WAIT_WRITE) /* of a send: whether it goes to the peer */
-        blocked->events = request->label == SOCK_SEND && request->words[2] ? 0 : UINT32_MAX;
+        blocked->events = request->label != IO_WRITE && request->words[2] ? 0 : UINT32_MAX;
     if (request->label == SOCK_EPOLL_WAIT)
         blocked->events = request->words[0] ? LX_POLLIN : 0; /* none wanted: it waits for nothing */
     if (blocked->kind == WAIT_SPLICE)

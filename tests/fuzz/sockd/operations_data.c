@@ -34,8 +34,8 @@ static struct stream *stream_of(uint64_t badge, bool writes)
 void bytes_unknown(const struct request *request)
 {
     uint32_t label = request->label;
-    if (label != SOCK_SEND && label != SOCK_RECEIVE && label != SOCK_RECEIVE_MORE &&
-        label != IO_READ && label != IO_WRITE)
+    if (label != SOCK_SEND && label != SOCK_SEND_AS && label != SOCK_RECEIVE &&
+        label != SOCK_RECEIVE_MORE && label != IO_READ && label != IO_WRITE)
         return;
     world.datagrams_unknown = true;
     for (unsigned writes = 0; writes < 2; writes++) {
@@ -116,32 +116,53 @@ static void queue_length_check(const struct socket *from, const struct socket *t
           "a datagram went beyond the limit of the queue");
 }
 
+/* Those of the stage, or some that come along, or a number out of the air. */
+static void rights_choose(struct request *r, const uint8_t *bytes)
+{
+    if (bytes[6] >= 224) {
+        r->words[3] = edge_of(bytes[6]);
+    } else if (bytes[6] < 128 || staged_by(r->thread)) {
+        r->words[3] = staged_by(r->thread);
+        r->words[0] |= r->words[3] ? SOCK_STAGED : 0;
+    } else {
+        r->words[3] = bytes[6] % 8;
+        for (unsigned i = 0; i < r->words[3]; i++)
+            if (bytes[3] >> i & 1)
+                request_cap_foreign(r, AR_GATE, ISSUER_FILED);
+            else
+                request_cap_own(r, choose(KIND_DESCRIPTOR, (uint8_t)(bytes[2] + i)));
+    }
+    if (r->words[3] > SOCK_MAX_RIGHTS)
+        r->words[3] = SOCK_MAX_RIGHTS;
+}
+
 static void send_with(const uint8_t *bytes, uint64_t address_length, bool path)
 {
     struct request r;
-    ask_begin(&r, bytes, SOCK_SEND, choose(KIND(OBJECT_SOCKET), bytes[2]), 8);
+    bool as = bytes[5] >= 224; /* with credentials, the right ones or not */
+    uint32_t label = as ? SOCK_SEND_AS : SOCK_SEND;
+    ask_begin(&r, bytes, label, choose(KIND(OBJECT_SOCKET), bytes[2]), as ? 7 : 4);
     uint64_t length = length_of(bytes[4]);
     r.words[0] = (bytes[5] & 1 ? LX_MSG_DONTWAIT : 0) | (bytes[5] % 32 == 2 ? LX_MSG_OOB : 0);
     r.words[1] = length;
     r.words[2] = address_length;
-    r.words[3] = bytes[6] < 224 ? staged_by(r.thread) : edge_of(bytes[6]);
-    if (r.words[3] > SOCK_MAX_RIGHTS)
-        r.words[3] = SOCK_MAX_RIGHTS;
-    if (bytes[5] >= 224) { /* with credentials, the right ones or not */
-        r.words[4] = 1;
-        r.words[5] = 100 + (bytes[5] & 7);
+    if (as) {
+        r.words[4] = 100 + (bytes[5] & 7);
+        r.words[5] = bytes[5] & 8 ? 1000 : bytes[6];
         r.words[6] = bytes[5] & 8 ? 1000 : bytes[6];
-        r.words[7] = bytes[5] & 8 ? 1000 : bytes[6];
     }
     if (path)
         request_cap_own(&r, choose(KIND(OBJECT_NAME), bytes[6]));
+    rights_choose(&r, bytes);
     payload_fill(r.badge, address_length, length);
     r.in_size = length < MEMORY - address_length ? address_length + length : MEMORY;
     const struct socket *socket = chosen_socket(r.badge);
     const struct socket *peer = socket ? socket->peer : NULL;
     uint64_t before = r.badge;
-    if (ask_end(&r, bytes) != ST_OK || r.badge != before || r.label != SOCK_SEND)
+    if (ask_end(&r, bytes) != ST_OK || r.badge != before || r.label != label)
         return;
+    if (r.call.tail_in) /* more words than it has: they were the payload */
+        bytes_unknown(&r);
     payload_sent(r.badge, r.words[1], r.call.reply_words[0]);
     struct stream *stream = stream_of(r.badge, true);
     if (stream && (r.words[0] & LX_MSG_OOB)) /* the last byte may be taken out of turn, or lost */
@@ -177,8 +198,11 @@ void step_write(const uint8_t *bytes)
     }
     r.in_size = r.words[2];
     uint64_t before = r.badge;
-    if (ask_end(&r, bytes) == ST_OK && r.badge == before)
-        payload_sent(r.badge, r.words[2], r.call.reply_words[0]);
+    if (ask_end(&r, bytes) != ST_OK || r.badge != before)
+        return;
+    if (r.call.tail_in)
+        bytes_unknown(&r);
+    payload_sent(r.badge, r.words[2], r.call.reply_words[0]);
 }
 
 /* ---- receiving ------------------------------------------------------------------------------- */
@@ -194,6 +218,7 @@ static void receive_with(const uint8_t *bytes, bool more)
     ask_begin(&r, bytes, more ? SOCK_RECEIVE_MORE : SOCK_RECEIVE,
               choose(KIND(OBJECT_SOCKET), bytes[2]), more ? 10 : 4);
     r.words[0] = (bytes[5] & 1 ? LX_MSG_DONTWAIT : 0) | (bytes[5] % 8 == 2 ? LX_MSG_PEEK : 0) |
+                 (bytes[3] & 1 && !more ? SOCK_TAIL : 0) |
                  (bytes[5] % 32 == 4 ? LX_MSG_OOB : 0) | (bytes[5] % 16 == 6 ? LX_MSG_WAITALL : 0);
     r.words[1] = length_of(bytes[4]);
     r.words[2] = bytes[5] >> 7;
@@ -214,7 +239,8 @@ static void receive_with(const uint8_t *bytes, bool more)
         stream->lossy = true;
     if (ask_end(&r, bytes) != ST_OK || r.badge != before || r.words[1] != length)
         return;
-    uint64_t count = r.call.reply_words[0];
+    uint64_t count = (uint32_t)r.call.reply_words[0];
+    memcpy(world_out, &r.call.reply_words[IPC_TAIL_WORD], r.call.tail_out);
     if (r.words[0] & LX_MSG_OOB) /* one byte, whether there is room for it or not */
         return;
     CHECK(count <= length, "more came than there was room for");
@@ -224,7 +250,7 @@ static void receive_with(const uint8_t *bytes, bool more)
     if (stream)
         stream_received(stream, count, peek);
     else if (socket)
-        datagram_received(count, r.call.reply_words[1]);
+        datagram_received(count, r.call.reply_words[0] >> 32);
 }
 
 void step_receive(const uint8_t *bytes)
@@ -249,6 +275,7 @@ void step_read(const uint8_t *bytes)
     if (ask_end(&r, bytes) != ST_OK || r.badge != before)
         return;
     CHECK(r.call.reply_words[0] <= r.words[2], "more came than there was room for");
+    memcpy(world_out, &r.call.reply_words[IPC_TAIL_WORD], r.call.tail_out);
     if (stream)
         stream_received(stream, r.call.reply_words[0], false);
 }

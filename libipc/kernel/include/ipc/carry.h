@@ -19,6 +19,7 @@
 enum status ipc_status_of_error(enum ar_error error);
 bool ipc_segments_load(struct ar_segment *to, const struct ar_segment *from, unsigned count);
 bool ipc_slots_load(const struct ipc_transfer *transfer, struct ar_ipc_buffer *buffer);
+void ipc_issuers_store(const struct ar_ipc_buffer *buffer, uint8_t *issuers, unsigned caps);
 
 /* The memory and capabilities of a request into the buffer; false: more than a message holds. */
 static inline __attribute__((always_inline)) bool
@@ -75,6 +76,8 @@ ipc_carry(const struct ipc_operation *operation, ar_cap target, const uint64_t *
     if (caps && transfer) {
         transfer->received_count = caps;
         transfer->first_received = buffer->received[0];
+        if (transfer->issuers)
+            ipc_issuers_store(buffer, transfer->issuers, caps);
     }
     if (status != ST_OK && status != ST_REDIRECT)
         return status;
