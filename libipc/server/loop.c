@@ -15,41 +15,44 @@
 static struct ipc_effects effects;
 static struct ipc_call call;
 static ar_cap stock[AR_MSG_CAPS]; /* empty slots on offer to arriving capabilities */
-static unsigned stock_count;
+static unsigned stock_used = AR_MSG_CAPS; /* so many, the first ones, are used or were not to be had */
 
 /* Fill the stock up and offer it: nothing to do as long as no capability arrived, for nobody else
  * writes those words of the buffer. With our own slots out, senders of capabilities get
  * AR_ERR_NO_SLOT. */
 static __attribute__((noinline)) void stock_fill(void)
 {
+    static unsigned missing; /* so many fewer than all are offered */
     struct ar_ipc_buffer *buffer = runtime_buffer();
-    while (stock_count < AR_MSG_CAPS) {
-        ar_cap slot = server_slot_alloc();
-        if (!slot)
-            break;
+    unsigned filled = 0;
+    for (ar_cap slot; filled < stock_used && (slot = server_slot_alloc()); filled++) {
         runtime_slots_reserve(+1);
-        stock[stock_count++] = slot;
+        stock[filled] = buffer->recv_slots[filled] = slot;
     }
-    for (unsigned i = 0; i < stock_count; i++)
-        buffer->recv_slots[i] = stock[i];
-    buffer->recv_slot_count = stock_count;
+    stock_used -= filled;
+    if (stock_used || missing) {
+        for (unsigned i = filled; stock_used && i-- > 0;) /* next to those that were left */
+            stock[stock_used + i] = stock[i];
+        for (unsigned i = stock_used; i < AR_MSG_CAPS; i++)
+            buffer->recv_slots[i - stock_used] = stock[i];
+    }
+    missing = stock_used;
+    buffer->recv_slot_count = AR_MSG_CAPS - missing;
 }
 
 static inline void stock_offer(void)
 {
-    if (stock_count != AR_MSG_CAPS)
+    if (stock_used)
         stock_fill();
 }
 
-static void stock_take(ar_cap slot)
+/* They arrive in the order of the stock. */
+static inline void stock_take(ar_cap slot)
 {
-    for (unsigned i = 0; i < stock_count; i++)
-        if (stock[i] == slot) {
-            stock[i] = stock[--stock_count];
-            runtime_slots_reserve(-1);
-            return;
-        }
-    server_panic("a capability arrived in slot %u, which was not on offer", slot);
+    if (stock_used == AR_MSG_CAPS || stock[stock_used] != slot)
+        server_panic("a capability arrived in slot %u, which was not on offer", slot);
+    stock_used++;
+    runtime_slots_reserve(-1);
 }
 
 static enum status data_get(void *context, uint64_t offset, void *destination, size_t length)

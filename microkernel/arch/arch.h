@@ -7,15 +7,13 @@
 #define ARCH_ARCH_H
 
 #include "object/object.h"
-#include "arch_inline.h" /* arch_cycles, arch_switch: the fast path has no room for a call */
+/* arch_cycles, arch_switch: the fast path has no room for a call. Physical memory is mapped whole in the
+ * kernel: arch_physical and arch_pointer convert. */
+#include "arch_inline.h"
 
 #define ARCH_USER_END AR_USER_END
 #define ARCH_USER_FLAGS 0x202ull         /* IF and the always-one bit */
 #define ARCH_USER_FLAGS_SETTABLE 0xdd5ull /* arithmetic flags, DF, TF */
-
-/* Physical memory is mapped whole in the kernel: these convert. */
-uint64_t arch_physical(const void *pointer);
-void *arch_pointer(uint64_t physical);
 
 uint64_t arch_clock_ns(void);
 /* arch_cycles() counts at a constant rate from some start; a difference of two in ns. */

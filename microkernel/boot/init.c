@@ -2,7 +2,7 @@
  * The first thread: its capability space, address space and all the memory there is.
  * SPDX-License-Identifier: MIT
  */
-#include "arch/arch.h"
+#include "object/derivation.h"
 #include "arch/x86_64/paging.h"
 #include "boot/boot.h"
 #include "sched/sched.h"

@@ -315,8 +315,9 @@ void ipc_reply_receive(struct tcb *server)
         error = reply_to(server, reply, &caller);
     if (error == AR_ERR_GONE && !caps)
         error = AR_OK;
+    if (!error)
+        server->regs.rsi = 0; /* if this is done again: it is no error that the reply object is empty */
     if (!error && caps > MUCH_CAPS) {
-        server->regs.rsi = 0; /* so that it is no error that the reply object is empty by now */
         syscall_again(server);
     } else {
         if (!error)

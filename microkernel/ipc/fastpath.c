@@ -2,10 +2,9 @@
  * The fast path (fastpath.h). SPDX-License-Identifier: MIT
  */
 #include "ipc/fastpath.h"
-#include "arch/arch.h"
+#include "ipc/caps.h"
 #include "ipc/ipc.h"
 #include "sched/sched.h"
-#include "trace.h"
 
 #define LIKELY(condition) __builtin_expect(!!(condition), 1)
 
@@ -47,10 +46,30 @@ static inline void words_move(const struct tcb *from, const struct tcb *to, uint
         target[i] = source[i];
 }
 
+/* Both out of the way of messages that are only_words. With no more than four arguments: the fifth
+ * would go into r8. */
+
+static __attribute__((noinline)) bool fast_plan(const struct tcb *to, uint64_t info,
+                                                const struct endpoint *endpoint,
+                                                struct cap_plan *plan)
+{
+    return AR_INFO_WORDS(info) <= AR_MSG_WORDS && AR_INFO_CAPS(info) <= AR_MSG_CAPS &&
+           !caps_plan(core.current, to, AR_INFO_CAPS(info), endpoint, true, plan);
+}
+
+static __attribute__((noinline)) void rest_move(const struct tcb *from, const struct tcb *to,
+                                                uint64_t info, const struct cap_plan *plan)
+{
+    words_move(from, to, info);
+    caps_trace(from, to, AR_INFO_CAPS(info), plan);
+    caps_go(to, AR_INFO_CAPS(info), true, plan);
+}
+
 bool fast_call(uint64_t slot, uint64_t info)
 {
+    struct cap_plan plan[AR_MSG_CAPS];
     struct tcb *caller = core.current;
-    if (!LIKELY(only_words(info) && AR_INFO_LABEL(info) >= AR_LABEL_USER))
+    if (!LIKELY(AR_INFO_LABEL(info) >= AR_LABEL_USER))
         return false;
     const struct cap *cap = fast_lookup(caller, slot, AR_GATE, AR_SEND);
     if (!LIKELY(cap))
@@ -62,6 +81,8 @@ bool fast_call(uint64_t slot, uint64_t info)
     struct tcb *server = endpoint->receivers.head;
     if (!LIKELY(server && (server->status & TCB_STATUS_MASK) == AR_THREAD_BLOCKED_RECV &&
                 server->deadline == AR_NO_DEADLINE && sched_runs_next(server)))
+        return false;
+    if (!LIKELY(only_words(info)) && !fast_plan(server, info, endpoint, plan))
         return false;
 
     /* point of no return */
@@ -82,8 +103,8 @@ bool fast_call(uint64_t slot, uint64_t info)
     reply->caller = caller;
     reply->server = server;
     trace_message_fast(caller, server, slot, gate, endpoint, info);
-    if (!LIKELY(AR_INFO_WORDS(info) <= 4))
-        words_move(caller, server, info);
+    if (!LIKELY((info & 0xffff) <= 4))
+        rest_move(caller, server, info, plan);
     arch_switch(caller, server);
     return arch_leave_fast(server, gate->badge, info, caller->regs.rdx, caller->principal);
 }
@@ -107,16 +128,20 @@ static inline bool may_wait(const struct tcb *server, uint64_t slot, struct endp
 
 bool fast_reply_receive(uint64_t slot, uint64_t info)
 {
+    struct cap_plan plan[AR_MSG_CAPS];
     struct tcb *server = core.current;
     struct endpoint *endpoint;
     struct reply *reply;
-    if (!LIKELY(only_words(info) && may_wait(server, slot, &endpoint, &reply)))
+    if (!LIKELY(may_wait(server, slot, &endpoint, &reply)))
         return false;
     struct tcb *caller = reply->caller;
     if (!LIKELY(caller && caller->deadline == AR_NO_DEADLINE && sched_runs_next(caller)))
         return false;
     unsigned status = caller->status & TCB_STATUS_MASK;
-    if (!LIKELY(status == AR_THREAD_BLOCKED_REPLY) && status != STATUS_FAULTED)
+    if (!LIKELY(status == AR_THREAD_BLOCKED_REPLY) &&
+        (status != STATUS_FAULTED || AR_INFO_CAPS(info)))
+        return false;
+    if (!LIKELY(only_words(info)) && !fast_plan(caller, info, NULL, plan))
         return false;
 
     /* point of no return */
@@ -125,12 +150,12 @@ bool fast_reply_receive(uint64_t slot, uint64_t info)
     caller->reply = NULL;
     caller->state = AR_THREAD_READY;
     trace_reply_fast(server, caller, reply, info, status != AR_THREAD_BLOCKED_REPLY);
+    if (!LIKELY((info & 0xffff) <= 4) && status == AR_THREAD_BLOCKED_REPLY)
+        rest_move(server, caller, info, plan);
     trace_state(server, AR_THREAD_BLOCKED_RECV, 0, endpoint, NULL);
     arch_switch(server, caller);
     if (!LIKELY(status == AR_THREAD_BLOCKED_REPLY))
         return arch_leave(); /* the reply to a fault carries nothing */
-    if (!LIKELY(AR_INFO_WORDS(info) <= 4))
-        words_move(server, caller, info);
     return arch_leave_fast(caller, 0, info, server->regs.rdx, caller->regs.rbx);
 }
 
@@ -148,6 +173,27 @@ bool fast_receive(uint64_t slot)
     trace_state(server, AR_THREAD_BLOCKED_RECV, 0, endpoint, NULL);
     arch_switch(server, sched_take(63u - (unsigned)__builtin_clzll(core.ready_bits)));
     return arch_leave(); /* whoever goes on was stopped at any place */
+}
+
+/* Of a copy that is not the last: deleting it changes the list and a count. */
+bool fast_delete(uint64_t target, uint64_t info)
+{
+    struct tcb *caller = core.current;
+    if (!LIKELY(target == AR_CAP_SELF && AR_INFO_LABEL(info) == AR_CNODE_DELETE &&
+                AR_INFO_WORDS(info) - 1 < AR_MSG_WORDS))
+        return false;
+    struct cap *cap = fast_lookup(caller, caller->regs.rdx, AR_GATE, 0);
+    if (!LIKELY(cap && !cap->flags))
+        return false;
+    struct gate *gate = (struct gate *)cap->object;
+    if (!LIKELY(gate->copies > 1))
+        return false;
+
+    /* point of no return */
+    gate->copies--;
+    cap_unlink(cap);
+    return arch_leave_fast(caller, target, AR_INFO(0, 0, 0, 0, 0), caller->regs.rdx,
+                           caller->regs.rbx);
 }
 
 bool fast_signal(uint64_t slot)

@@ -3,14 +3,8 @@
  * SPDX-License-Identifier: MIT
  */
 #include "object/object.h"
-#include "arch/arch.h"
+#include "object/derivation.h"
 #include "sched/work.h"
-
-bool cap_copyable(const struct cap *source)
-{
-    return source->type != AR_NULL && source->type != AR_UNTYPED && source->type != AR_REPLY &&
-           source->type != AR_TABLE;
-}
 
 void cap_copy(struct cap *to, struct cap *from, unsigned rights)
 {

@@ -3,7 +3,7 @@
  * SPDX-License-Identifier: MIT
  */
 #include "object/acts.h"
-#include "arch/arch.h"
+#include "object/derivation.h"
 #include "sched/work.h"
 
 enum ar_error cnode_lookup(const struct cap *root, uint64_t slot, struct cap **out)

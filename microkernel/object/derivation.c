@@ -12,58 +12,11 @@
  *     copies and of all lines.
  * All capabilities to one object are neighbours, so "is this the last one?" looks at two slots.
  */
-#include "object/object.h"
-#include "arch/arch.h"
-#include "trace.h"
-
-static uint32_t link_of(const struct cap *slot)
-{
-    return slot ? (uint32_t)(arch_physical(slot) / AR_SLOT_SIZE) : 0;
-}
-
-static struct cap *link_slot(uint32_t link)
-{
-    return link ? arch_pointer((uint64_t)link * AR_SLOT_SIZE) : NULL;
-}
+#include "object/derivation.h"
 
 struct cap *cap_next(const struct cap *slot)
 {
     return link_slot(slot->next);
-}
-
-void cap_insert(struct cap *slot, const struct cap *value, struct cap *after)
-{
-    uint32_t next = after ? after->next : 0, link = link_of(slot);
-    *slot = *value;
-    slot->prev = link_of(after);
-    slot->next = next;
-    if (next)
-        link_slot(next)->prev = link;
-    if (after)
-        after->next = link;
-    trace_cap_new(slot, after);
-}
-
-void cap_move(struct cap *to, struct cap *from)
-{
-    uint32_t link = link_of(to);
-    *to = *from;
-    if (to->prev)
-        link_slot(to->prev)->next = link;
-    if (to->next)
-        link_slot(to->next)->prev = link;
-    *from = (struct cap){0};
-    trace_cap_move(to, from);
-}
-
-void cap_unlink(struct cap *slot)
-{
-    if (slot->prev)
-        link_slot(slot->prev)->next = slot->next;
-    if (slot->next)
-        link_slot(slot->next)->prev = slot->prev;
-    *slot = (struct cap){0};
-    trace_cap_gone(slot);
 }
 
 /* How many bytes of kernel memory the object of this capability takes; 0: none. */

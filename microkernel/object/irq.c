@@ -4,7 +4,7 @@
  * A line is given out once, until the last capability to it is gone: then all of them are
  * neighbours in the derivation list, and "the last" can be seen.
  */
-#include "arch/arch.h"
+#include "object/derivation.h"
 #include "ipc/ipc.h"
 #include "object/acts.h"
 #include "object/irq.h"

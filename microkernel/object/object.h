@@ -199,22 +199,20 @@ static inline void *tcb_vector_area(struct tcb *tcb)
 
 /* ---- derivation.c ---------------------------------------------------------------------------- */
 
-/* Put `value` (links ignored) into the empty `slot`, as a descendant or sibling right after
- * `after` (NULL: a root). */
-void cap_insert(struct cap *slot, const struct cap *value, struct cap *after);
-/* The capability changes its slot and keeps its place. */
-void cap_move(struct cap *to, struct cap *from);
 struct cap *cap_next(const struct cap *slot);
 bool cap_is_descendant(const struct cap *ancestor, const struct cap *slot);
 /* No other capability names the same object. */
 bool cap_is_final(const struct cap *slot);
-void cap_unlink(struct cap *slot);
 
 /* ---- cap.c ----------------------------------------------------------------------------------- */
 
 /* May this capability be copied (and sent)? Untyped, Reply and page tables may only be moved by
  * their holder. */
-bool cap_copyable(const struct cap *source);
+static inline bool cap_copyable(const struct cap *source)
+{
+    return source->type != AR_NULL && source->type != AR_UNTYPED && source->type != AR_REPLY &&
+           source->type != AR_TABLE;
+}
 /* A copy with at most `rights` in the empty `to`. Cannot fail. */
 void cap_copy(struct cap *to, struct cap *from, unsigned rights);
 /* Empty the slot. The last capability to an object destroys it; what takes long of that is left

@@ -1,7 +1,7 @@
 /*
  * I/O ports. SPDX-License-Identifier: MIT
  */
-#include "arch/arch.h"
+#include "object/derivation.h"
 #include "object/acts.h"
 
 /* ---- invocations ----------------------------------------------------------------------------- */

@@ -9,7 +9,7 @@
  * there, so it stays clear.
  */
 #include "object/acts.h"
-#include "arch/arch.h"
+#include "object/derivation.h"
 #include "sched/work.h"
 
 static uint64_t between(uint64_t least, uint64_t number, uint64_t most)

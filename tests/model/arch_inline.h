@@ -4,6 +4,9 @@
 
 #include "sched/sched.h"
 
+uint64_t arch_physical(const void *pointer);
+void *arch_pointer(uint64_t physical);
+
 extern struct ar_regs model_live; /* the processor's registers when the system call began */
 
 static inline uint64_t arch_cycles(void) { return 0; }

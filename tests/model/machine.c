@@ -142,6 +142,8 @@ static bool fast_path(const struct ar_regs *regs)
         return fast_reply_receive(regs->rdi, regs->rsi);
     case AR_SYS_SIGNAL:
         return fast_signal(regs->rdi);
+    case AR_SYS_INVOKE:
+        return fast_delete(regs->rdi, regs->rsi);
     default:
         return false;
     }

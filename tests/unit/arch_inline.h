@@ -4,6 +4,9 @@
 
 #include "sched/sched.h"
 
+uint64_t arch_physical(const void *pointer);
+void *arch_pointer(uint64_t physical);
+
 extern uint64_t host_clock;
 extern struct ar_regs host_live; /* the processor's registers when the system call began */
 void host_space_use(const struct cap *vspace); /* kernel_host_pages.c */

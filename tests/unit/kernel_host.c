@@ -321,6 +321,8 @@ static bool fast_path(struct tcb *tcb)
         return fast_receive(regs->rdi);
     case AR_SYS_SIGNAL:
         return fast_signal(regs->rdi);
+    case AR_SYS_INVOKE:
+        return fast_delete(regs->rdi, regs->rsi);
     default:
         return false;
     }

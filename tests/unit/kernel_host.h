@@ -10,7 +10,7 @@
 #ifndef KERNEL_HOST_H
 #define KERNEL_HOST_H
 
-#include "object/object.h"
+#include "object/derivation.h"
 #include "sched/sched.h"
 #include <stdio.h>
 

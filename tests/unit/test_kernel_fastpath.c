@@ -258,6 +258,127 @@ static void a_slice_ends_at_a_server(void)
     assert_ptr_equal(core.current, equal);
 }
 
+static unsigned copies(ar_cap slot)
+{
+    return ((const struct gate *)host_slot(slot)->object)->copies;
+}
+
+static int call_with(unsigned caps)
+{
+    return enter(client, AR_SYS_CALL, COPY, AR_INFO(AR_LABEL_USER, 0, caps, 0, 0), NULL, 0);
+}
+
+static int reply_with(unsigned caps)
+{
+    return enter(server, AR_SYS_REPLY_RECV, ENDPOINT, AR_INFO(0x200, 0, caps, 0, 0), NULL, REPLY);
+}
+
+enum { OTHER_ENDPOINT = 40, OTHER, OTHER_COPY, IN = 50, OUT = 60 };
+static uint64_t *in, *out; /* what the server offers, what the client sends */
+
+static void have_other_gate(void)
+{
+    make(AR_ENDPOINT, OTHER_ENDPOINT);
+    make(AR_GATE, OTHER);
+    assert_int_equal(host_invoke(host_main, OTHER, AR_GATE_BIND, OTHER_ENDPOINT, 7, 0, 0), AR_OK);
+    cap_copy(host_slot(OTHER_COPY), host_slot(OTHER), AR_SEND);
+    assert_int_equal(enter(second, AR_SYS_WAIT, NOTIFICATION, 0, NULL, 0), -1); /* out of the way */
+    assert_int_equal(receive(server, REPLY), -1);
+    in = server->buffer->recv_slots;
+    out = client->buffer->caps_out;
+    server->buffer->recv_slot_count = 2;
+    in[0] = IN;
+    in[1] = IN + 1;
+}
+
+static void gates_are_refused(void)
+{
+    have_other_gate();
+    out[0] = out[1] = OTHER_COPY;
+    in[0] = in[1] = IN;
+    server->buffer->recv_slot_count = 1;
+    assert_int_equal(call_with(2), AR_ERR_NO_SLOT);
+    server->buffer->recv_slot_count = 2;
+    assert_int_equal(call_with(2), AR_ERR_NO_SLOT); /* the same slot twice */
+    in[1] = IN + 1;
+    out[1] |= AR_CAP_MOVE;
+    assert_int_equal(call_with(2), AR_ERR_ARGUMENT);
+    out[0] |= AR_CAP_MOVE;
+    assert_int_equal(call_with(2), AR_ERR_ARGUMENT);
+    in[0] = AR_CAP_SELF;
+    assert_int_equal(call_with(1), AR_ERR_NO_SLOT);
+    in[0] = OTHER;
+    assert_int_equal(call_with(1), AR_ERR_NO_SLOT);
+    out[0] = OUT;
+    assert_int_equal(call_with(1), AR_ERR_EMPTY);
+    assert_int_equal(copies(OTHER), 1);
+}
+
+/* One comes home, the same other one goes twice, and back by moving. */
+static void gates_go_along(void)
+{
+    have_other_gate();
+    out[0] = COPY;
+    out[1] = out[2] = OTHER_COPY;
+    assert_int_equal(call_with(3), -1);
+    const struct ar_received *got = server->buffer->received;
+    assert_true(got[0].kind == AR_RECEIVED_BADGE && got[0].value == BADGE);
+    assert_true(got[1].kind == AR_RECEIVED_CAP && got[1].value == IN && got[1].type == AR_GATE);
+    assert_true(got[2].kind == AR_RECEIVED_CAP && got[2].value == IN + 1);
+    assert_int_equal(host_slot(IN)->rights, AR_SEND);
+    assert_int_equal(copies(OTHER), 3);
+    assert_int_equal(copies(GATE), 1);
+
+    server->buffer->caps_out[0] = (IN + 1) | AR_CAP_MOVE;
+    server->buffer->caps_out[1] = IN | AR_CAP_MOVE;
+    client->buffer->recv_slots[0] = OUT + 1;
+    client->buffer->recv_slots[1] = OUT;
+    client->buffer->recv_slot_count = 2;
+    assert_int_equal(reply_with(2), -1);
+    assert_int_equal(client->buffer->received[1].value, OUT);
+    assert_int_equal(client->regs.rax, AR_OK);
+    assert_int_equal(AR_INFO_CAPS(client->regs.rsi), 2);
+    assert_int_equal(host_slot(IN)->type, AR_NULL);
+    assert_int_equal(host_slot(OUT)->type, AR_GATE);
+    assert_int_equal(copies(OTHER), 3);
+}
+
+/* Down to the last copy, which closes the gate; it opens when it is sent. */
+static void copies_are_deleted(void)
+{
+    have_other_gate();
+    cap_copy(host_slot(OUT), host_slot(OTHER_COPY), AR_SEND);
+    cap_copy(host_slot(OUT + 1), host_slot(OTHER_COPY), AR_SEND);
+    for (unsigned left = 3; left-- > 0;) {
+        const ar_cap each[] = {OTHER_COPY, OUT, OUT + 1};
+        uint64_t words[4] = {each[left]};
+        assert_int_equal(enter(client, AR_SYS_INVOKE, AR_CAP_SELF,
+                               AR_INFO(AR_CNODE_DELETE, 1, 0, 0, 0), words, 0),
+                         AR_OK);
+        assert_int_equal(client->regs.rsi, 0);
+        assert_int_equal(copies(OTHER), left);
+        assert_int_equal(((const struct gate *)host_slot(OTHER)->object)->closed, left == 0);
+    }
+
+    out[0] = OTHER;
+    assert_int_equal(call_with(1), -1);
+    assert_int_equal(((const struct gate *)host_slot(OTHER)->object)->closed, 0);
+}
+
+/* Nobody takes a reply with capabilities: they stay. */
+static void a_reply_to_nobody_keeps_its_gates(void)
+{
+    have_other_gate();
+    out[0] = OTHER;
+    assert_int_equal(call_with(1), -1);
+    ipc_cancel(client, AR_ERR_CANCELLED);
+    server->buffer->caps_out[0] = IN | AR_CAP_MOVE;
+    assert_int_equal(reply_with(1), AR_ERR_GONE);
+    assert_int_equal(host_slot(IN)->type, AR_GATE);
+    assert_int_equal(reply_with(0), -1);
+    assert_int_equal(server->state, AR_THREAD_BLOCKED_RECV);
+}
+
 static void both_ways(void (*test)(void))
 {
     for (unsigned way = 0; way < 2; way++) {
@@ -282,6 +403,10 @@ BOTH(bad_arguments_are_refused)
 BOTH(a_signal_wakes_who_waits)
 BOTH(the_reply_to_a_fault_changes_no_register)
 BOTH(a_slice_ends_at_a_server)
+BOTH(gates_are_refused)
+BOTH(gates_go_along)
+BOTH(copies_are_deleted)
+BOTH(a_reply_to_nobody_keeps_its_gates)
 
 int main(void)
 {
@@ -294,6 +419,10 @@ int main(void)
         cmocka_unit_test(test_a_signal_wakes_who_waits),
         cmocka_unit_test(test_the_reply_to_a_fault_changes_no_register),
         cmocka_unit_test(test_a_slice_ends_at_a_server),
+        cmocka_unit_test(test_gates_are_refused),
+        cmocka_unit_test(test_gates_go_along),
+        cmocka_unit_test(test_copies_are_deleted),
+        cmocka_unit_test(test_a_reply_to_nobody_keeps_its_gates),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

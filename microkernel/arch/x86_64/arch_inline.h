@@ -12,6 +12,17 @@
 #include "sched/sched.h"
 #include "trace.h"
 
+static inline uint64_t arch_physical(const void *pointer)
+{
+    uint64_t address = (uint64_t)pointer;
+    return address >= KERNEL_BASE ? address - KERNEL_BASE : address - PHYSMAP;
+}
+
+static inline void *arch_pointer(uint64_t physical)
+{
+    return (void *)(physical + PHYSMAP);
+}
+
 static inline uint64_t arch_cycles(void)
 {
     uint64_t low, high;

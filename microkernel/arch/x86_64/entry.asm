@@ -15,6 +15,7 @@ extern kernel_stack_top
 extern syscall_handle
 extern fast_call
 extern fast_reply_receive
+extern fast_delete
 extern fast_receive
 extern fast_signal
 extern cpu_vector_switch
@@ -78,6 +79,8 @@ entry_syscall:
     jmp .slow
 .not_ipc:
     mov rsp, kernel_stack_top
+    cmp rax, AR_SYS_INVOKE
+    je .invoke
     cmp rax, AR_SYS_SIGNAL
     je .signal
     cmp rax, AR_SYS_RECV
@@ -88,6 +91,10 @@ entry_syscall:
 .signal:
     call fast_signal
     mov eax, AR_SYS_SIGNAL
+    jmp .slow
+.invoke:
+    call fast_delete
+    mov eax, AR_SYS_INVOKE
 .slow:
     mov rcx, [core + CORE_CURRENT]
     mov [rcx + TCB_RAX], rax

@@ -33,5 +33,7 @@ OFFSET(tcb, full_restore, 194);
 OFFSET(core, current, 0);
 OFFSET(core, user_stack, 8);
 OFFSET(ar_ipc_buffer, foreign_rip, 1320);
-_Static_assert(AR_SYS_CALL == 0 && AR_SYS_REPLY_RECV == 1 && AR_SYS_RECV == 2 && AR_SYS_SIGNAL == 4, "entry.asm");
+_Static_assert(AR_SYS_CALL == 0 && AR_SYS_REPLY_RECV == 1 && AR_SYS_RECV == 2 && AR_SYS_SIGNAL == 4 &&
+                   AR_SYS_INVOKE == 7,
+               "entry.asm");
 _Static_assert(SEL_USER_DATA == 0x1b && SEL_USER_CODE == 0x23, "selectors");

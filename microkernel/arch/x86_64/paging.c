@@ -25,17 +25,6 @@ static uint64_t kernel_table[ENTRIES] __attribute__((aligned(4096)));
 static uint64_t asid_table[ASID_COUNT];
 static uint32_t asid_first, asid_last, asid_free;
 
-uint64_t arch_physical(const void *pointer)
-{
-    uint64_t address = (uint64_t)pointer;
-    return address >= KERNEL_BASE ? address - KERNEL_BASE : address - PHYSMAP;
-}
-
-void *arch_pointer(uint64_t physical)
-{
-    return (void *)(physical + PHYSMAP);
-}
-
 bool arch_space_available(uint64_t count)
 {
     return count <= asid_free;
