@@ -7,7 +7,9 @@ usage: ipcgen.py header|client|server|print|docs PROTOCOL.toml OUTPUT
 
 A protocol file has [protocol] (name, id, doc), optional [constants], and one [[op]] per message:
   name, doc          the operation
-  request, reply     lists of {name, type = "u64" | "i64", min, max}: one message word each
+  request, reply     lists of {name, type = "u64" | "i64", min, max, show}: one message word each. `show` says for the tracer what
+                     the number is: "address", "mode" (octal), a list of constants that are bits, or "flags:NAME" and "choice:NAME",
+                     tables of libposix/linux_calls.toml
   data_in, data_out  true: the caller declares memory that the server reads / writes
   caps_in, caps_out  names: exactly so many capabilities; *_optional: these or none; *_max = N: up to N
   tail_in, tail_out  true: the request / the reply may carry up to 64 bytes of that memory itself (ipc/message.h)
@@ -68,12 +70,21 @@ def load(path):
             for field in fields:
                 if field["type"] not in C_TYPES:
                     raise ProtocolError(f"{where}: field {field['name']} has type '{field['type']}', not u64 or i64")
+                check_show(spec, f"{where}: field {field['name']}", field.get("show", "address"))
         for direction, side in ("in", "request"), ("out", "reply"):
             if caps(op, direction)[1] > MAX_CAPS:
                 raise ProtocolError(f"{where}: more than {MAX_CAPS} capabilities {direction}")
             if op.get(f"tail_{direction}") and not (op.get(f"data_{direction}") and len(op[side]) <= TAIL_WORD):
                 raise ProtocolError(f"{where}: tail_{direction} wants data_{direction} and at most {TAIL_WORD} {side} fields")
     return spec
+
+
+def check_show(spec, where, show):
+    if isinstance(show, list):
+        if unknown := [name for name in show if name not in spec.get("constants", {})]:
+            raise ProtocolError(f"{where}: show has {unknown}, which [constants] lacks")
+    elif show not in ("address", "mode") and show.partition(":")[0] not in ("flags", "choice"):
+        raise ProtocolError(f"{where}: show is '{show}', expected address, mode, flags:NAME, choice:NAME or a list of constants")
 
 
 def comment(text, indent=""):
@@ -277,11 +288,17 @@ def docs(spec, source):
 
 
 def message_table(spec):
-    """For the tracer: label -> (name, fields of the request, of the reply), a field being (name, signed)."""
+    """For the tracer: label -> (name, the request's, the reply's), each (fields, may it have a tail); a field is (name, signed, show),
+    where show is as in the file, constants with their values, or None."""
     p, found = spec["protocol"], {}
+
+    def field_shown(field):
+        show = field.get("show")
+        return field["name"], field["type"] == "i64", {name: spec["constants"][name] for name in show} if isinstance(show, list) else show
     for number, op in enumerate(spec.get("op", [])):
-        fields = [[(field["name"], field["type"] == "i64") for field in op[side]] for side in ("request", "reply")]
-        found[p["id"] << 8 | number] = (f"{p['name']}.{op['name']}", *fields)
+        sides = [([field_shown(field) for field in op[side]], bool(op.get(f"tail_{direction}")))
+                 for direction, side in (("in", "request"), ("out", "reply"))]
+        found[p["id"] << 8 | number] = (f"{p['name']}.{op['name']}", *sides)
     return found
 
 

@@ -16,6 +16,7 @@ BUILD = Path(os.environ.get("ARAMID_BUILD", SOURCE / "build"))
 PROGRAMS = Path(os.environ.get("ARAMID_PROGRAMS", BUILD / "tests/boot"))
 sys.path.insert(0, str(SOURCE / "tools/lib"))
 
+from aramid_tools.trace_decode import shown # noqa: E402
 from aramid_tools.trace_tables import tables # noqa: E402
 
 MARK = "proc.ids" # getsid(2), before and after what counts
@@ -25,8 +26,9 @@ LEAST = 50 # messages
 WORD = (1 << 64) - 1
 
 
-def fields_of(names, words):
-    return {name: word & WORD for (name, *_), word in zip(names, words) if name not in LOCAL}
+def fields_of(side, words):
+    """As the trace has them. A tail is compared by what follows from it: the host's words go on where its fields end."""
+    return {name: shown(word & WORD, is_signed, show) for (name, is_signed, show), word in zip(side[0], words) if name not in LOCAL}
 
 
 def from_host(program):
@@ -34,15 +36,14 @@ def from_host(program):
     found = []
     for line in subprocess.run([program], stdout=subprocess.PIPE, text=True, check=True).stdout.splitlines():
         label, words, caps, status, reply, reply_caps = ([int(word) for word in part.split()] for part in line.split("|"))
-        name, request_names, reply_names = tables().messages[label[0]]
-        found.append((name, fields_of(request_names, words), caps[0], tables().status[status[0]],
-                      fields_of(reply_names, reply), reply_caps[0]))
+        name, request, answer = tables().messages[label[0]]
+        found.append((name, fields_of(request, words), caps[0], tables().status[status[0]],
+                      fields_of(answer, reply), reply_caps[0]))
     return found
 
 
 def values(event):
-    return {name: (value if isinstance(value, int) else int(value, 16)) & WORD
-            for name, value in event.get("fields", {}).items() if name not in LOCAL}
+    return {name: value for name, value in event.get("fields", {}).items() if name not in LOCAL}
 
 
 def from_guest(directory):

@@ -5,16 +5,19 @@ import struct
 from aramid_tools.trace_objects import Cap, Objects, rights_text
 from aramid_tools.trace_tables import tables
 from aramid_tools.trace_user import UserRecords
+from aramid_tools.view import linux_args
 
 RECORD = 64
 AT_ONCE = 4096 * RECORD
 MOST_RECORDS = 65 # of one event: a text of 4,096 bytes
 HEX_ABOVE = 2**53 - 1
+NAMED = {"INVOKE", "WAIT", "SIGNAL"} # whose object no other line says
 MESSAGES = {"CALL", "CALL_UNTIL", "REPLY", "REPLY_RECV"}
 KERNEL_LABELS = {1: "closed", 2: "notification", 3: "fault", 4: "timeout"}
 FAULT_FIELDS = ("kind", "address", "code", "rip", "rsp", "rflags")
 FAULT_KINDS = {1: "page", 2: "exception"}
 USER_LABEL = 0x100
+TAIL_LENGTHS = ("length", "count", "path_length", "address_length") # the field that says how long a tail is
 AGAIN = "again"
 
 
@@ -26,6 +29,18 @@ def signed(value):
     return value - (1 << 64) if value >> 63 else value
 
 
+def shown(value, is_signed, show):
+    """A word of a message by what its protocol file says that it is."""
+    if show is None:
+        return signed(value) if is_signed else number(value)
+    if isinstance(show, dict):
+        return linux_args.bits(value, show)
+    kind, _, more = show.partition(":")
+    if kind == "address":
+        return hex(value)
+    return f"{value:#o}" if kind == "mode" else linux_args.flags(value, more) if kind == "flags" else linux_args.choice(value, more)
+
+
 def more_records(words):
     return (words + 5) // 7
 
@@ -33,11 +48,11 @@ def more_records(words):
 class Thread:
     """What the decoder remembers of a thread."""
     __slots__ = ("serial", "name", "pid", "text", "call", "began", "again", "gate", "asked", "linux", "linux_began",
-                 "address")
+                 "address", "receives")
 
     def __init__(self, serial, address):
         self.serial, self.address = serial, address
-        self.pid = self.call = self.gate = self.asked = self.linux = None
+        self.pid = self.call = self.gate = self.asked = self.linux = self.receives = None
         self.began = self.linux_began = 0
         self.again = False
         self.rename("")
@@ -186,12 +201,12 @@ class Decoder:
         return found[0] if found else f"label {label:#x}"
 
     def _status(self, label):
-        return self.tables.status.get(label, label)
+        return self.tables.status.get(label, f"status {label}")
 
     def _syscall(self, nr, key, words, at):
         thread = self._is(key)
         rdi, rsi, *values = words[at + 2:at + 8]
-        call = self.tables.syscalls.get(nr, nr)
+        call = self.tables.syscalls.get(nr, f"call {nr}")
         if call == "TRACE":
             self.user.record(thread, (rdi, rsi, *values), b"")
             return
@@ -204,6 +219,8 @@ class Decoder:
         fields = {"call": call}
         if call not in ("YIELD", "CLOCK"):
             fields["slot"] = number(rdi)
+            if call in NAMED and thread and rdi < 1 << 32 and (cap := self.objects.look(thread.address + self.objects.own[0], rdi)):
+                fields["object"] = self.objects.name(cap.kind, cap.address)
         if call in MESSAGES:
             fields["op" if call.startswith("CALL") else "status"] = (
                 self.op(rsi >> 32) if call.startswith("CALL") else self._status(rsi >> 32))
@@ -211,13 +228,23 @@ class Decoder:
         elif call == "INVOKE":
             name, names = self.tables.invocations.get(rsi >> 32, (f"label {rsi >> 32:#x}", []))
             fields |= {"op": name} | self._info(rsi, values)
-            fields["args"] = {name: hex(value) if address else number(value) for (name, address), value in
+            fields["args"] = {word: self._invocation_word(thread, name, word, kind, value) for (word, kind), value in
                               zip(names, values[:min(rsi & 255, 4)])}
         elif call == "SIGNAL":
             fields["bits"] = number(values[0])
         elif call in ("DATA_READ", "DATA_WRITE"):
             fields |= {"offset": number(values[0]), "address": hex(values[1]), "length": number(values[2])}
         self.emit("syscall", **fields)
+
+    def _invocation_word(self, thread, operation, name, kind, value):
+        """A capability as its object when the trace knows what lies in the slot."""
+        if kind == "cap" and thread and value < 1 << 32 and (cap := self.objects.look(thread.address + self.objects.own[0], value)):
+            return self.objects.name(cap.kind, cap.address)
+        if name == "type":
+            return self.tables.types.get(value, number(value))
+        if name == "rights" and operation.startswith("FRAME"): # other objects' rights are other letters
+            return rights_text("frame", value)
+        return hex(value) if kind == "address" else number(value)
 
     def _again(self, _, key, words, at): # pylint: disable=unused-argument
         thread = self._is(key)
@@ -231,7 +258,7 @@ class Decoder:
             return
         rdi, rsi, *values = words[at + 2:at + 8]
         call, thread.call = thread.call, None
-        fields = {"call": call, "error": self.tables.errors.get(error, error), "ticks": self.time - thread.began}
+        fields = {"call": call, "error": self.tables.errors.get(error, f"error {error}"), "ticks": self.time - thread.began}
         if call == "INVOKE":
             if error:
                 fields |= {"wrong": number(values[0]), "expected": number(values[1]), "found": number(values[2])}
@@ -255,7 +282,9 @@ class Decoder:
         if thread:
             thread.linux, thread.linux_began = nr, self.time
             self.user.linux_begins(thread)
-        self.emit("linux", name=name, nr=nr, args=[number(value) for value in words[at + 2:at + 8]])
+        pointers = self.tables.pointers.get(name, ())
+        self.emit("linux", name=name, nr=nr, args=[hex(value) if place in pointers else number(value)
+                                                   for place, value in enumerate(words[at + 2:at + 8])])
 
     # ---- messages ----
 
@@ -267,13 +296,16 @@ class Decoder:
             values += [words[record], *words[record + 2:record + 8]]
         return values[:info & 255]
 
-    @staticmethod
-    def _fields(names, values):
-        """`fields` when the words fit the protocol, else `words`."""
-        if names is None or len(names) != len(values):
+    def _fields(self, known, values):
+        """`fields` when the words fit the protocol, else `words`; `tail`, the memory that travels in words itself."""
+        fields, has_tail = known or (None, False)
+        if fields is None or len(fields) != len(values) and not (has_tail and len(values) > self.tables.tail_word):
             return {"words": [number(value) for value in values]}
-        return {"fields": {name: signed(value) if is_signed else number(value)
-                           for (name, is_signed), value in zip(names, values)}}
+        found = {"fields": {name: shown(value, is_signed, show) for (name, is_signed, show), value in zip(fields, values)}}
+        if len(values) > len(fields):
+            tail = b"".join(value.to_bytes(8, "little") for value in values[self.tables.tail_word:])
+            found["tail"] = tail[:next((found["fields"][name] for name in TAIL_LENGTHS if name in found["fields"]), len(tail))].hex()
+        return found
 
     def _segments(self, info):
         return {key: value for key, value in (("in", info >> 16 & 15), ("out", info >> 20 & 15)) if value}
@@ -374,9 +406,13 @@ class Decoder:
 
     def _kernel_message(self, _, key, words, at):
         label, badge = words[at + 3], words[at + 2]
-        fields = {"to": self.thread_text(key), "op": KERNEL_LABELS.get(label, label)}
+        fields = {"to": self.thread_text(key), "op": KERNEL_LABELS.get(label, f"label {label:#x}")}
         if label == 1:
             fields["badge"] = number(badge)
+            receiver = self.threads.get(key)
+            gate = self.objects.gates.get((receiver.receives, badge)) if receiver else None
+            if gate:
+                fields["gate"] = self.objects.name("gate", gate)
         elif label == 2:
             fields["bits"] = number(words[at + 4])
         self.emit("kernel_message", **fields)
@@ -408,6 +444,7 @@ class Decoder:
             thread = self.threads.get(key)
             if name == "BLOCKED_RECV" and thread:
                 self.objects.servers[found[1]] = thread
+                thread.receives = found[1]
             elif name == "BLOCKED_CALL" and thread:
                 thread.gate = pair >> 32 or None
             if name != "BLOCKED_RECV" and found[1] in self.objects.servers:
@@ -415,7 +452,7 @@ class Decoder:
         if gate := self.objects.short_name(pair >> 32):
             fields["gate"] = gate
         if error:
-            fields["error"] = self.tables.errors.get(error, error)
+            fields["error"] = self.tables.errors.get(error, f"error {error}")
         self.emit("state", **fields)
 
     def _signal(self, _, key, words, at): # pylint: disable=unused-argument
@@ -509,6 +546,7 @@ class Decoder:
     def _bind(self, _, __, words, at):
         gate, endpoint, badge = words[at + 2:at + 5]
         self.objects.badges[gate], self.objects.endpoints[gate] = badge, endpoint
+        self.objects.gates[endpoint, badge] = gate
         self.emit("bind", gate=self.objects.name("gate", gate), object=self.objects.name("endpoint", endpoint), badge=number(badge))
 
     def _issuer(self, _, __, words, at):

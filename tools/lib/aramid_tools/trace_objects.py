@@ -39,6 +39,7 @@ class Objects:
         self.held_in = {}    # address of a CNode -> slots with it
         self.spaces = {}     # asid -> address of the vspace
         self.badges = {}     # gate -> badge
+        self.gates = {}      # (endpoint, badge) -> gate that was bound to it last
         self.issuers = {}    # endpoint -> issuer
         self.endpoints = {}  # gate -> endpoint
         self.servers = {}    # endpoint -> thread that receives there
@@ -71,6 +72,7 @@ class Objects:
         self.names.pop((kind, address), None)
         if kind in SHORT:
             self.short.pop(address >> 5 & 0xFFFFFFFF, None)
+            self.gates.pop((self.endpoints.get(address), self.badges.get(address)), None)
             for table in (self.badges, self.issuers, self.endpoints, self.servers):
                 table.pop(address, None)
         elif kind == "cnode" and self.nodes.pop(address, None):

@@ -35,6 +35,7 @@ def _module(path):
     return module
 
 
+POINTERS = {"pointer", "path", "in", "out", "address", "fds"}
 ABI = "microkernel/include/aramid/abi.h"
 
 
@@ -60,15 +61,18 @@ class Tables:
         self.linux = {int(number): name for number, name in
                       re.findall(r"\b(?:CALL|NONE|QUIET)\((\d+), (\w+)\)", _source("libposix/linux_table.c"))}
         self.linux_kinds = tomllib.loads((ROOT / "libposix/linux_calls.toml").read_text(encoding="utf-8"))["calls"]
+        self.pointers = {name: {place for place, kind in enumerate(kinds) if kind.partition(":")[0] in POINTERS}
+                         for name, kinds in self.linux_kinds.items()}
         self.exceptions = re.findall(r'"([^"]*)"', re.search(
             r"exception_names\[32\] = \{(.*?)\}", _source("microkernel/arch/x86_64/interrupts.c"), re.DOTALL)[1])
         self.messages = self._messages()
+        self.tail_word = int(re.search(r"define IPC_TAIL_WORD (\d+)", _source("libipc/include/ipc/message.h"))[1])
         self.invocations = self._invocations()
         self.errno = errno.errorcode # this machine's are Linux's too
 
     @staticmethod
     def _messages():
-        """label -> (name, request fields, reply fields); a field is (name, signed)."""
+        """label -> as ipcgen.message_table has it."""
         ipcgen, found = _module("libipc/generator/ipcgen.py"), {}
         for path in sorted((ROOT / "libipc/protocols").glob("*.toml")):
             found |= ipcgen.message_table(ipcgen.load(path))
@@ -76,10 +80,10 @@ class Tables:
 
     @staticmethod
     def _invocations():
-        """label -> (name, [(name of a word, is it an address)])."""
+        """label -> (name, [(name of a word, what it is)])."""
         api = _module("microkernel/api/apigen.py").load(ROOT / "microkernel/api/invocations.toml")
         return {invocation["number"]: (invocation["name"].removeprefix("AR_"),
-                                       [(word["name"], word["kind"] == "address") for word in invocation.get("words", [])])
+                                       [(word["name"], word["kind"]) for word in invocation.get("words", [])])
                 for invocation in api["invocation"]}
 
 

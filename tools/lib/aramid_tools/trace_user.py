@@ -2,24 +2,18 @@
 """What user space puts into the trace: <aramid/trace.h>."""
 import struct
 
+from aramid_tools.view import linux_args
+
 TYPES = {1: "stream", 2: "dgram", 5: "seqpacket"}
 SHUT = {1: "receive", 2: "send", 3: "both"}
 RESTARTS = (-512, -514) # POSIX_RESTART and its like: a signal, and the call begins again
 AF_UNIX_HEADER = 2
 PIECES = {"PIECE", "LINUX_FILLED"}
 FROM_PROGRAMS, FROM_SERVERS = {"TEXT", "LINUX_RESULT"} | PIECES, {"PROCESS", "PROCESS_END", "SOCKET", "OBJECT"}
-EPOLL = {0x001: "IN", 0x002: "PRI", 0x004: "OUT", 0x008: "ERR", 0x010: "HUP", 0x040: "RDNORM", 0x080: "RDBAND", 0x100: "WRNORM",
-         0x200: "WRBAND", 0x400: "MSG", 0x2000: "RDHUP", 1 << 28: "EXCLUSIVE", 1 << 29: "WAKEUP", 1 << 30: "ONESHOT", 1 << 31: "ET"}
 
 
 def _signed(value):
     return value - (1 << 64) if value >> 63 else value
-
-
-def epoll_names(bits):
-    """`IN|OUT|ET`, and in hexadecimal what has no name."""
-    known = sum(bit for bit in EPOLL if bits & bit)
-    return "|".join([name for bit, name in EPOLL.items() if bits & bit] + ([hex(bits - known)] if bits != known else [])) or "0"
 
 
 def _address(text):
@@ -133,6 +127,6 @@ class UserRecords:
         elif kind == "eventfd" and what != "closed":
             fields |= {"count": first, "value": second}
         elif kind == "epoll" and what not in ("created", "closed"):
-            fields |= {"fd": first, **({"target": second} if second else {}), "mask": epoll_names(third)}
+            fields |= {"fd": first, **({"target": second} if second else {}), "mask": linux_args.flags(third, "poll")}
         self.decoder.emit(kind, **fields)
 

@@ -45,18 +45,21 @@ def quoted(data, cut=False):
 
 
 def flags(value, kind):
-    """Names of a [flags] table joined by |; a table may have `mask` bits whose value is a choice."""
-    table = _table()["flags"][kind]
+    return bits(value, _table()["flags"][kind])
+
+
+def bits(value, table):
+    """Names of a [flags] table joined by |; a table may have `_choice`, bits whose value is one of several."""
     mask, names = table.get("_choice", 0), []
     if mask or value == 0:
-        chosen = next((name for name, bits in table.items() if name[0] != "_" and bits == value & mask and bits <= mask), None)
+        chosen = next((name for name, bit in table.items() if name[0] != "_" and bit == value & mask and bit <= mask), None)
         if chosen:
-            names.append(chosen)
+            names += [chosen] if chosen != "0" else [] # a choice without a name
             value &= ~mask
-    for name, bits in table.items():
-        if name[0] != "_" and bits and value & bits == bits and not (mask and bits <= mask):
+    for name, bit in table.items():
+        if name[0] != "_" and bit and value & bit == bit and not (mask and bit <= mask):
             names.append(name)
-            value &= ~bits
+            value &= ~bit
     if value or not names:
         names.append(hex(value) if value else "0")
     return "|".join(names)
@@ -123,6 +126,10 @@ def formatted(call):
         kinds = ["pointer"] * 6
     if "creat" in kinds and not number(call.args[kinds.index("flags:open")]) & 0o100:
         kinds = kinds[:kinds.index("creat")]
+    if kinds and kinds[-1].startswith("by:"):
+        before = choice(number(call.args[len(kinds) - 2]) & 0xFFFFFFFF, kinds[-2].partition(":")[2])
+        kind = _table()["by"][kinds[-1].partition(":")[2]].get(before, "pointer")
+        kinds = kinds[:-1] + ([kind] if kind else [])
     texts = {int(place): bytes.fromhex(text) for place, text in call.texts.items()}
     shown = [argument("mode" if kind == "creat" else kind, value, texts.get(place), call)
              for place, (kind, value) in enumerate(zip(kinds, call.args))]

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: MIT
 """The trace as strace would print it, with the messages under the call that caused them and what each step cost."""
 from aramid_tools.view import linux_args
+from aramid_tools.view.linux_args import quoted
 from aramid_tools.view.calls import layers, total
+from aramid_tools.view.reader import name_of
 
 COLUMN = 78 # where costs begin
 
@@ -24,13 +26,14 @@ def capability(cap):
 
 def fields_text(event):
     if "fields" in event:
-        return ", ".join(f"{name}={value}" for name, value in event["fields"].items())
+        tail = [quoted(bytes.fromhex(event["tail"]))] if "tail" in event else []
+        return ", ".join([f"{name}={value}" for name, value in event["fields"].items()] + tail)
     return ", ".join(str(word) for word in event.get("words", []))
 
 
 def message(step):
     event, reply = step.event, step.reply
-    text = f"{event['to'].rpartition('#')[0]} ← {event['op']}({fields_text(event)})"
+    text = f"{name_of(event['to'])} ← {event['op']}({fields_text(event)})"
     if event.get("caps"):
         text += " with " + ", ".join(capability(cap) for cap in event["caps"])
     if reply is None:
@@ -45,16 +48,22 @@ def message(step):
 
 def fault(step):
     fields = step.event.get("fields", {})
-    return f"procd ← page fault at {fields.get('address', '?')}, code {fields.get('code', '?')}"
+    server = name_of(step.event["to"])
+    if fields.get("kind") != "page":
+        return f"{server} ← exception {fields.get('address', '?')} at {fields.get('rip', '?')}"
+    code = linux_args.number(fields.get("code", 0))
+    access = "execute" if code & 16 else "write" if code & 2 else "read"
+    return f"{server} ← page fault at {fields.get('address', '?')} ({access}, {'not allowed' if code & 1 else 'not mapped'})"
 
 
 def native(step):
     event, result = step.event, step.reply or {}
     if event["call"] == "INVOKE":
         args = ", ".join(f"{name}={value}" for name, value in event.get("args", {}).items())
-        text = f"kernel: {event.get('op', 'INVOKE')}(slot {event.get('slot')}{', ' if args else ''}{args})"
+        target = event.get("object") or f"slot {event.get('slot')}"
+        text = f"kernel: {event.get('op', 'INVOKE')}({target}{', ' if args else ''}{args})"
     else:
-        text = f"kernel: {event['call']}" + (f"(slot {event['slot']})" if "slot" in event else "")
+        text = f"kernel: {event['call']}" + (f"({event.get('object') or 'slot ' + str(event['slot'])})" if "slot" in event else "")
     if result.get("error", "OK") != "OK":
         text += f" → {result['error']}"
     if event["call"] == "WAIT" and step.ended:
@@ -66,6 +75,9 @@ def native(step):
 
 def socket(step):
     event = step.event
+    if "data" in event:
+        data = bytes.fromhex(event["data"])
+        event = event | {"data": quoted(data[:linux_args.STRING_LIMIT], cut=event["bytes"] > linux_args.STRING_LIMIT)}
     rest = ", ".join(f"{name} {value}" for name, value in event.items() if name not in ("e", "t", "th", "pid", "ino", "what", "socket"))
     return f"{event['e']} {event['ino']} {event['what']}" + (f": {rest}" if rest else "")
 
