@@ -96,20 +96,26 @@ static inline unsigned trace_more(uint64_t info)
     return (AR_INFO_WORDS(info) + 5) / 7;
 }
 
-/* The words from the fifth on into the record that has words 1 to 3, and those after it. */
-static inline void trace_words(uint64_t *more, const struct ar_ipc_buffer *buffer, unsigned words)
+/* The words from the fifth on into the record that has words 1 to 3, and those after it; the end of
+ * the last one. Each is filled up, whatever lies behind the message's words in the buffer: two
+ * instructions a word, and no question after each. Nobody reads more of it than the message has. */
+static inline uint64_t *trace_words(uint64_t *more, const struct ar_ipc_buffer *buffer,
+                                    unsigned words)
 {
-    unsigned i = 4;
-    for (; i < words && i < 8; i++)
-        more[i] = buffer->words[i];
-    while (i < words) {
+    const uint64_t *from = (const uint64_t *)(const void *)buffer + 4; /* it begins with them */
+    const uint64_t *end = from + words - 4;
+    __builtin_memcpy(&more[4], from, 4 * sizeof(*from));
+    for (from += 4; from < end; from += 7) {
         more += TRACE_WORDS;
-        more[0] = buffer->words[i++];
+        more[0] = from[0];
         more[1] = TRACE_WORDS_MORE;
-        for (unsigned at = 2; at < TRACE_WORDS && i < words; at++)
-            more[at] = buffer->words[i++];
+        __builtin_memcpy(&more[2], from + 1, 6 * sizeof(*from));
     }
+    return more + TRACE_WORDS;
 }
+
+_Static_assert(offsetof(struct ar_ipc_buffer, words) == 0 &&
+                   8 * (AR_MSG_WORDS + 6) <= sizeof(struct ar_ipc_buffer), "words past the last");
 
 /* Words 1 to 3 are in registers; the records that the message takes are complete. */
 static inline void trace_end_fast(uint64_t *at, const struct ar_ipc_buffer *buffer, uint64_t info)
@@ -125,8 +131,7 @@ static inline void trace_end_fast(uint64_t *at, const struct ar_ipc_buffer *buff
         trace_end(at, 2);
         return;
     }
-    trace_words(at + TRACE_WORDS, buffer, words);
-    trace_end(at, 1 + trace_more(info));
+    trace_end(trace_words(at + TRACE_WORDS, buffer, words), 0);
 }
 
 static inline void trace_message_fast(const struct tcb *from, const struct tcb *to, uint64_t slot,
