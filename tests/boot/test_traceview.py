@@ -40,9 +40,14 @@ def check_print(trace):
     call = next((index for index, line in enumerate(out.splitlines()) if "socketpair(AF_UNIX, SOCK_STREAM, 0, [3, 4]) = 0" in line), None)
     require(call is not None and "sockd ← sock.socket_pair" in out.splitlines()[call + 1] and "with gate#" in out.splitlines()[call + 1],
             "a message below its call, with its capabilities", "sock.socket_pair", out.splitlines()[call or 0:][:3])
-    cost = re.search(r"(\d[\d,]*)  \(client ([\d,]+), kernel ([\d,]+), sockd ([\d,]+)\)$", out.splitlines()[call or 0])
-    parts = [int(part.replace(",", "")) for part in cost.groups()] if cost else [0, 1]
-    require(parts[0] == sum(parts[1:]) and all(parts), "a call's cost is the sum of its layers", "client + kernel + sockd", parts)
+    require(bool(lines_with(out, "sock.socket_pair(domain=AF_UNIX, type=SOCK_STREAM, protocol=0)")), "a message's numbers have names", None,
+            out.splitlines()[call or 0:][:3])
+    require(bool(lines_with(out, "proc.map(address=0x", "protection=PROT_READ|PROT_WRITE")), "an address is no decimal number, a protection no number",
+            None, lines_with(out, "proc.map(")[:1])
+    require(bool(lines_with(out, "procd ← page fault at 0x", "(write, not mapped)")), "a page fault says what was wanted", None, lines_with(out, "page fault")[:2])
+    cost = re.search(r"(\d[\d,]*)  \((client [\d,]+, kernel [\d,]+,.* sockd [\d,]+)\)$", out.splitlines()[call or 0])
+    parts = [int(part.replace(",", "")) for part in (cost[1], *re.findall(r"[a-z] ([\d,]*\d)", cost[2]))] if cost else [0, 1]
+    require(parts[0] == sum(parts[1:]) and all(parts), "a call's cost is the sum of its layers", "client + kernel + sockd", (parts, cost and cost[0]))
 
 
 def check_filters(trace):
@@ -53,6 +58,10 @@ def check_filters(trace):
     require(bool(lines_with(by_address, "listen(")) and not lines_with(by_address, "socketpair("), "--socket by address", "listen, no socketpair", by_address)
     by_server = view(trace, "--server", "filed").stdout
     require(bool(lines_with(by_server, "/nowhere")) and not lines_with(by_server, "write(3"), "--server")
+    native = view(trace, "-v", "--call", "socketpair").stdout
+    require(bool(lines_with(native, "GATE_BIND(gate#", "endpoint=endpoint#")) and bool(lines_with(native, "UNTYPED_RETYPE(untyped#", "type=gate")),
+            "-v: invocations name their objects", None, lines_with(native, "kernel:")[:4])
+    require("do not go by calls" in view(trace, "--caps", "sockd", "--call", "write").stderr, "a filter that cannot hold is refused")
     for option, wrong in (("--process", "9999"), ("--server", "nfsd"), ("--call", "frobnicate"), ("--socket", "/no"), ("--capability", "gate#99999")):
         done = view(trace, option, wrong)
         require(done.returncode == 2 and wrong in done.stderr and "there are: " in done.stderr,
@@ -160,10 +169,28 @@ def check_damage(trace, work):
     bad = work / "bad"
     bad.write_bytes(b"".join([*rows[:len(rows) // 2], b"{\"e\": 7\n", *rows[len(rows) // 2:]]))
     require(f"damaged at line {len(rows) // 2 + 1}" in view(bad, "--cost").stderr, "damage is told with its line")
+    check_odd(rows, work)
+    for what in (work, work / "nothing", work / "empty"):
+        (work / "empty").write_bytes(b"")
+        done = view(what)
+        require(done.returncode == 125 and str(what) in done.stderr and len(done.stderr.splitlines()) == 1, f"{what.name} is refused in one line", None, done.stderr)
     newer = work / "newer"
     newer.write_bytes(whole.replace(b'"aramid-trace": 1', b'"aramid-trace": 99', 1))
     require("version 99" in view(newer).stderr, "another version is told")
     require("is no trace" in view(SOURCE / "README.md").stderr, "a file that is none is told")
+
+
+def check_odd(rows, work):
+    """An event that is JSON and yet none: a field of another type, or that does not fit another."""
+    odd = work / "odd"
+    for field, value, way in (("th", 7, "--cost"), ("to", None, "--waits"), ("args", 3, "--mermaid"), ("args", [1, 2], "--cost"), ("texts", {"0": "zz"}, "--cost"),
+                              ("fields", 4, "--cost"), ("caps", [3], "--cost"), ("t", "late", "--cost"), ("at", 5, "--caps=init")):
+        place = next(index for index, row in enumerate(rows) if index > 100 and f'"{field}": '.encode() in row)
+        event = json.loads(rows[place]) | {field: value}
+        odd.write_bytes(b"".join([*rows[:place], json.dumps(event).encode() + b"\n", *rows[place + 1:place + 100]]))
+        done = view(odd, way)
+        require(done.returncode == 2 and f"damaged at line {place + 1}:" in done.stderr and "Traceback" not in done.stderr,
+                f"an event whose {field} is {value!r} is damage", None, done.stderr)
 
 
 # ---- --strace ----
@@ -218,7 +245,14 @@ def check_last_events(tree):
     after = died.stderr.partition("aramid: the last ")[2]
     require(died.returncode == 139 and re.match(r"\d+ events of \S+:", after) and "op=proc.kill" in after and len(after.splitlines()) <= 201,
             "a program that dies: its thread's last events", "at most 200, proc.kill among them", died.stderr[-1500:])
-    late = run("--strace", "--timeout", "10", program_argv=["/bin/busybox", "sleep", "1000"], tree=tree, icount=False)
+    child = run("--strace", program_argv=["/bin/busybox", "sh", "-c", 'sh -c "kill -SEGV \\$\\$"; true'], tree=tree)
+    after = child.stderr.partition("died of SIGSEGV")[2]
+    require(child.returncode == 0 and re.match(r"\naramid: the last \d+ events of \S+:", after) and "op=proc.exit" in after,
+            "a program that dies while the run goes on, too", "its last events, proc.exit the last", child.stderr[-1500:])
+    for seconds in ("4", "30", "90"): # on a machine that is busy the program has not begun after the first
+        late = run("--strace", "--timeout", seconds, program_argv=["/bin/busybox", "sleep", "1000"], tree=tree, icount=False)
+        if "name=clock_nanosleep" in late.stderr:
+            break
     require(late.returncode == 124 and "aramid: the last " in late.stderr and "name=clock_nanosleep" in late.stderr,
             "a run that times out as well", None, late.stderr[-1500:])
 

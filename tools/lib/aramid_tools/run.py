@@ -98,7 +98,8 @@ def boot(arguments, text, merged, terminal, log, on_first_byte=None, stdout=1, s
                 note(f"--trace: {dropped} records were lost; --boot trace=256M gives the ring more room, with more --mem")
             if strace:
                 strace.finish()
-            if result[0] >= EXIT_TIMEOUT and result[0] not in (126, 127):
+            last.report_dead()
+            if result[0] >= EXIT_TIMEOUT and result[0] not in (126, 127) and not (result[0] > 128 and last.died):
                 last.report(result[1])
         return result
 

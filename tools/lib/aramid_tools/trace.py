@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """tools/trace: read what tools/run --trace recorded."""
 import argparse
+import os
 import sys
 
 from aramid_tools.common import EXIT_USAGE, ToolError, say
@@ -13,6 +14,9 @@ EPILOG = """\
 Without a way to look at it: every Linux call as strace prints it, below it the messages that it caused, to the right what each cost
 in ticks (instructions when recorded with --icount): in the program's own libposix (client), the kernel, each server.
 docs/trace-format.md says what a trace has, docs/tracing.md how to use it."""
+
+
+FILTERS = ("process", "server", "call", "socket", "capability")
 
 
 def parse(argv):
@@ -46,6 +50,8 @@ def write(path, lines):
 
 
 def show(arguments, trace):
+    if (arguments.follow_fd or arguments.caps or arguments.pcap) and (given := [name for name in FILTERS if getattr(arguments, name)]):
+        raise ToolError(f"--{given[0]}: filters choose calls, and --follow-fd, --caps and --pcap do not go by calls", EXIT_USAGE)
     if arguments.follow_fd or arguments.caps:
         lines = handles.follow(trace, arguments.follow_fd) if arguments.follow_fd else handles.reachable(trace, arguments.caps)
         print("\n".join(lines))
@@ -69,8 +75,18 @@ def show(arguments, trace):
 def main(argv):
     arguments = parse(argv)
     trace = Trace(arguments.file)
-    show(arguments, trace)
-    sys.stdout.flush()
+    try:
+        show(arguments, trace)
+        sys.stdout.flush()
+    except BrokenPipeError: # `| head` has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except ToolError:
+        if trace.damage: # what was asked for may be behind it
+            say(trace.damage)
+        raise
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+        trace.damage = f"{arguments.file}: damaged at line {trace.number} or before: its events do not fit together ({error!r})"
     if trace.lost:
         say(f"{arguments.file}: {trace.lost} records were lost while recording; names and states after that may be wrong")
     if trace.damage:

@@ -5,7 +5,7 @@ import json
 
 from aramid_tools.view import linux_args
 from aramid_tools.view.filters import all_steps
-from aramid_tools.view.reader import name_of, number_of
+from aramid_tools.view.reader import id_of, name_of
 
 SERVER_GROUP = 1_000_000 # pids of servers in the file: above every Linux pid
 
@@ -23,7 +23,7 @@ def _arrow(phase, number, group, thread, tick, scale):
 def events(calls, state, head):
     scale, groups, arrows = head.get("ticks_per_us") or 1, {}, 0
     for call in calls:
-        thread = int(number_of(call.thread))
+        thread = id_of(call.thread)
         groups[call.pid, thread] = (state.processes.get(call.pid, call.process), call.thread)
         ended = call.ended if call.ended is not None else state.time
         name = "page fault" if call.name == "fault" else call.name
@@ -34,9 +34,9 @@ def events(calls, state, head):
                 continue
             arrows += 1
             over = step.ended if step.ended is not None else ended
-            server = int(number_of(step.event["to"]))
+            server = id_of(step.event["to"])
             groups[SERVER_GROUP + server, server] = (name_of(step.event["to"]), step.event["to"])
-            sender = int(number_of(step.event["th"]))
+            sender = id_of(step.event["th"])
             group = call.pid if sender == thread else SERVER_GROUP + sender
             yield _slice(step.event["op"], group, sender, step.began, over, scale, "ipc", {"fields": step.event.get("fields", {})})
             yield _slice(step.event["op"], SERVER_GROUP + server, server, step.began, over, scale, "serve", {"for": call.thread, "cost": step.cost})

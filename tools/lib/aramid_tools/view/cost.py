@@ -53,7 +53,7 @@ def stacks(calls):
                 found[stack + (layer,)] = found.get(stack + (layer,), 0) + ticks
 
     for call in calls:
-        add((call.process, call.name), call)
+        add((call.process, "page fault" if call.name == "fault" else call.name), call)
     return found
 
 
@@ -105,6 +105,7 @@ def svg(calls, title):
     """A picture that needs nothing else: the foot of the mouse tells a frame's ticks."""
     root = tree(stacks(calls))
     height = (depth(root) + 2) * ROW
+    title = title if len(title) <= WIDTH // TEXT - 4 else title[:WIDTH // TEXT - 5] + "…"
     yield (f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{height}" viewBox="0 0 {WIDTH} {height}" '
            f'font-family="monospace" font-size="12"><rect width="100%" height="100%" fill="#fdfcf9"/>'
            f'<text x="6" y="{ROW - 4}" font-weight="bold">{escape(title)}</text>')

@@ -38,6 +38,7 @@ class Handles:
 
     def feed(self, event):
         self.calls.feed(event)
+        self.calls.calls.clear() # those in progress are enough here
         handler = getattr(self, "_" + event["e"], None)
         if handler:
             handler(event)
@@ -56,6 +57,10 @@ class Handles:
         if thread is None:
             return space
         return f"{thread.name} ({thread.pid})" if thread.pid is not None else thread.name
+
+    def who(self, name):
+        thread = self.calls.threads.get(number_of(name))
+        return f"{name_of(name)} ({thread.pid})" if thread and thread.pid is not None else name_of(name)
 
     def pid(self, space):
         thread = self.thread(space)
@@ -149,8 +154,8 @@ def reachable(trace, wanted):
         if tick and event.get("t", 0) > int(tick):
             break
         handles.feed(event)
-        for space in list(handles.spaces):
-            seen |= {name for name in _names(handles, space) if name not in seen}
+        if event["e"] in ("process", "name"):
+            seen |= {str(event["process"]), event["name"]} if "process" in event else {event["name"]}
     for space in handles.spaces:
         if who in _names(handles, space):
             found = space
@@ -204,16 +209,37 @@ def follow(trace, wanted):
         listed = ", ".join(f"{owner}:{number}" for owner, number in there[:60])
         raise ToolError(f"--follow-fd {wanted}: no such descriptor in this trace; there are: {listed}", EXIT_USAGE)
     again = type(trace)(trace.path)
-    handles, stories = Handles(later), {name: [] for name in objects}
+    handles, stories, first = Handles(later), {name: Story() for name in objects}, fd_slots()[0]
     for event in again:
         told = list(_tell(handles, event, stories))
         handles.feed(event)
+        at = event.get("at", {})
+        if event.get("object") in stories and at.get("slot") == first + int(fd) and handles.pid(at.get("space")) == int(pid):
+            stories[event["object"]].wanted = True
         for name, text in told:
-            stories[name].append(f"  {event['t']:>14,}  {text() if callable(text) else text}")
+            stories[name].tell(f"  {event['t']:>14,}  {text() if callable(text) else text}")
+            if event["e"] == "kernel_message":
+                stories[name].end()
     trace.damage, trace.lost = again.damage, again.lost
     for name, story in stories.items():
         yield f"{handles.gate(name)}:"
-        yield from story
+        story.end()
+        yield from story.lines
+
+
+class Story:
+    """What became of a gate. A server uses a closed one again, for something else: such a chapter counts only when the descriptor
+    asked for was in it."""
+
+    def __init__(self):
+        self.lines, self.chapter, self.wanted = [], [], False
+
+    def tell(self, line):
+        self.chapter.append(line)
+
+    def end(self):
+        self.lines += self.chapter if self.wanted else []
+        self.chapter, self.wanted = [], False
 
 
 def _tell(handles, event, stories):
@@ -234,4 +260,4 @@ def _tell(handles, event, stories):
         for cap in event.get("caps", []):
             if cap.get("object") in stories:
                 verb = "shown to" if cap.get("unwrapped") else "sent to"
-                yield cap["object"], lambda: f"{verb} {name_of(event['to'])}: {handles.context(event)}"
+                yield cap["object"], f"{verb} {handles.who(event['to'])}: {handles.context(event)}"

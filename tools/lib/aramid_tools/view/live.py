@@ -9,6 +9,7 @@ from aramid_tools.view.calls import Calls
 from aramid_tools.view.reader import name_of, number_of
 
 LAST = 200
+MOST_DEAD = 5 # programs
 EXITS = ("exit_group", "exit")
 
 
@@ -28,7 +29,7 @@ class Strace:
             if call.name in EXITS:
                 self._print(call)
                 if call.name == "exit_group":
-                    self._line(call.pid, f"+++ exited with {call.args[0] & 0xFF} +++")
+                    self._line(call.pid, f"+++ exited with {linux_args.number(call.args[0]) & 0xFF} +++")
                 self.pending.pop(number_of(event["th"]))
         elif event["e"] == "linux_result":
             call = self.pending.pop(number_of(event["th"]), None)
@@ -56,6 +57,7 @@ class PostMortem:
 
     def __init__(self):
         self.last, self.pids, self.running = {}, {}, None
+        self.died = [] # of a signal that means a mistake: (what to say, its last events then)
 
     def __call__(self, event):
         thread = event.get("th") or event.get("who")
@@ -65,6 +67,9 @@ class PostMortem:
         if "pid" in event:
             self.pids[self.running] = event["pid"]
         self.last.setdefault(self.running, deque(maxlen=LAST)).append(event)
+        if event["e"] == "message" and event["op"] == "proc.exit" and event.get("fields", {}).get("core") == 1:
+            self.died.append((f"{event['th']} (process {event.get('pid')}) died of {event['fields']['signal']}", list(self.last[self.running])))
+            del self.died[MOST_DEAD:]
 
     def _whose(self, complaint):
         """A server that the complaint names; else the program's thread that had the last fault or call; else who ran last."""
@@ -75,11 +80,20 @@ class PostMortem:
         programs = [number for number in self.last if number in self.pids]
         return max(programs, key=lambda number: self.last[number][-1].get("t", 0), default=self.running)
 
+    def report_dead(self, output=sys.stderr):
+        """Programs that died while the run went on, or ended with it."""
+        for what, events in self.died:
+            print(f"aramid: {what}", file=output)
+            self._print(events, output)
+
     def report(self, complaint, output=sys.stderr):
         number = self._whose(complaint)
         if number is None:
             return
-        events = self.last[number]
+        self._print(self.last[number], output)
+
+    @staticmethod
+    def _print(events, output):
         print(f"aramid: the last {len(events)} events of {events[-1].get('th', events[-1].get('who'))}:", file=output)
         for event in events:
             print("  " + event_text(event), file=output)

@@ -14,6 +14,11 @@ REQUIRED = {
     "cap_gone": ("object",), "process": ("process", "name"), "socket": ("ino", "what"), "pipe": ("ino", "what"),
     "eventfd": ("ino", "what"), "epoll": ("ino", "what"), "lost": ("records",),
 }
+# What a field of that name is in any event; `from` is a place of capabilities and a socket of sockets.
+TYPES = {name: str for name in ("th", "to", "who", "object", "gate", "name", "call", "op", "what", "state", "error", "address", "errno",
+                                "of", "access", "server", "wakes", "data", "mask", "tail")}
+TYPES |= {name: int for name in ("t", "pid", "ino", "records", "process", "parent", "ticks", "peer", "listener", "target", "unread", "bytes")}
+TYPES |= {"at": dict, "fields": dict, "texts": dict, "caps": list, "args": (list, dict), "words": list}
 
 
 class Damage(Exception):
@@ -25,6 +30,7 @@ class Trace:
 
     def __init__(self, path):
         self.path, self.end, self.damage, self.lost = path, None, None, 0
+        self.number = 1 # of the line read last
         try:
             self.file = open(path, "rb")
             first = self.file.readline()
@@ -44,13 +50,13 @@ class Trace:
         return head
 
     def __iter__(self):
-        number, last = 1, 0
+        last = 0
         for line in self.file:
-            number += 1
+            self.number += 1
             try:
                 event = self._event(line, last)
             except Damage as damage:
-                self.damage = f"{self.path}: damaged at line {number}: {damage}; read up to there"
+                self.damage = f"{self.path}: damaged at line {self.number}: {damage}; read up to there"
                 return
             last = event.get("t", last)
             if event["e"] == "end":
@@ -58,7 +64,7 @@ class Trace:
                 return
             self.lost += event["records"] if event["e"] == "lost" else 0
             yield event
-        self.damage = f"{self.path}: is cut off after line {number}: its last line, \"e\": \"end\", is missing; read up to there"
+        self.damage = f"{self.path}: is cut off after line {self.number}: its last line, \"e\": \"end\", is missing; read up to there"
 
     @staticmethod
     def _event(line, last):
@@ -75,12 +81,43 @@ class Trace:
         for field in REQUIRED.get(event["e"], ()):
             if field not in event:
                 raise Damage(f"an event of kind {event['e']!r} without {field!r}")
+        for field, value in event.items():
+            if not isinstance(value, TYPES.get(field, object)):
+                raise Damage(f"{field!r} is {value!r:.60}")
+        if "texts" in event or "caps" in event or "args" in event or "value" in event or "at" in event:
+            _check_inside(event)
         return event
+
+
+def _check_inside(event):
+    """The fields that have fields."""
+    try:
+        for text in event.get("texts", {}).items():
+            int(text[0]), bytes.fromhex(text[1])
+        good = all(isinstance(cap, dict) and isinstance(cap.get("object", ""), str) for cap in event.get("caps", ()))
+        if event["e"] != "linux":
+            good = good and isinstance(event.get("args", {}), dict)
+        else:
+            good = good and isinstance(event["args"], list) and len(event["args"]) == 6 and all(isinstance(value, int) or int(value, 16) >= 0 for value in event["args"])
+        good = good and (event["e"] != "linux_result" or isinstance(event["value"], int))
+        for place in (event.get("at", {}), event.get("from", {})):
+            good = good and (isinstance(place, int) or isinstance(place.get("slot", 0), int) and
+                             all(isinstance(place.get(name, ""), str) for name in ("space", "of", "what", "node")))
+    except (TypeError, ValueError, AttributeError):
+        good = False
+    if not good:
+        raise Damage(f"an event of kind {event['e']!r} has fields that do not fit the format")
 
 
 def number_of(thread):
     """`NAME#N` -> N, as text: what identifies a thread."""
     return thread.rpartition("#")[2]
+
+
+def id_of(thread):
+    """The same as a number; 0 for one that the trace does not know."""
+    number = number_of(thread)
+    return int(number) if number.isdecimal() else 0
 
 
 def name_of(thread):

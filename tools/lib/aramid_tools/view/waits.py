@@ -22,7 +22,8 @@ def collect(calls):
                 whom = _who(step.woken_by.get("th")) if step.woken_by else "nobody (it was there, or the time was over)"
             else:
                 continue
-            entry = found.setdefault((call.process, call.pid, what, whom, call.name), [0, 0, 0])
+            where = "page fault" if call.name == "fault" else call.name
+            entry = found.setdefault((call.process, call.pid, what, whom, where), [0, 0, 0])
             ticks = step.ended - step.began
             entry[0] += 1
             entry[1] += ticks
