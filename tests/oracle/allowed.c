@@ -217,21 +217,21 @@ static struct allowed {
     uint64_t hits;
 } allowed[] = {
     {"foreign-unseen", "a set watches a pidfd or timer that this process, or by now who added it, has no descriptor of",
-     foreign_unseen, true, 150, 0},
+     foreign_unseen, true, 60, 0},
     {"foreign-order", "an event of a pidfd or timer takes its place in a set when somebody asks, not when it happens",
-     foreign_order, true, 40, 0},
+     foreign_order, true, 20, 0},
     {"pipe-hole", "a write to a pipe with bad memory leaves something empty in it on Linux, which polls as readable",
-     pipe_hole, true, 40, 0},
+     pipe_hole, true, 30, 0},
     {"polled-number", "a number is closed, or another description, while another thread polls it: how that poll goes on",
-     polled_number, true, 40, 0},
+     polled_number, true, 35, 0},
     {"collected", "Linux empties the queue of a socket that only rights held before it ends, and a blocked sender fills it again",
-     collected, true, 20, 0},
+     collected, true, 8, 0},
     {"datagram-waits", "TIOCOUTQ counts on Linux a datagram that still waits for room in the receiver's queue",
-     datagram_waits, false, 20, 0},
+     datagram_waits, false, 10, 0},
     {"peek-of-nothing", "MSG_PEEK of no bytes passes over all data before an out-of-band byte on Linux, and finds none",
-     peek_of_nothing, true, 20, 0},
+     peek_of_nothing, true, 12, 0},
     {"timed-elsewhere", "SO_RCVTIMEO and SO_SNDTIMEO that another process set after both shared the socket are not looked at",
-     timed_elsewhere, true, 20, 0},
+     timed_elsewhere, true, 15, 0},
 };
 enum { ALLOWED = sizeof(allowed) / sizeof(allowed[0]) };
 

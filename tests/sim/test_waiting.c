@@ -1,0 +1,193 @@
+/* Calls that wait while others change what they wait for: what tests/oracle found. SPDX-License-Identifier: MIT */
+#include "tap.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/select.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+
+enum { ALL = 219264 /* what a socket takes at once */ };
+
+static int fds[2];
+static long result;
+static uint8_t bytes[ALL + 40000];
+static void (*waits)(void *argument);
+
+/* The first thread makes a full pair, the second waits; then the test goes on by `step`. */
+static void thread_waits(void *argument)
+{
+    waits(argument);
+    SIM_CALL(SYS_exit, 0);
+}
+
+static void pair_full(void)
+{
+    const struct {
+        void (*handler)(int);
+        uint64_t flags, restorer, mask;
+    } ignored = {SIG_IGN, 0, 0, 0};
+    SIM_CALL(SYS_rt_sigaction, SIGPIPE, &ignored, 0, 8);
+    CHECK_EQUAL(SIM_CALL(SYS_socketpair, AF_UNIX, SOCK_STREAM, 0, fds), 0);
+    CHECK_EQUAL(SIM_CALL(SYS_sendto, fds[0], bytes, sizeof(bytes), MSG_DONTWAIT, 0, 0), ALL);
+}
+
+static void thread_begin(void (*what)(void *argument))
+{
+    waits = what;
+    CHECK(sim_thread_new(thread_waits, NULL) > 0);
+    for (int i = 0; i < 4; i++)
+        sim_yield();
+}
+
+static void let_run(void)
+{
+    for (int i = 0; i < 4; i++)
+        sim_yield();
+}
+
+/* ---- select behind a hang-up ----------------------------------------------------------------- */
+
+static void select_to_write(void *argument)
+{
+    fd_set set;
+    (void)argument;
+    FD_ZERO(&set);
+    FD_SET(fds[0], &set);
+    result = SIM_CALL(SYS_select, fds[0] + 1, 0, &set, 0, 0);
+}
+
+static void select_main(void *argument)
+{
+    (void)argument;
+    pair_full();
+    CHECK_EQUAL(SIM_CALL(SYS_shutdown, fds[0], SHUT_RDWR), 0);
+    result = -1;
+    thread_begin(select_to_write);
+    CHECK_EQUAL(result, -1);
+    CHECK_EQUAL(SIM_CALL(SYS_close, fds[1]), 0); /* the queue goes: there is room */
+    let_run();
+    CHECK_EQUAL(result, 1);
+}
+
+static void a_hang_up_does_not_hide_room_from_select(void)
+{
+    sim_process_new(select_main, NULL);
+    CHECK_EQUAL(sim_run_all(), 0);
+}
+
+/* ---- a number closed while it is polled ------------------------------------------------------ */
+
+static void poll_for_ever(void *argument)
+{
+    struct pollfd polled = {fds[0], POLLIN, 0};
+    (void)argument;
+    result = SIM_CALL(SYS_poll, &polled, 1, -1);
+}
+
+static void close_main(void *argument)
+{
+    struct pollfd peer = {0, POLLIN, 0};
+    (void)argument;
+    pair_full();
+    result = -1;
+    thread_begin(poll_for_ever);
+    CHECK_EQUAL(SIM_CALL(SYS_close, fds[0]), 0);
+    let_run();
+    CHECK_EQUAL(result, -1);
+    peer.fd = fds[1];
+    CHECK_EQUAL(SIM_CALL(SYS_poll, &peer, 1, 0), 1);
+    CHECK_EQUAL(peer.revents, POLLIN); /* no POLLHUP: the poll holds the description */
+    CHECK_EQUAL(SIM_CALL(SYS_write, fds[1], "x", 1), 1);
+    let_run();
+    CHECK_EQUAL(result, 1); /* POLLNVAL, now that something came */
+}
+
+static void poll_holds_what_another_thread_closes(void)
+{
+    sim_process_new(close_main, NULL);
+    CHECK_EQUAL(sim_run_all(), 0);
+}
+
+/* ---- a blocked sender ------------------------------------------------------------------------ */
+
+static void write_one(void *argument)
+{
+    (void)argument;
+    result = SIM_CALL(SYS_write, fds[0], "y", 1);
+}
+
+static void reset_main(void *argument)
+{
+    (void)argument;
+    pair_full();
+    result = -1;
+    thread_begin(write_one);
+    CHECK_EQUAL(SIM_CALL(SYS_close, fds[1]), 0); /* with unread data */
+    let_run();
+    CHECK_EQUAL(result, -ECONNRESET);
+    CHECK_EQUAL(sim_signals(sim_pid(), SIGPIPE), 0);
+    write_one(NULL);
+    CHECK_EQUAL(result, -EPIPE);
+    CHECK_EQUAL(sim_signals(sim_pid(), SIGPIPE), 1);
+}
+
+static void shutdown_main(void *argument)
+{
+    (void)argument;
+    pair_full();
+    thread_begin(write_one);
+    CHECK_EQUAL(SIM_CALL(SYS_shutdown, fds[0], SHUT_WR), 0);
+    let_run();
+    CHECK_EQUAL(result, -EPIPE);
+    CHECK_EQUAL(sim_signals(sim_pid(), SIGPIPE), 0);
+}
+
+/* Room for one, not for a quarter: only something that comes in wakes the sender, as in Linux. */
+static void arrival_main(void *argument)
+{
+    (void)argument;
+    pair_full();
+    result = -1;
+    thread_begin(write_one);
+    CHECK_EQUAL(SIM_CALL(SYS_fcntl, fds[0], F_SETFL, O_NONBLOCK), 0);
+    CHECK_EQUAL(SIM_CALL(SYS_write, fds[1], "x", 1), 1);
+    let_run();
+    CHECK_EQUAL(result, -1); /* woken, no room: it began as a blocking call */
+    CHECK_EQUAL(SIM_CALL(SYS_read, fds[1], bytes, 36544), 36544);
+    let_run();
+    CHECK_EQUAL(result, -1);
+    CHECK_EQUAL(SIM_CALL(SYS_write, fds[1], "x", 1), 1);
+    let_run();
+    CHECK_EQUAL(result, 1);
+}
+
+static void sender_main_run(void (*body)(void *argument))
+{
+    int pid = sim_process_new(body, NULL);
+    CHECK(pid > 0);
+    CHECK_EQUAL(sim_run_all(), 0);
+}
+
+static void a_blocked_sender_finds_the_reset_and_no_signal(void)
+{
+    sender_main_run(reset_main);
+    sender_main_run(shutdown_main);
+}
+
+static void a_blocked_sender_stays_one_and_goes_on_when_data_arrive(void)
+{
+    sender_main_run(arrival_main);
+}
+
+int main(void)
+{
+    static const struct tap_case cases[] = {
+        TAP_CASE(a_hang_up_does_not_hide_room_from_select),
+        TAP_CASE(poll_holds_what_another_thread_closes),
+        TAP_CASE(a_blocked_sender_finds_the_reset_and_no_signal),
+        TAP_CASE(a_blocked_sender_stays_one_and_goes_on_when_data_arrive),
+    };
+    return TAP_RUN(cases, .seed = 1);
+}
