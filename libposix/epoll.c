@@ -91,6 +91,12 @@ struct epoll_wait {
     struct ipc_transfer transfer;
 };
 
+/* How many events a request asks for. */
+static inline uint64_t wait_most(int most)
+{
+    return most < SOCK_EPOLL_MOST ? (unsigned)most : SOCK_EPOLL_MOST;
+}
+
 static inline enum status wait_request(struct epoll_wait *wait, bool arm, bool reported)
 {
     return sock_epoll_wait(wait->slot, wait->most, arm, reported, !wait->memory, &wait->reply,
@@ -167,21 +173,25 @@ static long wait_answer(struct epoll_wait *wait, enum status status)
     return (long)(reply->count < wait->most ? reply->count : wait->most);
 }
 
-/* `asked`: a request was made already, and `status` and wait->reply are its answer. */
-static __attribute__((noinline)) long wait_general(int epfd, struct epoll_wait *wait, bool asked,
-                                                   enum status status)
+/* `asked`: the request was made, and `status` and `reply` are its answer. */
+static __attribute__((noinline)) long wait_general(const uint64_t a[6], uint64_t deadline,
+                                                   bool asked, enum status status,
+                                                   const struct sock_epoll_wait_reply *reply)
 {
+    int epfd = (int)a[0];
+    struct epoll_wait wait = {.deadline = deadline, .most = wait_most((int)a[2]), .reply = *reply};
     struct fd_info info;
     if (fd_begin2(epfd, NULL, &info))
         return ERR(BADF);
     long result = ERR(INVAL);
     if (fd_kind(epfd, &info) == IO_KIND_EPOLL) {
-        wait->slot = info.slot;
-        wait->memory = false;
-        wait->transfer = (struct ipc_transfer){.out = &wait->events, .out_count = 1};
+        wait.slot = info.slot;
+        wait.events = (struct ar_segment){a[1], wait.most * sizeof(struct linux_epoll_event)};
+        wait.transfer.out = &wait.events;
+        wait.transfer.out_count = 1;
         if (!asked)
-            status = wait_request(wait, wait->deadline != DEADLINE_NOW, false);
-        result = wait_answer(wait, status);
+            status = wait_request(&wait, deadline != DEADLINE_NOW, false);
+        result = wait_answer(&wait, status);
     }
     fd_end(&info);
     return result;
@@ -192,31 +202,24 @@ static __attribute__((noinline)) long wait_general(int epfd, struct epoll_wait *
 static long epoll_wait_run(const uint64_t a[6], uint64_t deadline)
 {
     int epfd = (int)a[0], most = (int)a[2];
+    struct sock_epoll_wait_reply reply = {0};
     if (most <= 0 || (uint64_t)most > INT32_MAX / sizeof(struct linux_epoll_event))
         return ERR(INVAL);
     if (!user_range_ok((const void *)a[1], (size_t)most * sizeof(struct linux_epoll_event)))
         return ERR(FAULT);
-    struct epoll_wait wait;
-    enum status status = ST_OK;
-    bool asked = false;
-    wait.deadline = deadline;
-    wait.most = most < SOCK_EPOLL_MOST ? (unsigned)most : SOCK_EPOLL_MOST;
-    wait.events = (struct ar_segment){a[1], wait.most * sizeof(struct linux_epoll_event)};
-    if (fd_is_one_of(epfd, 1u << IO_KIND_EPOLL)) {
-        struct sock_epoll_wait_reply reply = {0};
-        struct ar_segment events = wait.events;
-        struct ipc_transfer transfer = {.out = &events, .out_count = 1};
-        status = sock_epoll_wait(fd_slot(epfd), wait.most, deadline != DEADLINE_NOW, 0, 1, &reply,
-                                 &transfer);
-        const struct linux_epoll_event event = {(uint32_t)reply.events, reply.data};
-        if (status == ST_OK && reply.events && !copy_bytes((void *)a[1], &event, sizeof(event)))
-            return 1;
-        if (status == ST_OK && !reply.events && !reply.foreign)
-            return (long)(reply.count < wait.most ? reply.count : wait.most);
-        wait.reply = reply;
-        asked = status == ST_WAIT || (status == ST_OK && reply.foreign);
-    }
-    return wait_general(epfd, &wait, asked, status);
+    if (!fd_is_one_of(epfd, 1u << IO_KIND_EPOLL))
+        return wait_general(a, deadline, false, ST_OK, &reply);
+    struct ar_segment events = {a[1], wait_most(most) * sizeof(struct linux_epoll_event)};
+    struct ipc_transfer transfer = {.out = &events, .out_count = 1};
+    enum status status = sock_epoll_wait(fd_slot(epfd), wait_most(most), deadline != DEADLINE_NOW,
+                                         0, 1, &reply, &transfer);
+    const struct linux_epoll_event event = {(uint32_t)reply.events, reply.data};
+    if (status == ST_OK && reply.events && !copy_bytes((void *)a[1], &event, sizeof(event)))
+        return 1;
+    if (status == ST_OK && !reply.events && !reply.foreign)
+        return (long)(reply.count < wait_most(most) ? reply.count : wait_most(most));
+    bool asked = status == ST_WAIT || (status == ST_OK && reply.foreign);
+    return wait_general(a, deadline, asked, status, &reply);
 }
 
 static uint64_t deadline_of(int32_t milliseconds)

@@ -167,7 +167,7 @@ def header(spec, source):
 
 def bounds(field):
     checks = []
-    access = f"request.{field['name']}"
+    access = f"request->{field['name']}"
     if "min" in field:
         checks.append(f"{access} < {field['min']}")
     if "max" in field:
@@ -191,19 +191,18 @@ def server(spec, source):
                 + (f"!= {least})" if least == most else f"> {most})"), "        return ST_MESSAGE;"]
         args = ["state", "call"]
         if op["request"]:
-            out += [f"    struct {lower}_request request;",
-                    "    __builtin_memcpy(&request, call->words, sizeof(request));"]
-            args.append("&request")
+            out.append(f"    const struct {lower}_request *request = (const struct {lower}_request *)call->words;")
+            args.append("request")
             if checks := [c for f in op["request"] for c in bounds(f)]:
                 out += [f"    if ({' || '.join(checks)})", "        return ST_MESSAGE;"]
         out += [f"    if (!server->{op['name']})", "        return ST_INVAL;"]
         if op["reply"]:
-            out += [f"    struct {lower}_reply reply;", "    __builtin_memset(&reply, 0, sizeof(reply));"]
-            args.append("&reply")
+            out += [f"    struct {lower}_reply *reply = (struct {lower}_reply *)call->reply_words;",
+                    "    __builtin_memset(reply, 0, sizeof(*reply));"]
+            args.append("reply")
         out.append(f"    enum status status = server->{op['name']}({', '.join(args)});")
         if op["reply"]:
-            out += ["    __builtin_memcpy(call->reply_words, &reply, sizeof(reply));",
-                    f"    call->reply_word_count = {len(op['reply'])};"]
+            out.append(f"    call->reply_word_count = {len(op['reply'])};")
             if op.get("tail_out"):
                 out.append(f"    ipc_dispatch_tail_end(call, {len(op['reply'])});")
         out += ["    return status;", "}", ""]

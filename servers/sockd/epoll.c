@@ -11,26 +11,34 @@ enum { DRAIN_AT_ONCE = 256, BATCH = 64 };
 /* ---- events come in -------------------------------------------------------------------------- */
 
 /* The instance became readable. Each set once in a walk, however many ways lead to it. */
-static void epoll_woken(struct sockd *sockd, struct epoll *epoll)
+static __attribute__((noinline)) void epoll_wake_all(struct sockd *sockd, struct epoll *epoll)
+{
+    /* As on Linux not POLLRDNORM: who polls it for that alone is not woken. */
+    waiters_wake(&epoll->object.waiters, LX_POLLIN, sockd->effects);
+    watchers_notify(sockd, &epoll->object, LX_POLLIN);
+}
+
+static inline void epoll_woken(struct sockd *sockd, struct epoll *epoll)
 {
     if (epoll->walk == sockd->walk)
         return;
     epoll->walk = sockd->walk;
     epoll->object.sequence++;
-    /* As on Linux not POLLRDNORM: who polls it for that alone is not woken. */
-    if (epoll->object.waiters.first)
-        waiters_wake(&epoll->object.waiters, LX_POLLIN, sockd->effects);
-    if (epoll->object.watchers)
-        watchers_notify(sockd, &epoll->object, LX_POLLIN);
+    if (epoll->object.waiters.first || epoll->object.watchers)
+        epoll_wake_all(sockd, epoll);
+}
+
+static __attribute__((noinline)) void interest_append(struct sockd *sockd, struct interest *interest)
+{
+    ring_append(&interest->epoll->ready, &interest->of_ready);
+    interest_trace(sockd, interest, AR_TRACE_EPOLL_READY);
 }
 
 /* Whoever waits looks at it next. */
-static void interest_ready(struct sockd *sockd, struct interest *interest)
+static inline void interest_ready(struct sockd *sockd, struct interest *interest)
 {
-    if (ring_linked(&interest->of_ready))
-        return;
-    ring_append(&interest->epoll->ready, &interest->of_ready);
-    interest_trace(sockd, interest, AR_TRACE_EPOLL_READY);
+    if (!ring_linked(&interest->of_ready))
+        interest_append(sockd, interest);
 }
 
 /* EPOLLEXCLUSIVE: did this one find somebody to deal with the event? */
@@ -46,9 +54,9 @@ static bool interest_notify(struct sockd *sockd, struct interest *interest, uint
 {
     struct epoll *epoll = interest->epoll;
     bool waiting = epoll->object.waiters.first;
-    if (epoll->object.released || !(interest->events & ~LX_EPOLL_BEHAVIOUR))
-        return false;
-    if (!(events & interest->events) || interest->kind == INTEREST_FOREIGN)
+    /* with nothing but behaviour bits it is spent, or a poll set's without a wake-up */
+    if (!(events & interest->events & ~LX_EPOLL_BEHAVIOUR) || epoll->object.released ||
+        interest->kind == INTEREST_FOREIGN)
         return false;
     if (interest->kind == INTEREST_POLLED) { /* one shot */
         interest->events = 0;
@@ -214,6 +222,23 @@ enum status epoll_of_call(const struct sockd *sockd, struct epoll **epoll)
     return ST_OK;
 }
 
+static __attribute__((noinline)) enum status
+wait_slowly(struct sockd *sockd, struct epoll *epoll, struct ipc_call *call,
+            const struct sock_epoll_wait_request *request, struct sock_epoll_wait_reply *reply)
+{
+    enum status status = ST_OK;
+    unsigned most = request->most < SOCK_EPOLL_MOST ? (unsigned)request->most : SOCK_EPOLL_MOST;
+    if (epoll->ready) {
+        status = epoll_collect(sockd, epoll, call, most, &reply->count);
+        if (epoll->ready) /* there is something for another one, too */
+            waiters_wake(&epoll->object.waiters, WAKE_READ, sockd->effects);
+        if (status != ST_OK || reply->count)
+            return status;
+    }
+    return request->arm ? object_wait_turn(sockd, call, &epoll->object, false, WAKE_READ, false)
+                        : ST_OK;
+}
+
 enum status op_epoll_wait(void *state, struct ipc_call *call,
                           const struct sock_epoll_wait_request *request,
                           struct sock_epoll_wait_reply *reply)
@@ -227,17 +252,11 @@ enum status op_epoll_wait(void *state, struct ipc_call *call,
         reply->foreign = 1;
         return ST_OK;
     }
-    unsigned most = request->most < SOCK_EPOLL_MOST ? (unsigned)request->most : SOCK_EPOLL_MOST;
-    if (epoll->ready) {
-        if (!(request->words && most && epoll_answer(sockd, epoll, reply)))
-            status = epoll_collect(sockd, epoll, call, most, &reply->count);
-        if (epoll->ready && epoll->object.waiters.first) /* there is something for another one, too */
-            waiters_wake(&epoll->object.waiters, WAKE_READ, sockd->effects);
-        if (status != ST_OK || reply->count)
-            return status;
-    }
-    return request->arm ? object_wait_turn(sockd, call, &epoll->object, false, WAKE_READ, false)
-                        : ST_OK;
+    if (!request->words || !request->most || !epoll_answer(sockd, epoll, reply))
+        return wait_slowly(sockd, epoll, call, request, reply);
+    if (epoll->object.waiters.first) /* there is something for another one, too */
+        waiters_wake(&epoll->object.waiters, WAKE_READ, sockd->effects);
+    return ST_OK;
 }
 
 /* ---- the end --------------------------------------------------------------------------------- */

@@ -98,19 +98,21 @@ static uint32_t event_poll(const struct event *event)
            (event->value < UINT64_MAX - 1 ? LX_POLLOUT : 0);
 }
 
+static __attribute__((noinline)) uint32_t other_poll(struct sockd *sockd, struct object *object,
+                                                     uint32_t events)
+{
+    switch (object->kind) {
+    case OBJECT_PIPE_END: return pipe_end_poll((const struct pipe_end *)object);
+    case OBJECT_EVENT: return event_poll((const struct event *)object);
+    case OBJECT_TABLE: return WAKE_READ | LX_POLLOUT | LX_POLLWRNORM;
+    case OBJECT_EPOLL: return events & WAKE_READ ? epoll_poll(sockd, (struct epoll *)object) : 0;
+    default: return 0;
+    }
+}
+
 uint32_t object_poll(struct sockd *sockd, struct object *object, uint32_t events)
 {
-    uint32_t mask = 0;
-    switch (object->kind) {
-    case OBJECT_SOCKET: mask = socket_poll(socket_of(object), events); break;
-    case OBJECT_PIPE_END: mask = pipe_end_poll((const struct pipe_end *)object); break;
-    case OBJECT_EVENT: mask = event_poll((const struct event *)object); break;
-    case OBJECT_TABLE: mask = WAKE_READ | LX_POLLOUT | LX_POLLWRNORM; break;
-    case OBJECT_EPOLL:
-        mask = events & WAKE_READ ? epoll_poll(sockd, (struct epoll *)object) : 0;
-        break;
-    case OBJECT_NAME:
-    case OBJECT_SESSION: break;
-    }
+    uint32_t mask = object->kind == OBJECT_SOCKET ? socket_poll(socket_of(object), events)
+                                                  : other_poll(sockd, object, events);
     return mask & (events | LX_POLLERR | LX_POLLHUP | LX_POLLNVAL);
 }

@@ -162,13 +162,16 @@ enum status op_poll_few(void *state, struct ipc_call *call,
 {
     struct sockd *sockd = state;
     struct epoll *set;
-    uint64_t words[2] = {request->first, request->second}, found = 0;
+    uint64_t words = request->first, found = 0;
+    unsigned most = (unsigned)request->count * 16;
     enum status status = epoll_of_call(sockd, &set);
     if (status != ST_OK)
         return status;
-    for (uint32_t i = 0; i < request->count; i++) {
-        uint32_t entry = (uint32_t)(words[i / 2] >> i % 2 * 32);
-        found |= (uint64_t)entry_poll(sockd, set, entry, request->arm && !found) << i * 16;
+    for (unsigned at = 0; at < most; at += 16) {
+        if (at == 32)
+            words = request->second;
+        found |= (uint64_t)entry_poll(sockd, set, (uint32_t)words, request->arm && !found) << at;
+        words >>= 32;
     }
     reply->found = found;
     return found || !request->arm ? ST_OK : set_arm(sockd, set, call);
