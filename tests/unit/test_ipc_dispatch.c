@@ -259,11 +259,11 @@ static void the_printer_names_the_fields(void **state)
 {
     (void)state;
     char line[120];
-    const uint64_t words[] = {(uint64_t)-1, 0, 5};
+    const uint64_t words[] = {(uint64_t)-1, 0, 5, 0};
     io_print(line, sizeof(line), IO_READ, false, words, 3);
     assert_string_equal(line, "io.read(offset=-1, flags=0, length=5)");
-    io_print(line, sizeof(line), IO_READ, true, words + 2, 1);
-    assert_string_equal(line, "io.read ->(count=5)");
+    io_print(line, sizeof(line), IO_READ, true, words + 2, 2);
+    assert_string_equal(line, "io.read ->(count=5, armed=0)");
     io_print(line, sizeof(line), IO_READ, false, words, 1);
     assert_non_null(strstr(line, "?"));
 }
