@@ -231,7 +231,7 @@ wait_slowly(struct sockd *sockd, struct epoll *epoll, struct ipc_call *call,
     if (epoll->ready) {
         status = epoll_collect(sockd, epoll, call, most, &reply->count);
         if (epoll->ready) /* there is something for another one, too */
-            waiters_wake(&epoll->object.waiters, WAKE_READ, sockd->effects);
+            waiters_wake(&epoll->object.waiters, LX_POLLIN, sockd->effects);
         if (status != ST_OK || reply->count)
             return status;
     }
@@ -255,7 +255,7 @@ enum status op_epoll_wait(void *state, struct ipc_call *call,
     if (!request->words || !request->most || !epoll_answer(sockd, epoll, reply))
         return wait_slowly(sockd, epoll, call, request, reply);
     if (epoll->object.waiters.first) /* there is something for another one, too */
-        waiters_wake(&epoll->object.waiters, WAKE_READ, sockd->effects);
+        waiters_wake(&epoll->object.waiters, LX_POLLIN, sockd->effects);
     return ST_OK;
 }
 
