@@ -79,7 +79,10 @@ static enum status datagram_admit(struct sockd *sockd, struct socket *socket, st
         socket_no_space(socket);
         return object_wait(sockd, send->call, &socket->object.waiters, WAKE_SENDER, send->nowait);
     }
-    return rights_too_many(sockd, send->principal, send->rights) ? ST_TOOMANYREFS : ST_OK;
+    if (!rights_too_many(sockd, send->principal, send->rights))
+        return ST_OK;
+    send_dropped(sockd, socket);
+    return ST_TOOMANYREFS;
 }
 
 /* The destination will not have it. Linux has copied the message by then: bad memory comes first. */

@@ -35,8 +35,10 @@ static enum status chunk_send(struct sockd *sockd, struct socket *socket, struct
                     : object_wait(sockd, send->call, &socket->object.waiters, WAKE_SENDER,
                                   send->nowait);
     }
-    if (rights_too_many(sockd, send->principal, send->rights))
+    if (rights_too_many(sockd, send->principal, send->rights)) {
+        send_dropped(sockd, socket);
         return ST_TOOMANYREFS;
+    }
     uint32_t charge = charge_for_chunk(size);
     struct account *account = account_charge(sockd, send->principal, charge);
     if (!account)
