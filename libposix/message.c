@@ -86,7 +86,9 @@ static long send_request(const struct fd_info *info, struct outgoing *out, uint6
     /* Descriptors go with the first bytes, once; the byte that is out of band is the last. */
     unsigned rights = done ? 0 : out->control.rights;
     uint64_t flags = done + length < out->list.total ? out->flags & ~LX_MSG_OOB : out->flags;
-    bool stage = rights + out->named > (unsigned)AR_MSG_CAPS;
+    /* On a stage they outlive a close by another thread while this one waits. */
+    bool closable = rights && process.threads > 1 && !(out->flags & LX_MSG_DONTWAIT);
+    bool stage = closable || rights + out->named > (unsigned)AR_MSG_CAPS;
     uint64_t caps[AR_MSG_CAPS], count = 0;
     if (out->named)
         caps[transfer->cap_count++] = thread_slot(FILES_TS_MOUNT);
