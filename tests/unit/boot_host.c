@@ -1,7 +1,4 @@
-/*
- * The host's side of boot tests: physical addresses are addresses here.
- * SPDX-License-Identifier: MIT
- */
+/* The host's side of boot tests. SPDX-License-Identifier: MIT */
 #include "boot_host.h"
 
 #include "arch/arch.h"
@@ -10,11 +7,6 @@
 
 jmp_buf host_stop;
 char host_stop_words[512];
-
-void *arch_pointer(uint64_t physical)
-{
-    return (void *)physical;
-}
 
 void log_printf(const char *format, ...)
 {

@@ -11,17 +11,7 @@
 #include "arch/x86_64/paging.h"
 #include "sched/sched.h"
 #include "trace.h"
-
-static inline uint64_t arch_physical(const void *pointer)
-{
-    uint64_t address = (uint64_t)pointer;
-    return address >= KERNEL_BASE ? address - KERNEL_BASE : address - PHYSMAP;
-}
-
-static inline void *arch_pointer(uint64_t physical)
-{
-    return (void *)(physical + PHYSMAP);
-}
+#include <physical.h> /* tests of what the boot loader says have one of their own */
 
 static inline uint64_t arch_cycles(void)
 {

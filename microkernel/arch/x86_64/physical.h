@@ -1,0 +1,18 @@
+/* Between physical addresses and the kernel's pointers. SPDX-License-Identifier: MIT */
+#ifndef X86_64_PHYSICAL_H
+#define X86_64_PHYSICAL_H
+
+#include "arch/x86_64/paging.h"
+
+static inline uint64_t arch_physical(const void *pointer)
+{
+    uint64_t address = (uint64_t)pointer;
+    return address >= KERNEL_BASE ? address - KERNEL_BASE : address - PHYSMAP;
+}
+
+static inline void *arch_pointer(uint64_t physical)
+{
+    return (void *)(physical + PHYSMAP);
+}
+
+#endif
