@@ -3,7 +3,8 @@
 #
 #   bugs.py [--target kernel|sockd] [--steps N] [--seed N] [--keep] [NAME...]
 #
-# The target is compiled once; then one file is compiled again with the mistake in it. The steps are those of
+# The target is compiled once; then one file is compiled again with the mistake in it, or all of
+# them when it is a header. The steps are those of
 # `drive` from the seed on. A mistake of the past must also be found by crashes/NAME. Exit status 1: one was not found.
 import argparse, pathlib, re, subprocess, sys, tomllib
 
@@ -24,7 +25,8 @@ def listed(name, build_file):
 class Kernel:
     folder = HERE
     source = ROOT / 'microkernel' # what `file` in bugs.toml is relative to
-    flags = ['-fno-strict-aliasing', '-Dsched_yield=kernel_sched_yield', f'-I{ROOT}/microkernel', f'-I{ROOT}/tests/unit']
+    flags = ['-fno-strict-aliasing', '-Dsched_yield=kernel_sched_yield', f'-I{ROOT}/microkernel', f'-I{ROOT}/microkernel/trace/off',
+             f'-I{ROOT}/tests/unit']
     plain = [str(path.relative_to(ROOT)) for path in sorted((ROOT / 'tests/unit').glob('kernel_check*.c'))]
     world = ['tests/unit/kernel_host.c', 'tests/unit/kernel_host_pages.c', 'tests/fuzz/world.c', 'tests/fuzz/steps.c',
              'tests/fuzz/victims.c']
@@ -87,6 +89,17 @@ def link(name, objects):
     return program
 
 
+def break_header(target, bug):
+    """Every file of the target, with the mistake in a header that they include, as object files by name."""
+    folder = WORK / 'source' / bug['name']
+    header = folder / bug['file']
+    header.parent.mkdir(parents=True, exist_ok=True)
+    header.write_text((target.source / bug['file']).read_text().replace(bug['old'], bug['new']))
+    flags = SANITIZE + [f'-I{folder}'] + target.flags
+    return {str((ROOT / name).relative_to(target.source)):
+            compile_file(ROOT / name, flags, f"{bug['name']}-{name.replace('/', '_')}.o") for name in target.files()}
+
+
 def break_target(target, bug):
     """The file with the mistake, as an object file."""
     text = (target.source / bug['file']).read_text()
@@ -139,7 +152,10 @@ def main():
         if options.names and bug['name'] not in options.names:
             continue
         objects = dict(whole)
-        objects[bug['file']] = break_target(target, bug)
+        if bug['file'].endswith('.h'):
+            objects.update(break_header(target, bug))
+        else:
+            objects[bug['file']] = break_target(target, bug)
         program = link(bug['name'], [*objects.values(), *rest])
         steps, what = run(program, ['--steps', options.steps, '--seed', options.seed])
         crash = target.folder / 'crashes' / bug['name']

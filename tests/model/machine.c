@@ -140,6 +140,8 @@ static bool fast_path(const struct ar_regs *regs)
         return fast_call(regs->rdi, regs->rsi);
     case AR_SYS_REPLY_RECV:
         return fast_reply_receive(regs->rdi, regs->rsi);
+    case AR_SYS_RECV:
+        return fast_receive(regs->rdi);
     case AR_SYS_SIGNAL:
         return fast_signal(regs->rdi);
     case AR_SYS_INVOKE:

@@ -2,6 +2,7 @@
  * The world at the start: as if it had been made by retype and bind. SPDX-License-Identifier: MIT
  */
 #include "machine.h"
+#include "object/derivation.h"
 #include <string.h>
 
 struct machine machine __attribute__((aligned(4096)));
