@@ -57,12 +57,21 @@ static __attribute__((noinline)) bool fast_plan(const struct tcb *to, uint64_t i
            !caps_plan(core.current, to, AR_INFO_CAPS(info), endpoint, true, plan);
 }
 
-static __attribute__((noinline)) void rest_move(const struct tcb *from, const struct tcb *to,
+static __attribute__((noinline)) void caps_move(const struct tcb *from, const struct tcb *to,
                                                 uint64_t info, const struct cap_plan *plan)
 {
-    words_move(from, to, info);
     caps_trace(from, to, AR_INFO_CAPS(info), plan);
     caps_go(to, AR_INFO_CAPS(info), true, plan);
+}
+
+/* What does not travel in registers. */
+static inline void rest_move(const struct tcb *from, const struct tcb *to, uint64_t info,
+                             const struct cap_plan *plan)
+{
+    if (AR_INFO_WORDS(info) > 4)
+        words_move(from, to, info);
+    if (AR_INFO_CAPS(info))
+        caps_move(from, to, info, plan);
 }
 
 bool fast_call(uint64_t slot, uint64_t info)
