@@ -18,5 +18,5 @@ user() { su -s /bin/sh user -c "$1"; }
 user 'id; cat sec; ls pd; cd pd; echo > new; echo > sec; rm -f sec; mkdir mm; chmod 777 s; chown 0 s; mv s s2; test -r sec; echo $?; kill -0 1; cd /tmp && touch mine && ls -l mine | cut -c 1-25; rm mine; chroot /; mknod zz c 1 3'
 user 'rm -f sticky/root; touch sticky/mine; rm sticky/mine && echo gone; umask'; chmod 711 pd; user 'ls pd; cat pd/in'; chmod 744 pd; user 'ls pd; cat pd/in'
 cp /bin/busybox pd/id; chmod 711 pd; chmod 4755 pd/id; user 'pd/id; cp pd/id /tmp/own; stat -c "%a %U" /tmp/own'; chown user pd/id; stat -c %a pd/id; rm -f /tmp/own
-echo "== walks"; find / -name passwd -type f 2> /dev/null; find / -type l -name sh 2> /dev/null; find /proc -maxdepth 1 -name self; find /proc/$$ -name comm | wc -l; i=0; d=.; while [ $i -lt 50 ]; do d=$d/n$i; i=$((i + 1)); done; mkdir -p $d && find n0 | wc -l; rm -r n0
+echo "== walks"; find / -name passwd -type f 2> /dev/null; find / -type l -name sh 2> /dev/null; find /proc -maxdepth 1 -name self; find /proc/$$ -name comm 2> /dev/null | wc -l; i=0; d=.; while [ $i -lt 50 ]; do d=$d/n$i; i=$((i + 1)); done; mkdir -p $d && find n0 | wc -l; rm -r n0
 i=0; while [ $i -lt 300 ]; do : > f$i; i=$((i + 1)); done; ls | md5sum; find . -name 'f*9' | head -3; rm f*5; ls -f | grep -c f; cd /; rm -r /tmp/sixth; echo "== end"
