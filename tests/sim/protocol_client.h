@@ -104,6 +104,8 @@ static void client_readiness(void)
     CALL(SYS_epoll_wait, set, &event, 1, -1);
     CALL(SYS_read, counter, value, 8);
     CALL(SYS_read, counter, value, 8);
+    CALL(SYS_write, counter, "\2\0\0\0\0\0\0", 8);
+    CALL(SYS_read, counter, value, 8);
     int copy = (int)CALL(SYS_dup, counter);
     CALL(SYS_close, counter);
     CALL(SYS_close, copy);

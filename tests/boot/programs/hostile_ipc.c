@@ -67,12 +67,30 @@ uint64_t native_invoke(uint64_t slot, uint64_t label, uint64_t w0, uint64_t w1, 
     return registers.rax;
 }
 
+/* Calls that must fail: what comes after the instruction may do something else then. */
+static void try_failures(void)
+{
+    static const uint64_t numbers[] = {AR_SYS_CALL,   AR_SYS_RECV,      AR_SYS_REPLY,
+                                       AR_SYS_SIGNAL, AR_SYS_DATA_READ, AR_SYS_COUNT + 7};
+    for (unsigned i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+        struct native registers = {.rax = numbers[i],
+                                   .rdi = 60000,
+                                   .rsi = AR_INFO(AR_LABEL_USER, 4, 0, 0, 0),
+                                   .rbx = (uint64_t)scratch,
+                                   .r12 = 60000};
+        native_call(&registers);
+    }
+    native_invoke(AR_CAP_SELF, AR_CNODE_INSPECT, 60000, 0, 0, 0, NULL);
+    native_invoke(60000, AR_CNODE_COPY, 42, AR_CAP_SELF, POSIX_SLOT_PROCD, AR_ALL, NULL);
+}
+
 /* Does the place give back both halves of what is needed: the status in rax and words in rdx?
  * AR_SYS_CLOCK answers with rax 0 and the time; AR_CNODE_INSPECT of slot 1 answers with the type
  * of the process gate. */
 static int place_works(void *argument)
 {
     (void)argument;
+    try_failures();
     struct native registers = {.rax = AR_SYS_CLOCK,
                                .rbx = (uint64_t)scratch,
                                .r12 = (uint64_t)scratch},
