@@ -134,17 +134,21 @@ static void foreign_slots(void)
  * descriptor. */
 static void home_made_descriptor(uint64_t stage)
 {
-    /* one honest descriptor first: libposix opens this thread's session with sockd for it */
-    int pair[2];
-    union { char room[CMSG_SPACE(sizeof(int))]; struct cmsghdr align; } control = {0};
+    /* Honest descriptors first, more than a message holds: libposix opens this thread's session with
+     * sockd to stage them. */
+    enum { MANY = AR_MSG_CAPS + 1 };
+    int pair[2], fds[MANY];
+    union { char room[CMSG_SPACE(sizeof(fds))]; struct cmsghdr align; } control = {0};
     struct iovec vector = {.iov_base = "x", .iov_len = 1};
     struct msghdr message = {.msg_iov = &vector, .msg_iovlen = 1, .msg_control = &control,
                              .msg_controllen = sizeof control};
     struct cmsghdr *header = CMSG_FIRSTHDR(&message);
-    *header = (struct cmsghdr){.cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS, .cmsg_len = CMSG_LEN(sizeof(int))};
-    memcpy(CMSG_DATA(header), &(int){1}, sizeof(int));
+    *header = (struct cmsghdr){.cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS, .cmsg_len = CMSG_LEN(sizeof(fds))};
+    for (int i = 0; i < MANY; i++)
+        fds[i] = 1;
+    memcpy(CMSG_DATA(header), fds, sizeof(fds));
     socketpair(AF_UNIX, SOCK_STREAM, 0, pair);
-    printf("an honest descriptor: %d\n", (int)sendmsg(pair[0], &message, 0));
+    printf("honest descriptors: %d\n", (int)sendmsg(pair[0], &message, 0));
     HOSTILE_BUFFER->caps_out[0] = SLOT_NOTIFICATION;
     HOSTILE_BUFFER->recv_slot_count = 0;
     uint64_t status = call(POSIX_SLOT_SOCKD, stage, 1, 1, 0);

@@ -45,6 +45,8 @@ void native_call(struct native *registers)
     for (unsigned i = 0; i < STACK_WORDS; i++)
         fake_stack[i] = (uint64_t)native_landed;
     native_target = found;
+    if (!registers->rbx) /* the kernel does not look at it, what comes after the instruction may */
+        registers->rbx = (uint64_t)scratch + sizeof scratch / 2;
     native_enter(registers, (uint64_t)&fake_stack[STACK_WORDS / 2 - 1],
                  scratch + sizeof scratch / 2);
 }
