@@ -13,7 +13,6 @@
 #include <ipc/kernel.h>
 
 static struct ipc_effects effects;
-static struct ipc_call call;
 static ar_cap stock[AR_MSG_CAPS]; /* empty slots on offer to arriving capabilities */
 static unsigned stock_used = AR_MSG_CAPS; /* so many, the first ones, are used or were not to be had */
 
@@ -74,9 +73,11 @@ static enum status data_put(void *context, uint64_t offset, const void *source, 
 
 static const struct ipc_data_ops data_ops = {data_get, data_put};
 
+static struct ipc_call call = {.effects = &effects, .data = &data_ops};
+
 /* Only the parts that a core reads are set: clearing the whole structure would cost more than
  * many a request. */
-static inline void call_load(const struct ar_message *m)
+static inline __attribute__((always_inline)) void call_load(const struct ar_message *m)
 {
     const struct ar_ipc_buffer *buffer = runtime_buffer();
     call.label = AR_INFO_LABEL(m->info);
@@ -102,9 +103,6 @@ static inline void call_load(const struct ar_message *m)
     call.status = ST_NOSYS; /* what a core that knows no such label leaves */
     call.reply_word_count = call.reply_cap_count = 0;
     call.tail_in = call.tail_room = call.tail_out = 0;
-    call.effects = &effects;
-    call.data = &data_ops;
-    call.data_context = NULL;
 }
 
 static __attribute__((noinline)) void effects_run_all(void)
@@ -123,7 +121,7 @@ static __attribute__((noinline)) void effects_run_all(void)
 }
 
 /* Most requests that have any wake one thread. */
-static inline void effects_run(void)
+static inline __attribute__((always_inline)) void effects_run(void)
 {
     if (effects.count == 0)
         return;
@@ -149,9 +147,12 @@ static __attribute__((noinline)) uint64_t deadline_look(const struct server *ser
 
 /* The deadline for the next receive; what has expired by now is run first, so that a flood
  * cannot hold it up. */
-static inline uint64_t next_deadline(const struct server *server)
+static inline __attribute__((always_inline)) uint64_t
+next_deadline(const struct server *server)
 {
-    uint64_t deadline = server->deadline ? server->deadline(server->state) : AR_NO_DEADLINE;
+    if (!*server->timed)
+        return AR_NO_DEADLINE;
+    uint64_t deadline = server->deadline(server->state);
     return deadline == AR_NO_DEADLINE ? deadline : deadline_look(server, deadline);
 }
 
@@ -163,73 +164,92 @@ static inline enum ar_error receive(const struct server *server, struct ar_messa
     return ar_syscall(AR_SYS_RECV, m, SERVER_SLOT_REPLY, deadline);
 }
 
-static enum ar_error receive_after_effects(const struct server *server, struct ar_message *m)
+/* Somebody measures (struct server): what the request took until its reply. */
+static void served(const struct server *server, uint64_t begin)
+{
+    server->served(server->state, call.principal, __builtin_ia32_rdtsc() - begin);
+}
+
+/* A reply with capabilities goes out with the next receive too, unless there is something to do that may
+ * delete what it carries. true: so it has gone out, or could not be made. */
+static __attribute__((noinline)) bool reply_apart(const struct server *server)
+{
+    if (effects.count == 0 &&
+        (!*server->timed || server->deadline(server->state) == AR_NO_DEADLINE))
+        return !runtime_reply_caps_load(server, &call);
+    runtime_reply(server, &call);
+    return true;
+}
+
+static __attribute__((noinline)) void reply_sent(const struct server *server, enum ar_error error)
+{
+    runtime_reply_sent(server, &call, error);
+}
+
+static __attribute__((noinline)) enum ar_error receive_apart(const struct server *server,
+                                                             struct ar_message *m)
 {
     effects_run();
     return receive(server, m);
 }
 
-static void served(const struct server *server, uint64_t begin)
-{
-    if (server->served)
-        server->served(server->state, call.principal, __builtin_ia32_rdtsc() - begin);
-}
-
-/* With capabilities. */
-static __attribute__((noinline)) enum ar_error reply_full(const struct server *server,
-                                                          struct ar_message *m, uint64_t begin)
-{
-    if (effects.count != 0 ||
-        (server->deadline && server->deadline(server->state) != AR_NO_DEADLINE)) {
-        runtime_reply(server, &call);
-        served(server, begin);
-        return receive_after_effects(server, m);
-    }
-    stock_offer();
-    if (!runtime_reply_load(server, &call, m))
-        return receive_after_effects(server, m);
-    served(server, begin);
-    m->badge = SERVER_SLOT_ENDPOINT;
-    enum ar_error error = ar_syscall(AR_SYS_REPLY_RECV, m, SERVER_SLOT_REPLY, AR_NO_DEADLINE);
-    runtime_reply_sent(server, &call, error);
-    return error ? receive_after_effects(server, m) : error;
-}
-
 /* Serve one request, then receive the next message. `m` must not be given to a function that is not
  * inlined: so it stays in registers, which is where the kernel puts it. */
 static inline __attribute__((always_inline)) enum ar_error
-request_serve(const struct server *server, struct ar_message *m)
+request_serve(const struct server *server, struct ar_message *m, bool measure)
 {
-    uint64_t begin = server->served ? __builtin_ia32_rdtsc() : 0;
+    uint64_t begin = measure ? __builtin_ia32_rdtsc() : 0, deadline = AR_NO_DEADLINE;
     call_load(m);
     server->handle(server->state, &call);
-    if (call.reply_cap_count != 0) {
-        struct ar_message full;
-        enum ar_error error = reply_full(server, &full, begin);
-        *m = full;
-        return error;
+    bool caps = call.reply_cap_count != 0;
+    enum ar_error error = AR_ERR_GONE;
+    if (!caps || !reply_apart(server)) {
+        effects_run();
+        deadline = next_deadline(server);
+        stock_offer();
+        runtime_reply_words(&call, m);
+        if (measure)
+            served(server, begin);
+        m->badge = SERVER_SLOT_ENDPOINT;
+        error = ar_syscall(AR_SYS_REPLY_RECV, m, SERVER_SLOT_REPLY, deadline);
+        if (!caps)
+            return error;
+        reply_sent(server, error);
+    } else if (measure) {
+        served(server, begin);
     }
-    effects_run();
-    uint64_t deadline = next_deadline(server);
-    stock_offer();
-    runtime_reply_words(&call, m);
-    served(server, begin);
-    m->badge = SERVER_SLOT_ENDPOINT;
-    return ar_syscall(AR_SYS_REPLY_RECV, m, SERVER_SLOT_REPLY, deadline);
+    if (error) {
+        struct ar_message next = {0};
+        error = receive_apart(server, &next);
+        *m = next;
+    }
+    return error;
 }
 
 /* As long as requests come, and the first one has: what ended that. A loop of its own, so that a
  * message goes from the registers straight into the call. */
-static __attribute__((noinline)) enum ar_error requests_serve(const struct server *server,
-                                                              struct ar_message *last)
+static inline __attribute__((always_inline)) enum ar_error
+requests_loop(const struct server *server, struct ar_message *last, bool measure)
 {
     struct ar_message m = *last;
     enum ar_error error;
     do
-        error = request_serve(server, &m);
+        error = request_serve(server, &m, measure);
     while (!error && AR_INFO_LABEL(m.info) >= AR_LABEL_USER);
     *last = m;
     return error;
+}
+
+static __attribute__((noinline)) enum ar_error requests_serve(const struct server *server,
+                                                              struct ar_message *last)
+{
+    return requests_loop(server, last, false);
+}
+
+static __attribute__((noinline)) enum ar_error requests_measure(const struct server *server,
+                                                                struct ar_message *last)
+{
+    return requests_loop(server, last, true);
 }
 
 static inline void fault_serve(const struct server *server, const struct ar_message *m)
@@ -251,9 +271,14 @@ static inline void fault_serve(const struct server *server, const struct ar_mess
     ar_syscall(AR_SYS_REPLY, &reply, 0, 0);
 }
 
-_Noreturn void server_run(const struct server *server)
+_Noreturn void server_run(const struct server *description)
 {
+    struct server own = *description;
+    const struct server *server = &own;
     struct ar_message m = {0};
+    bool timed = own.deadline != NULL;
+    if (!own.timed)
+        own.timed = &timed;
     unsigned failures = 0;
     enum ar_error error = receive(server, &m);
     for (;;) {
@@ -281,7 +306,7 @@ _Noreturn void server_run(const struct server *server)
         case AR_LABEL_TIMEOUT:
             break; /* next_deadline runs what has expired */
         default:
-            error = requests_serve(server, &m);
+            error = server->served ? requests_measure(server, &m) : requests_serve(server, &m);
             continue;
         }
         if (effects.count != 0)

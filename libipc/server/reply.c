@@ -72,14 +72,12 @@ static void reply_fail(const struct server *server, struct ipc_call *call)
     }
 }
 
-bool runtime_reply_load(const struct server *server, struct ipc_call *call, struct ar_message *m)
+bool runtime_reply_caps_load(const struct server *server, struct ipc_call *call)
 {
-    if (!reply_caps_load(call)) {
-        reply_fail(server, call);
-        return false;
-    }
-    runtime_reply_words(call, m);
-    return true;
+    if (reply_caps_load(call))
+        return true;
+    reply_fail(server, call);
+    return false;
 }
 
 void runtime_reply_sent(const struct server *server, const struct ipc_call *call,
@@ -97,6 +95,8 @@ void runtime_reply_sent(const struct server *server, const struct ipc_call *call
 void runtime_reply(const struct server *server, struct ipc_call *call)
 {
     struct ar_message m = {.badge = SERVER_SLOT_REPLY};
-    if (runtime_reply_load(server, call, &m))
-        runtime_reply_sent(server, call, ar_syscall(AR_SYS_REPLY, &m, 0, 0));
+    if (call->reply_cap_count != 0 && !runtime_reply_caps_load(server, call))
+        return;
+    runtime_reply_words(call, &m);
+    runtime_reply_sent(server, call, ar_syscall(AR_SYS_REPLY, &m, 0, 0));
 }

@@ -33,10 +33,10 @@ bool runtime_gate_unclaimed(uint64_t badge);
 /* Answer the caller in SERVER_SLOT_REPLY as `call` says; gates that do not arrive are closed at
  * once. */
 void runtime_reply(const struct server *server, struct ipc_call *call);
-/* The two halves of that, for a reply that goes out with the next receive: the reply into the message
- * and the IPC buffer (false: a gate could not be made, and ST_NOMEM went out in its place), and, before
- * the next request is looked at, what follows from the answer of the system call. */
-bool runtime_reply_load(const struct server *server, struct ipc_call *call, struct ar_message *m);
+/* Parts of that, for a reply that goes out with the next receive: its capabilities into the IPC buffer
+ * (false: a gate could not be made, and ST_NOMEM went out in its place), and, before the next request is
+ * looked at, what follows from the answer of the system call. */
+bool runtime_reply_caps_load(const struct server *server, struct ipc_call *call);
 void runtime_reply_sent(const struct server *server, const struct ipc_call *call,
                         enum ar_error error);
 
@@ -50,7 +50,8 @@ static inline void runtime_words_copy(uint64_t *to, const uint64_t *from, unsign
 }
 
 /* The words of a reply into the message and the IPC buffer. */
-static inline void runtime_reply_words(const struct ipc_call *call, struct ar_message *m)
+static inline __attribute__((always_inline)) void
+runtime_reply_words(const struct ipc_call *call, struct ar_message *m)
 {
     struct ar_ipc_buffer *buffer = runtime_buffer();
     const uint64_t *words = call->reply_words;

@@ -11,8 +11,7 @@
  * description that was handed away is paid for by the process that made it (accept: that called
  * accept) until it is freed, a message by the process that sent it, through whichever description.
  */
-#include "core.h"
-#include <ipc/memory.h>
+#include "queue.h"
 
 /* So 20,000 descriptors in one process fit beside many others, but nobody's data can push out half
  * of everybody's. */
@@ -74,15 +73,15 @@ static void user_put(struct sockd *sockd, struct user *user)
  * then a new account takes its place, and the old one lives for what it still pays. */
 struct account *account_get(struct sockd *sockd, uint64_t principal)
 {
+    struct account *account = account_find(sockd, principal);
+    if (account) {
+        account->refs++;
+        return account;
+    }
     const struct credentials *caller = caller_credentials(sockd, principal);
     uint32_t index = PRINCIPAL_PROCESS(principal);
     if (index >= CREDENTIALS_MAX)
         index = 0; /* nobody is process 0 */
-    struct account *account = sockd->accounts[index];
-    if (account && account->pid == caller->pid && account->user->uid == caller->ruid) {
-        account->refs++;
-        return account;
-    }
     struct user *user = user_get(sockd, caller->ruid);
     if (!user)
         return NULL;
@@ -96,10 +95,8 @@ struct account *account_get(struct sockd *sockd, uint64_t principal)
     return account;
 }
 
-void account_put(struct sockd *sockd, struct account *account)
+void account_end(struct sockd *sockd, struct account *account)
 {
-    if (--account->refs)
-        return;
     if (sockd->accounts[account->index] == account)
         sockd->accounts[account->index] = NULL;
     user_put(sockd, account->user);
@@ -169,22 +166,9 @@ struct account *account_charge(struct sockd *sockd, uint64_t principal, uint64_t
         account_put(sockd, account);
         return NULL;
     }
-    account->queued += bytes;
-    account->messages++;
-    account->user->queued += bytes;
-    sockd->queued += bytes;
-    sockd->messages++;
-    return account;
-}
-
-void account_uncharge(struct sockd *sockd, struct account *account, uint64_t bytes)
-{
-    account->queued -= bytes;
-    account->messages--;
-    account->user->queued -= bytes;
-    sockd->queued -= bytes;
-    sockd->messages--;
+    account_add(sockd, account, bytes);
     account_put(sockd, account);
+    return account;
 }
 
 bool account_fly(struct sockd *sockd, struct account *account, unsigned count)

@@ -119,11 +119,6 @@ void sockd_set_signal(struct sockd *sockd, sockd_signal *signal)
     sockd->signal = signal;
 }
 
-static bool leftovers(const struct sockd *sockd)
-{
-    return sockd->doomed || sockd->draining;
-}
-
 /* What earlier entries left behind, a bounded part of it. */
 static void leftovers_drain(struct sockd *sockd)
 {
@@ -131,6 +126,7 @@ static void leftovers_drain(struct sockd *sockd)
         doomed_drain(sockd);
     if (sockd->draining)
         epolls_drain(sockd);
+    sockd->work_left = sockd->doomed || sockd->draining;
 }
 
 static bool dispatch(struct sockd *sockd, struct ipc_call *call)
@@ -148,15 +144,14 @@ void sockd_handle(void *state, struct ipc_call *call)
 {
     struct sockd *sockd = state;
     sockd->effects = call->effects;
-    if (leftovers(sockd))
+    if (sockd->work_left)
         leftovers_drain(sockd);
     sockd->target = object_find(sockd, call->badge);
-    struct turn turn = {0};
-    if (sockd->sessions.granted)
-        turn_take(sockd, call->principal, &turn);
+    struct turn turn; /* somebody was woken whom others wait behind: perhaps this caller */
+    bool turned = sockd->sessions.granted && turn_take(sockd, call->principal, &turn);
     if (!dispatch(sockd, call))
         ipc_dispatch_finish(call, ST_MESSAGE);
-    if (turn.taken)
+    if (turned)
         turn_pass(sockd, call->principal, &turn);
     if (sockd->release_first || sockd->reclaim_wanted)
         objects_reap(sockd);
@@ -180,7 +175,13 @@ void sockd_closed(void *state, uint64_t badge, struct ipc_effects *effects)
 uint64_t sockd_deadline(void *state)
 {
     const struct sockd *sockd = state;
-    return leftovers(sockd) ? 0 : AR_NO_DEADLINE;
+    return sockd->work_left ? 0 : AR_NO_DEADLINE;
+}
+
+const bool *sockd_timed(const void *state)
+{
+    const struct sockd *sockd = state;
+    return &sockd->work_left;
 }
 
 void sockd_expired(void *state, uint64_t now_ns, struct ipc_effects *effects)

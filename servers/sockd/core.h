@@ -45,6 +45,7 @@
 #include "linux_values.h"
 #include "sockd.h"
 #include <ipc/session.h>
+#include <posix_abi.h>
 #include <proto/io.h>
 #include <proto/sock.h>
 
@@ -269,6 +270,7 @@ struct sockd {
     uint32_t next_autobind;
     struct user *users;
     struct account *accounts[CREDENTIALS_MAX]; /* by PRINCIPAL_PROCESS; not refs */
+    bool work_left;         /* there may be something in the next or in `doomed` */
     struct epoll *draining; /* ended, with interests left */
     uint64_t walk, next_foreign, interests;
     unsigned walk_left;
@@ -289,15 +291,29 @@ void object_discard(struct sockd *sockd, struct object *object);
 /* Give it a badge (ST_NFILE, ST_NOMEM) / put its gate into the reply and mark it open. */
 enum status object_name_badge(struct sockd *sockd, struct object *object);
 void object_reply(struct sockd *sockd, struct ipc_call *call, struct object *object);
-struct object *object_find(const struct sockd *sockd, uint64_t badge);
+static inline struct object *object_find(const struct sockd *sockd, uint64_t badge)
+{
+    if (badge < BADGE_OBJECTS || badge - BADGE_OBJECTS >= sockd->handle_capacity)
+        return NULL;
+    uintptr_t word = sockd->handles[badge - BADGE_OBJECTS].word;
+    return word & 1 ? NULL : (struct object *)word;
+}
 /* The socket that this request was sent to: ST_NOTSOCK, ST_BADF. */
 enum status socket_of_call(const struct sockd *sockd, struct socket **socket);
-void object_ref(struct object *object);
 /* An object that is a place in the list of all objects: change places with the next one, which is
  * the answer (NULL: it was the last); go to the front. */
 struct object *object_step(struct sockd *sockd, struct object *object);
 void object_rewind(struct sockd *sockd, struct object *object);
-void object_unref(struct sockd *sockd, struct object *object);
+void object_free(struct sockd *sockd, struct object *object); /* its last ref is gone */
+static inline void object_ref(struct object *object)
+{
+    object->refs++;
+}
+static inline void object_unref(struct sockd *sockd, struct object *object)
+{
+    if (--object->refs == 0)
+        object_free(sockd, object);
+}
 void object_fly(struct sockd *sockd, struct object *object);
 void object_land(struct sockd *sockd, struct object *object);
 /* Put it on the release list if nothing holds it. */
@@ -305,8 +321,14 @@ void object_settle(struct sockd *sockd, struct object *object);
 void object_release_later(struct sockd *sockd, struct object *object);
 /* Release everything that is due. Called at the end of every entry, never inside a handler. */
 void objects_reap(struct sockd *sockd);
-/* Readiness changed: wake waiters for these poll bits, count a new event. */
-void object_wake(struct sockd *sockd, struct object *object, uint32_t events);
+void object_wake_all(struct sockd *sockd, struct object *object, uint32_t events);
+/* Readiness changed: wake waiters for these poll bits, count a new event. Mostly nobody is there. */
+static inline void object_wake(struct sockd *sockd, struct object *object, uint32_t events)
+{
+    object->sequence++;
+    if (object->waiters.first || object->watchers)
+        object_wake_all(sockd, object, events);
+}
 #define WAKE_ALL UINT32_MAX
 #define WAKE_FORESEEN (1u << 30) /* no poll bit: a read that was thought to wait would not any more */
 #define WAKE_READ (LX_POLLIN | LX_POLLRDNORM)
@@ -330,7 +352,7 @@ const struct credentials *caller_credentials(const struct sockd *sockd,
                                              uint64_t principal); /* never NULL */
 /* The account of the calling process: a ref, or NULL when out of memory. */
 struct account *account_get(struct sockd *sockd, uint64_t principal);
-void account_put(struct sockd *sockd, struct account *account);
+void account_end(struct sockd *sockd, struct account *account); /* its last ref is gone */
 /* One object more: ST_NFILE (everybody's or the uid's limit), ST_MFILE (the process's share). */
 enum status account_take_object(struct sockd *sockd, struct account *account);
 void account_drop_object(struct sockd *sockd, struct account *account);
@@ -342,7 +364,6 @@ void account_unwatch(struct sockd *sockd, struct account *account);
 /* Charge one queued message of the caller: a ref on who pays, which account_uncharge takes back;
  * NULL when a limit is reached. */
 struct account *account_charge(struct sockd *sockd, uint64_t principal, uint64_t bytes);
-void account_uncharge(struct sockd *sockd, struct account *account, uint64_t bytes);
 /* `count` more descriptors in flight; false when the share is used up. */
 bool account_fly(struct sockd *sockd, struct account *account, unsigned count);
 void account_land(struct sockd *sockd, struct account *account, unsigned count);
@@ -427,18 +448,14 @@ void address_out(const struct socket *socket, struct address *out);
 /* What Linux 6.12 charges for one buffer: `head` bytes in its linear part and `paged` in pages. */
 uint32_t charge_for(uint32_t head, uint32_t paged);
 uint32_t charge_for_chunk(uint32_t length);    /* STREAM */
+#define CHARGE_LEAST 768u                      /* of up to 64 bytes, whatever the type */
 uint32_t charge_for_datagram(uint32_t length); /* DGRAM, SEQPACKET */
-/* A message with `length` payload bytes read from the caller at `offset`: ST_NOBUFS, ST_FAULT. Not
- * charged yet. */
+/* A message with `length` payload bytes read from the caller at `offset`: ST_NOBUFS, ST_FAULT. Takes over
+ * the charge and the ref on who pays, but not when it fails. queue.h has what is done to it. */
 enum status message_create(struct ipc_call *call, uint64_t offset, uint32_t length, uint32_t charge,
-                           struct message **out);
-/* Queue it at `receiver`; takes over the message; charges the sender and wakes the receiver. */
-void message_queue(struct sockd *sockd, struct message *message, struct socket *sender,
-                   struct socket *receiver);
+                           struct account *account, struct message **out);
 /* Unlink the one after `previous` (NULL: the first). */
 void message_unlink(struct socket *socket, struct message *previous, struct message *message);
-/* Uncharge and free; the rights go as well. */
-void message_free(struct sockd *sockd, struct message *message);
 void messages_purge(struct sockd *sockd, struct socket *socket);
 static inline uint32_t message_unread(const struct message *message)
 {
@@ -535,7 +552,12 @@ void orphans_reclaim(struct sockd *sockd);
 
 enum async_event { ASYNC_IN = 1, ASYNC_OUT, ASYNC_ERROR = 4, ASYNC_URGENT, ASYNC_HANG_UP }; /* POLL_* */
 /* SIGIO to the owner of a socket with O_ASYNC. ASYNC_OUT only after socket_no_space. */
-void socket_signal(struct sockd *sockd, struct socket *socket, enum async_event event);
+void socket_signal_owner(struct sockd *sockd, struct socket *socket, enum async_event event);
+static inline void socket_signal(struct sockd *sockd, struct socket *socket, enum async_event event)
+{
+    if (socket->object.flags & LX_O_ASYNC)
+        socket_signal_owner(sockd, socket, event);
+}
 void socket_signal_urgent(struct sockd *sockd, struct socket *socket);
 void socket_no_space(struct socket *socket);
 /* F_SETFL turned O_ASYNC on. ST_NOBUFS. */

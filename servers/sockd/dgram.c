@@ -1,9 +1,7 @@
 /*
  * SOCK_DGRAM and SOCK_SEQPACKET: whole messages. SPDX-License-Identifier: MIT
  */
-#include "core.h"
-#include "trace.h"
-#include <ipc/memory.h>
+#include "queue.h"
 
 bool datagram_may_send(const struct socket *socket, const struct socket *other)
 {
@@ -26,13 +24,13 @@ static enum status datagram_queue(struct sockd *sockd, struct socket *socket, st
     struct account *account = account_charge(sockd, send->principal, charge);
     if (!account)
         return ST_NOBUFS;
-    enum status status = message_create(send->call, send->data_offset, length, charge, &message);
+    enum status status =
+        message_create(send->call, send->data_offset, length, charge, account, &message);
     if (status != ST_OK) {
         account_uncharge(sockd, account, charge);
         send_dropped(sockd, socket);
         return status;
     }
-    message->account = account;
     message->rights = send->rights;
     send->rights = NULL;
     message_credentials(sockd, message, send, socket, other);
@@ -91,7 +89,7 @@ static enum status datagram_refuse(struct sockd *sockd, struct socket *socket,
 {
     struct message *message;
     enum status status =
-        message_create(send->call, send->data_offset, (uint32_t)send->length, 0, &message);
+        message_create(send->call, send->data_offset, (uint32_t)send->length, 0, NULL, &message);
     send_dropped(sockd, socket);
     if (status != ST_OK)
         return status;
@@ -167,7 +165,7 @@ static struct message *datagram_choose(const struct socket *socket, bool peek, u
 /* The first message leaves, with its descriptors. */
 static void datagram_consume(struct sockd *sockd, struct socket *socket, struct message *message)
 {
-    message_unlink(socket, NULL, message);
+    message_unlink_first(socket, message);
     socket_trace(sockd, socket, AR_TRACE_SOCKET_TAKEN,
                  socket_trace_amount(message->length, message->rights), socket->unread,
                  message->sender->object.ino);

@@ -304,6 +304,7 @@ void epoll_release(struct sockd *sockd, struct epoll *epoll)
     object_ref(&epoll->object);
     epoll->draining_next = sockd->draining;
     sockd->draining = epoll;
+    sockd->work_left = true;
 }
 
 void epolls_drain(struct sockd *sockd)

@@ -131,11 +131,10 @@ static inline struct interest *interest_of_target(struct ring *node)
 /* Turns (object.c): a session whose turn it was has come for it or ended; wake the next if there is
  * still something. */
 struct turn {
-    bool taken;
     uint64_t tag;
     uint32_t events;
 };
-void turn_take(struct sockd *sockd, uint64_t principal, struct turn *turn);
+bool turn_take(struct sockd *sockd, uint64_t principal, struct turn *turn);
 void turn_pass(struct sockd *sockd, uint64_t principal, const struct turn *turn);
 
 /* Operations: epoll_ctl.c, epoll.c, poll_set.c; object.c has cancel. */

@@ -3,6 +3,7 @@
  * MIT
  */
 #include "epoll.h"
+#include "straight.h"
 #include <ipc/answer.h>
 #include <string.h>
 
@@ -49,10 +50,25 @@ static bool read_foresee(struct sockd *sockd, struct socket *socket, const struc
                        WAKE_READ | WAKE_FORESEEN) == ST_OK;
 }
 
-static enum status handle_read(void *state, struct ipc_call *call,
-                               const struct io_read_request *request, struct io_read_reply *reply)
+static bool read_straight(struct sockd *sockd, struct ipc_call *call,
+                          const struct io_read_request *request, struct io_read_reply *reply)
 {
-    struct sockd *sockd = state;
+    struct straight got;
+    if (request->offset != IO_CURRENT || !(request->flags & IO_TAIL) ||
+        !straight_receive(sockd, call, request->length, &got))
+        return false;
+    reply->count = got.count;
+    if (got.rights) /* read has nowhere to put descriptors: they are closed */
+        rights_unref(sockd, got.rights);
+    if (request->flags & IO_FORESEE)
+        reply->armed = read_foresee(sockd, got.socket, call);
+    return true;
+}
+
+static __attribute__((noinline)) enum status read_any(struct sockd *sockd, struct ipc_call *call,
+                                                      const struct io_read_request *request,
+                                                      struct io_read_reply *reply)
+{
     struct object *object;
     enum status status = object_of_call(sockd, &object);
     if (status != ST_OK)
@@ -80,11 +96,17 @@ static enum status handle_read(void *state, struct ipc_call *call,
     }
 }
 
-static enum status handle_write(void *state, struct ipc_call *call,
-                                const struct io_write_request *request,
-                                struct io_write_reply *reply)
+static enum status handle_read(void *state, struct ipc_call *call,
+                               const struct io_read_request *request, struct io_read_reply *reply)
 {
-    struct sockd *sockd = state;
+    return read_straight(state, call, request, reply) ? ST_OK
+                                                      : read_any(state, call, request, reply);
+}
+
+static __attribute__((noinline)) enum status write_any(struct sockd *sockd, struct ipc_call *call,
+                                                       const struct io_write_request *request,
+                                                       struct io_write_reply *reply)
+{
     struct object *object;
     enum status status = object_of_call(sockd, &object);
     if (status != ST_OK)
@@ -106,6 +128,16 @@ static enum status handle_write(void *state, struct ipc_call *call,
         return event_write(sockd, (struct event *)object, call, length, nowait, &reply->count);
     default: return ST_INVAL;
     }
+}
+
+static enum status handle_write(void *state, struct ipc_call *call,
+                                const struct io_write_request *request,
+                                struct io_write_reply *reply)
+{
+    if (request->offset != IO_CURRENT || !straight_send(state, call, request->length))
+        return write_any(state, call, request, reply);
+    reply->count = request->length;
+    return ST_OK;
 }
 
 static enum status handle_seek(void *state, struct ipc_call *call,

@@ -97,6 +97,7 @@ _Noreturn void server_main(const struct server_info *info)
     if (!server.state)
         server_panic("no memory for the core: the manifest gives a heap of %lu bytes",
                      (unsigned long)heap);
+    server.timed = sockd_timed(server.state);
     state_for_debuggers = server.state;
     sockd_set_signal(server.state, signal_send);
     if (command_has(info->command_line, "served=1")) {

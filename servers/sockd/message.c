@@ -8,10 +8,7 @@
  * 278, 93 and 6 of them fit into the default 212,992 (a send is admitted while less than sndbuf is
  * charged).
  */
-#include "core.h"
-#include "trace.h"
-#include <ipc/memory.h>
-#include <string.h>
+#include "queue.h"
 
 #define SHARED_INFO 320u
 #define DESCRIPTOR 256u
@@ -50,7 +47,7 @@ uint32_t charge_for_datagram(uint32_t length)
 }
 
 enum status message_create(struct ipc_call *call, uint64_t offset, uint32_t length, uint32_t charge,
-                           struct message **out)
+                           struct account *account, struct message **out)
 {
     struct message *message = mem_alloc_unset(sizeof(*message) + length);
     if (!message)
@@ -60,8 +57,7 @@ enum status message_create(struct ipc_call *call, uint64_t offset, uint32_t leng
         mem_free(message);
         return status;
     }
-    *message = (struct message){
-        .length = length, .charge = charge, .uid = LX_OVERFLOW_ID, .gid = LX_OVERFLOW_ID};
+    message_init(message, length, charge, account, NULL);
     *out = message;
     return ST_OK;
 }
@@ -74,41 +70,18 @@ void message_credentials(struct sockd *sockd, struct message *message, const str
         message->serial = send->serial;
         message->uid = send->uid;
         message->gid = send->gid;
-    } else if (((socket->option_flags | other->option_flags) & OPTIONS_SENDER) ||
-               other->listener) {
-        const struct credentials *caller = caller_credentials(sockd, send->principal);
-        message->pid = caller->pid;
-        message->serial = caller->serial;
-        message->uid = caller->ruid;
-        message->gid = caller->rgid;
+    } else if (message_tells_sender(socket, other)) {
+        message_set_sender(message, caller_credentials(sockd, send->principal));
     }
-}
-
-void message_queue(struct sockd *sockd, struct message *message, struct socket *sender,
-                   struct socket *receiver)
-{
-    message->sender = sender;
-    object_ref(&sender->object);
-    sender->charged += message->charge;
-    if (receiver->last)
-        receiver->last->next = message;
-    else
-        receiver->first = message;
-    receiver->last = message;
-    receiver->message_count++;
-    receiver->rights_count += message->rights != NULL;
-    receiver->unread += message->length;
-    socket_trace_queued(sockd, receiver, message);
-    object_wake(sockd, &receiver->object, WAKE_ARRIVED);
-    socket_signal(sockd, receiver, ASYNC_IN);
 }
 
 void message_unlink(struct socket *socket, struct message *previous, struct message *message)
 {
-    if (previous)
-        previous->next = message->next;
-    else
-        socket->first = message->next;
+    if (!previous) {
+        message_unlink_first(socket, message);
+        return;
+    }
+    previous->next = message->next;
     if (socket->last == message)
         socket->last = previous;
     if (socket->oob == message)
@@ -118,26 +91,11 @@ void message_unlink(struct socket *socket, struct message *previous, struct mess
     socket->unread -= message_unread(message);
 }
 
-void message_free(struct sockd *sockd, struct message *message)
-{
-    struct socket *sender = message->sender;
-    sender->charged -= message->charge;
-    account_uncharge(sockd, message->account, message->charge);
-    if (!sender->dead && socket_writable(sender)) {
-        object_wake(sockd, &sender->object, WAKE_WRITE);
-        socket_signal(sockd, sender, ASYNC_OUT);
-    }
-    if (message->rights)
-        rights_unref(sockd, message->rights);
-    object_unref(sockd, &sender->object);
-    mem_free(message);
-}
-
 void messages_purge(struct sockd *sockd, struct socket *socket)
 {
     struct message *message;
     while ((message = socket->first)) {
-        message_unlink(socket, NULL, message);
+        message_unlink_first(socket, message);
         message_free(sockd, message);
     }
 }

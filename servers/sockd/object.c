@@ -2,9 +2,7 @@
  * Objects: badges, what holds them, and their orderly release. The rules stand in core.h.
  * SPDX-License-Identifier: MIT
  */
-#include "epoll.h"
-#include "trace.h"
-#include <ipc/memory.h>
+#include "queue.h"
 #include <posix_abi.h>
 
 #define HANDLES_LEAST 64u
@@ -46,14 +44,6 @@ static void badge_free(struct sockd *sockd, struct object *object)
     sockd->handles[index].word = (uintptr_t)sockd->handle_free << 1 | 1;
     sockd->handle_free = index + 1;
     object->badge = 0;
-}
-
-struct object *object_find(const struct sockd *sockd, uint64_t badge)
-{
-    if (badge < BADGE_OBJECTS || badge - BADGE_OBJECTS >= sockd->handle_capacity)
-        return NULL;
-    uintptr_t word = sockd->handles[badge - BADGE_OBJECTS].word;
-    return word & 1 ? NULL : (struct object *)word;
 }
 
 enum status socket_of_call(const struct sockd *sockd, struct socket **socket)
@@ -143,7 +133,7 @@ static void object_unlink(struct sockd *sockd, struct object *object)
     badge_free(sockd, object);
 }
 
-static void object_free(struct sockd *sockd, struct object *object)
+void object_free(struct sockd *sockd, struct object *object)
 {
     if (object->kind == OBJECT_SOCKET)
         socket_dispose(sockd, socket_of(object));
@@ -157,17 +147,6 @@ void object_discard(struct sockd *sockd, struct object *object)
 {
     object_unlink(sockd, object);
     object_free(sockd, object);
-}
-
-void object_ref(struct object *object)
-{
-    object->refs++;
-}
-
-void object_unref(struct sockd *sockd, struct object *object)
-{
-    if (--object->refs == 0)
-        object_free(sockd, object);
 }
 
 /* ---- what holds it --------------------------------------------------------------------------- */
@@ -292,8 +271,7 @@ static uint32_t woken_ready(void *context, uint32_t events)
 
 /* Whatever arrives is in its place before the wake-up, so that can say what is ready. Other changes
  * may have come half-way only. */
-static __attribute__((noinline)) void object_wake_all(struct sockd *sockd, struct object *object,
-                                                      uint32_t events)
+void object_wake_all(struct sockd *sockd, struct object *object, uint32_t events)
 {
     struct woken woken = {sockd, object};
     bool arrived = events == WAKE_ARRIVED || events == WAKE_READ;
@@ -303,14 +281,6 @@ static __attribute__((noinline)) void object_wake_all(struct sockd *sockd, struc
         sockd->walk++;
         watchers_notify(sockd, object, events);
     }
-}
-
-/* Mostly nobody is there. */
-void object_wake(struct sockd *sockd, struct object *object, uint32_t events)
-{
-    object->sequence++;
-    if (object->waiters.first || object->watchers)
-        object_wake_all(sockd, object, events);
 }
 
 enum status object_wait(struct sockd *sockd, struct ipc_call *call, struct waiters *list,
@@ -338,10 +308,10 @@ enum status object_wait_turn(struct sockd *sockd, struct ipc_call *call, struct 
     return status == ST_OK ? ST_WAIT : status;
 }
 
-void turn_take(struct sockd *sockd, uint64_t principal, struct turn *turn)
+bool turn_take(struct sockd *sockd, uint64_t principal, struct turn *turn)
 {
     struct session *session = session_find(&sockd->sessions, principal);
-    turn->taken = session && session_grant_take(session, &turn->tag, &turn->events);
+    return session && session_grant_take(session, &turn->tag, &turn->events);
 }
 
 static bool turn_left(struct sockd *sockd, struct object *object, const struct turn *turn)

@@ -46,10 +46,10 @@ static struct owner *owner_of(const struct sockd *sockd, const struct socket *so
     return sockd->signal && socket->rare && socket->rare->owner.id ? &socket->rare->owner : NULL;
 }
 
-void socket_signal(struct sockd *sockd, struct socket *socket, enum async_event event)
+void socket_signal_owner(struct sockd *sockd, struct socket *socket, enum async_event event)
 {
     struct owner *owner = owner_of(sockd, socket);
-    if (!owner || !(socket->object.flags & LX_O_ASYNC))
+    if (!owner)
         return;
     if (event == ASYNC_OUT) {
         if (!owner->no_space)

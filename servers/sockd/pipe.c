@@ -6,8 +6,7 @@
  * new pages. Up to PIPE_BUF (one page) it therefore goes in whole or not at all (POSIX write()). A
  * longer blocking write takes what fits and returns the count; libposix asks again for the rest.
  */
-#include "trace.h"
-#include <ipc/memory.h>
+#include "queue.h"
 #include <string.h>
 
 static void page_release(struct sockd *sockd, struct pipe *pipe)

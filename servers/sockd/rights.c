@@ -5,8 +5,7 @@
  * holds. It is handed to the message, from there to the receiver's reply and, beyond 8, to its claim.
  * It never exists apart from one of these, so descriptors cannot drift away from their bytes.
  */
-#include "epoll.h"
-#include <ipc/memory.h>
+#include "queue.h"
 
 struct session_object *session_object_find(struct sockd *sockd, uint64_t principal)
 {
@@ -46,6 +45,7 @@ void rights_unref(struct sockd *sockd, struct rights *rights)
     if (!slots_drop(sockd, rights)) {
         rights->doomed_next = sockd->doomed;
         sockd->doomed = rights;
+        sockd->work_left = true;
     }
 }
 
@@ -325,8 +325,8 @@ void session_object_release(struct sockd *sockd, struct session_object *session)
     if (!entry || entry->badge != session->object.badge)
         return;
     struct turn turn;
-    turn_take(sockd, PRINCIPAL(0, session->thread), &turn);
+    bool taken = turn_take(sockd, PRINCIPAL(0, session->thread), &turn);
     session_close(&sockd->sessions, entry, sockd->effects);
-    if (turn.taken)
+    if (taken)
         turn_pass(sockd, PRINCIPAL(0, session->thread), &turn);
 }

@@ -54,6 +54,7 @@ void sockd_closed(void *state, uint64_t badge, struct ipc_effects *effects);
 /* Capabilities that still have to be dropped because one request's effects were full: 0 = poll
  * again, at once. */
 uint64_t sockd_deadline(void *state);
+const bool *sockd_timed(const void *state);
 void sockd_expired(void *state, uint64_t now_ns, struct ipc_effects *effects);
 
 #endif

@@ -6,8 +6,7 @@
  * again for the rest, so that no reply is ever held. With MSG_OOB the last byte is a chunk of its
  * own, and the receiver's mark stands before it (stream_receive.c).
  */
-#include "core.h"
-#include <ipc/memory.h>
+#include "queue.h"
 
 #define CHUNK_MAX 36544u
 
@@ -43,7 +42,7 @@ static enum status chunk_send(struct sockd *sockd, struct socket *socket, struct
     struct account *account = account_charge(sockd, send->principal, charge);
     if (!account)
         return ST_NOBUFS;
-    status = message_create(send->call, send->data_offset + sent, size, charge, &message);
+    status = message_create(send->call, send->data_offset + sent, size, charge, account, &message);
     if (status == ST_OK && (other->dead || (other->shutdown & SHUT_RECEIVE))) {
         mem_free(message);
         status = ST_PIPE;
@@ -53,7 +52,6 @@ static enum status chunk_send(struct sockd *sockd, struct socket *socket, struct
         send_dropped(sockd, socket);
         return status;
     }
-    message->account = account;
     message->rights = send->rights;
     send->rights = NULL;
     message_credentials(sockd, message, send, socket, other);

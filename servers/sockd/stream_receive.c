@@ -13,8 +13,7 @@
  * A read that has less than its low-water mark asks for (SO_RCVLOWAT, all of it with MSG_WAITALL)
  * answers what it has and `more`: libposix asks again, saying how much it has (`done`).
  */
-#include "core.h"
-#include "trace.h"
+#include "queue.h"
 
 static uint64_t received(const struct receive *receive)
 {
@@ -46,7 +45,7 @@ static struct message *mark_pass(struct sockd *sockd, struct socket *socket,
     socket->oob = NULL;
     if (inlined)
         return message;
-    message_unlink(socket, NULL, message);
+    message_unlink_first(socket, message);
     message_free(sockd, message);
     return socket->first;
 }
@@ -152,7 +151,7 @@ static bool chunk_consume(struct sockd *sockd, struct socket *socket, struct rec
     }
     if (message_unread(message))
         return true;
-    message_unlink(socket, NULL, message);
+    message_unlink_first(socket, message);
     message_free(sockd, message);
     return rights != NULL;
 }

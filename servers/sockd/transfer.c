@@ -2,7 +2,7 @@
  * The send and receive operations: what the three types have in common. SPDX-License-Identifier:
  * MIT
  */
-#include "core.h"
+#include "straight.h"
 #include <string.h>
 
 enum status send_begin(struct socket *socket)
@@ -139,9 +139,20 @@ static enum status send_run(struct sockd *sockd, struct ipc_call *call,
     return status;
 }
 
+/* What needs no look at flags. */
+#define SEND_STRAIGHT (LX_MSG_DONTWAIT | LX_MSG_NOSIGNAL | SOCK_AGAIN)
+
 enum status op_send(void *state, struct ipc_call *call, const struct sock_send_request *request,
                     struct sock_send_reply *reply)
 {
+    struct sockd *sockd = state;
+    if (!(request->flags & ~(uint64_t)SEND_STRAIGHT) && !request->address_length &&
+        call->cap_count == request->rights && !sockd->kept_rights &&
+        (request->rights ? straight_send_rights(sockd, call, request->length)
+                         : straight_send(sockd, call, request->length))) {
+        reply->count = request->length;
+        return ST_OK;
+    }
     return send_run(state, call, request, NULL, &reply->count);
 }
 
@@ -162,6 +173,12 @@ enum status receive_address(struct receive *receive, const struct socket *sender
     return ipc_data_put(receive->call, receive->address_offset, address->bytes, address->length);
 }
 
+static uint64_t outcome_tells(const struct socket *socket)
+{
+    return (option_on(socket, LX_SO_PASSCRED) ? SOCK_WITH_CREDENTIALS : 0) |
+           (option_on(socket, LX_SO_PASSPIDFD) ? SOCK_WITH_PIDFD : 0);
+}
+
 /* Who sent it, if the receiver wants to know. A STREAM tells at the end of file as well, of nobody
  * (0, 0, 0), as Linux does. */
 static uint64_t outcome_sender(const struct socket *socket, const struct receive *receive,
@@ -171,8 +188,23 @@ static uint64_t outcome_sender(const struct socket *socket, const struct receive
         return 0;
     reply->pid = receive->pid | (uint64_t)receive->serial << 32;
     reply->ids = receive->uid | (uint64_t)receive->gid << 32;
-    return (option_on(socket, LX_SO_PASSCRED) ? SOCK_WITH_CREDENTIALS : 0) |
-           (option_on(socket, LX_SO_PASSPIDFD) ? SOCK_WITH_PIDFD : 0);
+    return outcome_tells(socket);
+}
+
+/* The set that a message brought, or NULL: as much of it as the caller has room for goes into the reply;
+ * what the outcome says of it. */
+static uint64_t outcome_rights(struct sockd *sockd, struct ipc_call *call, struct rights *rights,
+                               uint64_t room)
+{
+    unsigned have = rights ? rights->count : 0;
+    unsigned got = rights_deliver(sockd, call, rights, (unsigned)room);
+    return (uint64_t)got << SOCK_RIGHTS_SHIFT | (got < have ? LX_MSG_CTRUNC : 0);
+}
+
+/* What does not fit in one reply is claimed from the session: a child of fork has none yet. */
+static bool rights_claimable(struct sockd *sockd, const struct ipc_call *call, uint64_t room)
+{
+    return room <= AR_MSG_CAPS || session_object_find(sockd, call->principal);
 }
 
 /* `request` is also the start of a request to go on. */
@@ -188,9 +220,7 @@ static inline enum status receive_run(struct sockd *sockd, struct receive *recei
     receive->want_address = request->address;
     receive->flags = (uint32_t)request->flags;
     enum status status = socket_of_call(sockd, &socket);
-    /* What does not fit in one reply is claimed from the session: a child of fork has none yet. */
-    if (status == ST_OK && request->max_rights > AR_MSG_CAPS &&
-        !session_object_find(sockd, receive->call->principal))
+    if (status == ST_OK && !rights_claimable(sockd, receive->call, request->max_rights))
         return ST_SESSION;
     if (status == ST_OK)
         status = socket_receive(sockd, socket, receive);
@@ -198,12 +228,8 @@ static inline enum status receive_run(struct sockd *sockd, struct receive *recei
         return status;
     uint64_t outcome = receive->message_flags | (receive->more ? SOCK_MORE : 0) |
                        (uint64_t)receive->address_length << SOCK_ADDRESS_SHIFT;
-    if (receive->rights || sockd->kept_rights) {
-        unsigned have = receive->rights ? receive->rights->count : 0;
-        unsigned got = rights_deliver(sockd, receive->call, receive->rights,
-                                      (unsigned)request->max_rights);
-        outcome |= (uint64_t)got << SOCK_RIGHTS_SHIFT | (got < have ? LX_MSG_CTRUNC : 0);
-    }
+    if (receive->rights || sockd->kept_rights)
+        outcome |= outcome_rights(sockd, receive->call, receive->rights, request->max_rights);
     if (socket->option_flags & OPTIONS_SENDER)
         outcome |= outcome_sender(socket, receive, reply);
     uint64_t full = socket->type == LX_SOCK_STREAM ? receive->count : receive->full_length;
@@ -212,9 +238,33 @@ static inline enum status receive_run(struct sockd *sockd, struct receive *recei
     return ST_OK;
 }
 
+#define RECEIVE_STRAIGHT (LX_MSG_DONTWAIT | LX_MSG_NOSIGNAL | SOCK_AGAIN | SOCK_TAIL)
+
+static bool receive_straight(struct sockd *sockd, struct ipc_call *call,
+                             const struct sock_receive_request *request,
+                             struct sock_receive_reply *reply)
+{
+    struct straight got;
+    if ((request->flags & ~(uint64_t)RECEIVE_STRAIGHT) || !(request->flags & SOCK_TAIL) || request->address || sockd->kept_rights ||
+        !rights_claimable(sockd, call, request->max_rights) ||
+        !straight_receive(sockd, call, request->length, &got))
+        return false;
+    reply->count = got.count | got.count << 32;
+    if (got.rights)
+        reply->outcome = outcome_rights(sockd, call, got.rights, request->max_rights);
+    if (got.socket->option_flags & OPTIONS_SENDER) {
+        reply->pid = got.pid | (uint64_t)got.serial << 32;
+        reply->ids = got.uid | (uint64_t)got.gid << 32;
+        reply->outcome |= outcome_tells(got.socket);
+    }
+    return true;
+}
+
 enum status op_receive(void *state, struct ipc_call *call,
                        const struct sock_receive_request *request, struct sock_receive_reply *reply)
 {
+    if (receive_straight(state, call, request, reply))
+        return ST_OK;
     struct receive receive = {.call = call};
     if (request->flags & SOCK_TAIL)
         ipc_tail_allow(call);

@@ -52,8 +52,9 @@ struct server {
     /* Bits of the bound notification. May be NULL. */
     void (*notified)(void *state, uint64_t bits, struct ipc_effects *effects);
     /* Absolute deadline of the next receive, in ns; NULL: none. When it passes, `expired` is
-     * called. */
+     * called. `timed`, if not NULL: while that is false, there is none. */
     uint64_t (*deadline)(void *state);
+    const bool *timed;
     void (*expired)(void *state, uint64_t now_ns, struct ipc_effects *effects);
     /* AR_LABEL_FAULT messages (procd). May be NULL. true: resume the thread. false: it is
      * destroyed or suspended. */

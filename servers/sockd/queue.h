@@ -1,0 +1,133 @@
+/*
+ * What every send and receive does: to a queue, to who waits, to who pays. In place, because all of it
+ * together is done in fewer instructions than it takes to call it. SPDX-License-Identifier: MIT
+ */
+#ifndef SOCKD_QUEUE_H
+#define SOCKD_QUEUE_H
+
+#include "trace.h"
+#include <ipc/memory.h>
+
+/* ---- who pays -------------------------------------------------------------------------------- */
+
+/* Of the calling process, if it has one and is still who it was: account_get without the making of one.
+ * No ref. */
+static inline struct account *account_find(const struct sockd *sockd, uint64_t principal)
+{
+    uint32_t index = PRINCIPAL_PROCESS(principal);
+    if (index >= CREDENTIALS_MAX)
+        return NULL;
+    const struct credentials *caller = &sockd->credentials[index];
+    struct account *account = sockd->accounts[index];
+    return account && account->pid == caller->pid && account->user->uid == caller->ruid ? account
+                                                                                       : NULL;
+}
+
+static inline void account_put(struct sockd *sockd, struct account *account)
+{
+    if (--account->refs == 0)
+        account_end(sockd, account);
+}
+
+/* One message of so many bytes, and a ref. */
+static inline void account_add(struct sockd *sockd, struct account *account, uint64_t bytes)
+{
+    account->refs++;
+    account->queued += bytes;
+    account->messages++;
+    account->user->queued += bytes;
+    sockd->queued += bytes;
+    sockd->messages++;
+}
+
+static inline void account_uncharge(struct sockd *sockd, struct account *account, uint64_t bytes)
+{
+    account->queued -= bytes;
+    account->messages--;
+    account->user->queued -= bytes;
+    sockd->queued -= bytes;
+    sockd->messages--;
+    account_put(sockd, account);
+}
+
+/* ---- the queue ------------------------------------------------------------------------------- */
+
+/* Credentials of a message: explicit ones, or implicit ones when either end asked for them. */
+static inline bool message_tells_sender(const struct socket *socket, const struct socket *other)
+{
+    return ((socket->option_flags | other->option_flags) & OPTIONS_SENDER) || other->listener;
+}
+
+static inline void message_set_sender(struct message *message, const struct credentials *caller)
+{
+    message->pid = caller->pid;
+    message->serial = caller->serial;
+    message->uid = caller->ruid;
+    message->gid = caller->rgid;
+}
+
+/* All but its data. Takes over the rights and the ref on who pays. */
+static inline void message_init(struct message *message, uint32_t length, uint32_t charge,
+                                struct account *account, struct rights *rights)
+{
+    message->next = NULL;
+    message->account = account;
+    message->length = length;
+    message->consumed = 0;
+    message->charge = charge;
+    message->peeked = false;
+    message->pid = message->serial = 0;
+    message->uid = message->gid = LX_OVERFLOW_ID;
+    message->rights = rights;
+}
+
+/* Queue it at `receiver`; takes over the message; charges the sender and wakes the receiver. */
+static inline void message_queue(struct sockd *sockd, struct message *message,
+                                 struct socket *sender, struct socket *receiver)
+{
+    message->sender = sender;
+    object_ref(&sender->object);
+    sender->charged += message->charge;
+    if (receiver->last)
+        receiver->last->next = message;
+    else
+        receiver->first = message;
+    receiver->last = message;
+    receiver->message_count++;
+    receiver->rights_count += message->rights != NULL;
+    receiver->unread += message->length;
+    socket_trace_queued(sockd, receiver, message);
+    object_wake(sockd, &receiver->object, WAKE_ARRIVED);
+    socket_signal(sockd, receiver, ASYNC_IN);
+}
+
+/* The first one. */
+static inline void message_unlink_first(struct socket *socket, struct message *message)
+{
+    socket->first = message->next;
+    if (!message->next)
+        socket->last = NULL;
+    if (socket->oob == message)
+        socket->oob = NULL;
+    socket->message_count--;
+    socket->rights_count -= message->rights != NULL;
+    socket->unread -= message_unread(message);
+}
+
+/* Uncharge and free; the rights go as well. */
+static inline void message_free(struct sockd *sockd, struct message *message)
+{
+    struct socket *sender = message->sender;
+    sender->charged -= message->charge;
+    account_uncharge(sockd, message->account, message->charge);
+    if (!sender->dead && socket_writable(sender)) {
+        object_wake(sockd, &sender->object, WAKE_WRITE);
+        socket_signal(sockd, sender, ASYNC_OUT);
+    }
+    if (message->rights)
+        rights_unref(sockd, message->rights);
+    object_unref(sockd, &sender->object);
+    mem_free(message);
+}
+
+#endif
