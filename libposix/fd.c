@@ -227,6 +227,47 @@ void fd_offer(ar_cap *slots, unsigned count)
         slots[i] = thread_self()->receive_slots[i];
 }
 
+_Static_assert(AR_MSG_CAPS == 8, "offer_run writes eight");
+
+/* All eight, however many are wanted: that is shorter than to count. */
+static inline void offer_run(uint64_t *offer, uint64_t slot)
+{
+    offer[0] = slot;
+    offer[1] = slot + 1;
+    offer[2] = slot + 2;
+    offer[3] = slot + 3;
+    offer[4] = slot + 4;
+    offer[5] = slot + 5;
+    offer[6] = slot + 6;
+    offer[7] = slot + 7;
+}
+
+static __attribute__((noinline)) void offer_between(uint64_t *offer)
+{
+    int fd = fd_low;
+    for (unsigned i = 0; i < AR_MSG_CAPS; fd++)
+        if (fd >= fd_top || !TABLE[fd].used)
+            offer[i++] = fd_slot(fd);
+}
+
+bool fd_offer_in_place(void)
+{
+    uint32_t limit = process.nofile_soft < POSIX_FD_MAX ? process.nofile_soft : POSIX_FD_MAX;
+    uint32_t ready = leaf_top * AR_LEAF_SLOTS - POSIX_SLOT_FD;
+    if ((uint32_t)fd_top + AR_MSG_CAPS > (limit < ready ? limit : ready))
+        return false;
+    if (fd_low >= fd_top)
+        offer_run(ipc_offer(), fd_slot(fd_low));
+    else
+        offer_between(ipc_offer());
+    return true;
+}
+
+void fd_adopt(ar_cap slot, bool cloexec, unsigned server)
+{
+    entry_set((int)(slot - POSIX_SLOT_FD), (struct fd_entry){1, cloexec, 0, (uint8_t)server});
+}
+
 int fd_dup(int fd, int lowest, bool cloexec)
 {
     int copy = -LINUX_EBADF;

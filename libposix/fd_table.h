@@ -34,6 +34,17 @@ static inline bool fd_is_one_of(int fd, unsigned kinds)
            kinds >> entry->kind & 1;
 }
 
+static inline bool fd_in_use(int fd)
+{
+    return fd >= 0 && fd < fd_top && FD_TABLE[fd].used;
+}
+
+/* For a process of one thread, straight ways only. fd_offer to ipc_offer(), AR_MSG_CAPS of them; false: it is
+ * not so simple. */
+bool fd_offer_in_place(void);
+/* The capability that arrived in a slot which was offered so is a descriptor from now on. */
+void fd_adopt(ar_cap slot, bool cloexec, unsigned server);
+
 /* Whatever the thread's read_armed says, is it still this description? */
 static inline bool fd_read_armed(const struct posix_thread *thread, int fd)
 {

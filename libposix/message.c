@@ -3,12 +3,20 @@
  * all its iovecs and its descriptors, or those staged before it, so nothing can come apart; only what a
  * stream did not take is sent again. SPDX-License-Identifier: MIT
  */
+#include "fd_table.h"
 #include "tail.h"
 
 #include <proto/sock.h>
 
+/* What the first request, made by the straight way below, was answered. */
+struct send_answer {
+    enum status status;
+    uint64_t count;
+};
+
 struct outgoing {
     uint32_t flags;
+    const struct send_answer *first; /* NULL: none was made, or it was looked at */
     uint64_t address_length; /* 0: none */
     bool waited;             /* the last request did: then a broken pipe is quiet, as on Linux */
     bool named;              /* the destination's name gate is in FILES_TS_MOUNT */
@@ -100,7 +108,14 @@ static long send_request(const struct fd_info *info, struct outgoing *out, uint6
         return error;
     if (stage)
         flags |= SOCK_STAGED;
-    enum status status = send_ask(info, out, flags, length, rights, &count, transfer);
+    enum status status;
+    if (out->first) {
+        status = out->first->status;
+        count = out->first->count;
+        out->first = NULL;
+    } else {
+        status = send_ask(info, out, flags, length, rights, &count, transfer);
+    }
     if (status != ST_OK)
         error = send_again(info, out, flags, length, rights, &count, status, transfer);
     if (error)
@@ -153,6 +168,7 @@ static long send_list(const struct fd_info *info, struct outgoing *out)
 static long sendto_run(const struct fd_info *info, const uint64_t a[6])
 {
     struct outgoing out;
+    out.first = NULL;
     out.flags = (uint32_t)a[3];
     out.address_length = 0;
     out.control.rights = 0;
@@ -218,9 +234,11 @@ static long control_refused(const struct fd_info *info, struct outgoing *out)
     return retry.status == ST_MESSAGE ? out->control.error : error;
 }
 
-static long sendmsg_run(const struct fd_info *info, uint64_t user, uint32_t flags)
+static long sendmsg_run(const struct fd_info *info, uint64_t user, uint32_t flags,
+                        const struct send_answer *first)
 {
     struct outgoing out;
+    out.first = first;
     out.flags = flags;
     long error = message_read(&out, user);
     if (error)
@@ -228,17 +246,80 @@ static long sendmsg_run(const struct fd_info *info, uint64_t user, uint32_t flag
     return out.control.error ? control_refused(info, &out) : send_list(info, &out);
 }
 
-long sys_sendmsg(const uint64_t a[6])
+/* ---- the straight way: one buffer of few bytes, a few descriptors, no address ------------------ */
+
+/* The descriptors of a control buffer with SCM_RIGHTS alone, to ipc_caps_out(); -1: it is not that. */
+static int rights_straight(uint64_t user, uint64_t length)
 {
-    if ((uint32_t)a[2] & LX_MSG_CMSG_COMPAT)
-        return ERR(INVAL);
+    struct {
+        struct linux_cmsghdr header;
+        int32_t fds[AR_MSG_CAPS];
+    } control;
+    if (length == 0)
+        return 0;
+    if (length < sizeof(control.header) || length > sizeof(control) ||
+        user_read(&control, (const void *)user, length) ||
+        control.header.length < sizeof(control.header) || control.header.length > length ||
+        LX_CMSG_ALIGN(control.header.length) + sizeof(control.header) <= length ||
+        control.header.level != LX_SOL_SOCKET || control.header.type != LX_SCM_RIGHTS)
+        return -1;
+    int count = (int)((control.header.length - sizeof(control.header)) / sizeof(int32_t));
+    uint64_t *caps = ipc_caps_out();
+    for (int i = 0; i < count; i++) {
+        if (!fd_in_use(control.fds[i]))
+            return -1;
+        caps[i] = fd_slot(control.fds[i]);
+    }
+    return count;
+}
+
+/* One try, if the message is so; false: it is not. */
+static inline bool sendmsg_straight(int fd, uint64_t user, uint32_t flags, uint64_t *length,
+                                    struct send_answer *answer)
+{
+    struct linux_msghdr header;
+    struct ar_segment segment;
+    if (!fd_is_one_of(fd, 1u << IO_KIND_SOCKET) ||
+        user_read(&header, (const void *)user, sizeof(header)) || header.name ||
+        header.iov_count != 1 || user_read(&segment, (const void *)header.iov, sizeof(segment)) ||
+        !user_range_ok((const void *)segment.address, segment.length))
+        return false;
+    int rights = rights_straight(header.control, header.control_length);
+    struct ipc_transfer transfer = {.in = &segment, .in_count = 1, .in_place = true};
+    if (rights < 0 || !(transfer.tail_words = tail_get(&segment)))
+        return false;
+    struct sock_send_reply reply = {0};
+    transfer.cap_count = (unsigned)rights;
+    answer->status = sock_send(fd_slot(fd), flags, segment.length, 0, (unsigned)rights, &reply,
+                               &transfer);
+    answer->count = reply.count;
+    *length = segment.length;
+    return true;
+}
+
+static __attribute__((noinline)) long sendmsg_any(const uint64_t a[6],
+                                                  const struct send_answer *first)
+{
     struct fd_info info;
     long result = socket_begin((int)a[0], &info);
     if (result)
         return result;
-    result = sendmsg_run(&info, a[1], (uint32_t)a[2]);
+    result = sendmsg_run(&info, a[1], (uint32_t)a[2], first);
     fd_end(&info);
     return result;
+}
+
+long sys_sendmsg(const uint64_t a[6])
+{
+    struct send_answer answer;
+    uint64_t length;
+    if ((uint32_t)a[2] & LX_MSG_CMSG_COMPAT)
+        return ERR(INVAL);
+    if (!sendmsg_straight((int)a[0], a[1], (uint32_t)a[2], &length, &answer))
+        return sendmsg_any(a, NULL);
+    if (answer.status == ST_OK && answer.count == length)
+        return (long)length;
+    return sendmsg_any(a, &answer);
 }
 
 long sys_sendmmsg(const uint64_t a[6])
@@ -254,7 +335,7 @@ long sys_sendmmsg(const uint64_t a[6])
         return result;
     for (; sent < count; sent++) {
         uint64_t entry = a[1] + (uint64_t)sent * sizeof(struct linux_mmsghdr);
-        result = sendmsg_run(&info, entry, flags);
+        result = sendmsg_run(&info, entry, flags, NULL);
         if (result < 0)
             break;
         uint32_t length = (uint32_t)result;

@@ -1,6 +1,7 @@
 /*
  * Receiving: recv(2), recvfrom(2), recvmsg(2), recvmmsg(2). SPDX-License-Identifier: MIT
  */
+#include "fd_table.h"
 #include "tail.h"
 
 #include <proto/sock.h>
@@ -9,6 +10,7 @@
 struct incoming {
     uint32_t flags;
     bool want_address;
+    enum status first; /* the answer of a first request, made by the straight way below; ST_OK: none */
     uint64_t max_rights;
     const struct iov_list *list;
     /* what came */
@@ -24,6 +26,7 @@ static inline void incoming_begin(struct incoming *in, uint32_t flags, const str
                                   bool want_address, uint64_t max_rights)
 {
     in->flags = flags;
+    in->first = ST_OK;
     in->want_address = want_address;
     in->max_rights = max_rights;
     in->list = list;
@@ -119,7 +122,10 @@ static long receive_once(const struct fd_info *info, struct incoming *in)
         transfer.out = segments;
         transfer.out_count++;
     }
-    enum status status = receive_ask(info, in, window.length, address, 0, false, &transfer);
+    enum status status = in->first;
+    if (status == ST_OK)
+        status = receive_ask(info, in, window.length, address, 0, false, &transfer);
+    in->first = ST_OK;
     if (status != ST_OK)
         result = receive_again(info, in, window.length, address, status, &transfer);
     if (!result)
@@ -210,6 +216,20 @@ long sys_recvfrom(const uint64_t a[6])
 
 /* ---- recvmsg, recvmmsg ----------------------------------------------------------------------- */
 
+/* What recvmsg tells in the program's header. */
+static inline long header_end(uint64_t user, uint64_t control_length, uint32_t flags)
+{
+    const struct {
+        uint64_t control_length;
+        uint32_t flags;
+    } end = {control_length, flags};
+    _Static_assert(offsetof(struct linux_msghdr, flags) ==
+                       offsetof(struct linux_msghdr, control_length) + sizeof(uint64_t),
+                   "one after the other");
+    return user_write((void *)(user + offsetof(struct linux_msghdr, control_length)), &end,
+                      sizeof(end.control_length) + sizeof(end.flags));
+}
+
 /* What came beside the bytes, into the program's control buffer and header. */
 static long header_write(const struct fd_info *info, struct incoming *in,
                          const struct linux_msghdr *header, uint64_t user)
@@ -233,35 +253,42 @@ static long header_write(const struct fd_info *info, struct incoming *in,
         if (error)
             return error;
     }
-    const struct {
-        uint64_t control_length;
-        uint32_t flags;
-    } end = {header->control_length - control.room,
-             ((uint32_t)in->reply.outcome & ~(uint32_t)SOCK_MORE) | control.flags |
-                 (in->flags & LX_MSG_CMSG_CLOEXEC)};
-    _Static_assert(offsetof(struct linux_msghdr, flags) ==
-                       offsetof(struct linux_msghdr, control_length) + sizeof(uint64_t),
-                   "one after the other");
-    return user_write((void *)(user + offsetof(struct linux_msghdr, control_length)), &end,
-                      sizeof(end.control_length) + sizeof(end.flags));
+    return header_end(user, header->control_length - control.room,
+                      ((uint32_t)in->reply.outcome & ~(uint32_t)SOCK_MORE) | control.flags |
+                          (in->flags & LX_MSG_CMSG_CLOEXEC));
 }
 
-static long recvmsg_run(const struct fd_info *info, uint64_t user, uint32_t flags)
+static long header_read(struct linux_msghdr *header, uint64_t user)
+{
+    if (user_read(header, (const void *)user, sizeof(*header)))
+        return ERR(FAULT);
+    if (header->name && header->name_length < 0)
+        return ERR(INVAL);
+    if (header->iov_count > LX_IOV_MAX)
+        return ERR(MSGSIZE);
+    if (header->control == 0)
+        header->control_length = 0;
+    return 0;
+}
+
+static uint64_t header_rights_room(const struct linux_msghdr *header)
+{
+    return control_rights_room(&(struct control_in){.room = header->control_length});
+}
+
+/* `first`: as in struct incoming. */
+static long recvmsg_run(const struct fd_info *info, uint64_t user, uint32_t flags,
+                        enum status first)
 {
     struct linux_msghdr header;
-    if (user_read(&header, (const void *)user, sizeof(header)))
-        return ERR(FAULT);
-    if (header.name && header.name_length < 0)
-        return ERR(INVAL);
-    if (header.iov_count > LX_IOV_MAX)
-        return ERR(MSGSIZE);
-    if (header.control == 0)
-        header.control_length = 0;
+    long result = header_read(&header, user);
+    if (result)
+        return result;
     struct iov_list list;
     struct incoming in;
-    incoming_begin(&in, flags, &list, header.name != 0,
-                   control_rights_room(&(struct control_in){.room = header.control_length}));
-    long result = iov_import(&list, header.iov, header.iov_count);
+    incoming_begin(&in, flags, &list, header.name != 0, header_rights_room(&header));
+    in.first = first;
+    result = iov_import(&list, header.iov, header.iov_count);
     if (result)
         return result;
     result = receive_list(info, &in);
@@ -271,15 +298,147 @@ static long recvmsg_run(const struct fd_info *info, uint64_t user, uint32_t flag
     return error ? error : result;
 }
 
+/* ---- the straight way: one buffer, few bytes, no address ------------------------------------------ */
+
+/* The first part of a message is there, and more is to come. */
+static __attribute__((noinline)) long recvmsg_rest(const struct fd_info *info, struct incoming *in,
+                                                   const struct linux_msghdr *header, uint64_t user)
+{
+    struct iov_list list;
+    long result = iov_import(&list, header->iov, header->iov_count);
+    in->list = &list;
+    in->first = ST_OK;
+    in->want_address = false;
+    in->address_length = in->deadline_ns = 0;
+    if (!result)
+        result = receive_list(info, in);
+    if (result < 0) /* what is there counts */
+        result = (long)in->done;
+    long error = header_write(info, in, header, user);
+    return error ? error : result;
+}
+
+/* What arrived in slots that were offered in place. */
+static void rights_arrived(struct rights_in *rights, unsigned count)
+{
+    const uint64_t *offer = ipc_offer();
+    rights->count = count;
+    for (unsigned i = 0; i < count; i++) {
+        rights->slots[i] = (ar_cap)offer[i];
+        rights->issuers[i] = ipc_received_issuer(i);
+    }
+}
+
+/* One control message, whole, of descriptors that are in their slots or of credentials. Nothing has
+ * happened when it cannot be written. */
+static inline bool control_straight(const struct incoming *in, const struct linux_msghdr *header,
+                                    unsigned rights, uint64_t *used)
+{
+    struct {
+        struct linux_cmsghdr header;
+        int32_t data[AR_MSG_CAPS];
+    } control;
+    unsigned words = rights ? rights : 3;
+    uint64_t length = LX_CMSG_LEN(words * sizeof(int32_t));
+    if (header->control_length < length)
+        return false;
+    control.header.length = length;
+    control.header.level = LX_SOL_SOCKET;
+    control.header.type = rights ? LX_SCM_RIGHTS : LX_SCM_CREDENTIALS;
+    const uint64_t *offer = ipc_offer();
+    for (unsigned i = 0; i < rights; i++)
+        control.data[i] = (int32_t)((ar_cap)offer[i] - POSIX_SLOT_FD);
+    if (!rights) {
+        control.data[0] = (int32_t)in->reply.pid;
+        memcpy(&control.data[1], &in->reply.ids, sizeof(in->reply.ids));
+    }
+    if (user_write((void *)header->control, &control, length))
+        return false;
+    for (unsigned i = 0; i < rights; i++)
+        fd_adopt((ar_cap)offer[i], in->flags & LX_MSG_CMSG_CLOEXEC, ipc_received_issuer(i));
+    uint64_t space = LX_CMSG_SPACE(words * sizeof(int32_t));
+    *used = space < header->control_length ? space : header->control_length;
+    return true;
+}
+
+/* header_write, where the most usual came: `arrived` capabilities, or credentials, or neither. */
+static inline long header_straight(const struct fd_info *info, struct incoming *in, unsigned arrived,
+                                   const struct linux_msghdr *header, uint64_t user)
+{
+    const uint64_t unlike = SOCK_WITH_PIDFD | SOCK_MORE | LX_MSG_CTRUNC;
+    unsigned rights = outcome_byte(in, SOCK_RIGHTS_SHIFT);
+    bool credentials = in->reply.outcome & SOCK_WITH_CREDENTIALS;
+    uint64_t used = 0;
+    if (rights != arrived || (rights && credentials) || (in->reply.outcome & unlike) ||
+        ((rights || credentials) && !control_straight(in, header, rights, &used))) {
+        rights_arrived(&in->rights, arrived);
+        return header_write(info, in, header, user);
+    }
+    return header_end(user, used,
+                      (uint32_t)in->reply.outcome | (in->flags & LX_MSG_CMSG_CLOEXEC));
+}
+
+/* true: *result is the call's. Otherwise *first is what a first request was answered, or ST_OK: none
+ * was made. */
+static bool recvmsg_straight(const uint64_t a[6], enum status *first, long *result)
+{
+    const uint32_t unlike = LX_MSG_OOB | LX_MSG_PEEK | LX_MSG_WAITALL | LX_MSG_TRUNC;
+    struct linux_msghdr header;
+    struct ar_segment segment;
+    struct incoming in;
+    int fd = (int)a[0];
+    in.flags = (uint32_t)a[2];
+    if (!fd_is_one_of(fd, 1u << IO_KIND_SOCKET) || (in.flags & unlike) ||
+        header_read(&header, a[1]) || header.name || header.iov_count != 1 ||
+        user_read(&segment, (const void *)header.iov, sizeof(segment)) ||
+        segment.length > LX_RW_MAX ||
+        !user_range_ok((const void *)segment.address, segment.length) || !tail_fits(&segment))
+        return false;
+    uint64_t room = header_rights_room(&header);
+    if (room && !fd_offer_in_place())
+        return false;
+    struct ipc_transfer transfer = {
+        .out = &segment,
+        .out_count = 1,
+        .recv_slot_count = room < AR_MSG_CAPS ? (unsigned)room : AR_MSG_CAPS,
+        .in_place = true};
+    *first = sock_receive(fd_slot(fd), (in.flags & ~(uint64_t)LX_MSG_CMSG_CLOEXEC) | SOCK_TAIL,
+                          segment.length, 0, room, &in.reply, &transfer);
+    if (*first != ST_OK)
+        return false;
+    struct fd_info info = {fd_slot(fd), IO_KIND_SOCKET, ISSUER_SOCKD, 0, false};
+    uint64_t count = (uint32_t)in.reply.count;
+    if (count > segment.length)
+        count = segment.length;
+    in.max_rights = room;
+    in.rights.room = transfer.recv_slot_count;
+    if (transfer.tail_words && (*result = tail_put(&segment, transfer.tail_words, count))) {
+        rights_arrived(&in.rights, transfer.received_count);
+        rights_close(&in.rights); /* the message is lost, as Linux loses it */
+    } else if ((in.reply.outcome & SOCK_MORE) && count) {
+        rights_arrived(&in.rights, transfer.received_count);
+        in.done = count;
+        *result = recvmsg_rest(&info, &in, &header, a[1]);
+    } else {
+        long error = header_straight(&info, &in, transfer.received_count, &header, a[1]);
+        *result = error ? error : (long)count;
+    }
+    return true;
+}
+
 long sys_recvmsg(const uint64_t a[6])
 {
+    enum status first = ST_OK;
+    long result;
     if ((uint32_t)a[2] & LX_MSG_CMSG_COMPAT)
         return ERR(INVAL);
+    if (recvmsg_straight(a, &first, &result))
+        return result;
     struct fd_info info;
-    long result = socket_begin((int)a[0], &info);
+    result = socket_begin((int)a[0], &info);
     if (result)
         return result;
-    result = recvmsg_run(&info, a[1], (uint32_t)a[2]);
+    result = recvmsg_run(&info, a[1], (uint32_t)a[2], first);
     fd_end(&info);
     return result;
 }
@@ -292,7 +451,7 @@ static long receive_many(const struct fd_info *info, uint64_t user, uint32_t cou
     uint32_t each = flags & ~LX_MSG_WAITFORONE;
     while (*received < count) {
         uint64_t entry = user + (uint64_t)*received * sizeof(struct linux_mmsghdr);
-        long result = recvmsg_run(info, entry, each);
+        long result = recvmsg_run(info, entry, each, ST_OK);
         if (result < 0)
             return result;
         uint32_t length = (uint32_t)result;

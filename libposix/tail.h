@@ -12,8 +12,9 @@
 static inline bool tail_fits(const struct ar_segment *segment)
 {
     uint64_t length = segment->length < IPC_TAIL_BYTES ? segment->length : IPC_TAIL_BYTES;
-    return length && !touch_write((void *)segment->address) &&
-           !touch_write((void *)(segment->address + length - 1));
+    uint64_t last = segment->address + length - 1;
+    return length && !touch_write((void *)last) &&
+           (last % 4096 >= length - 1 || !touch_write((void *)segment->address));
 }
 
 /* The reply had a tail: its first `count` bytes. 0, -EFAULT, -EIO. */

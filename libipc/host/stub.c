@@ -3,11 +3,28 @@
 #include <ipc/stub.h>
 #include <string.h>
 
-static uint64_t tail[IPC_TAIL_WORDS]; /* nobody else runs between its use and the call */
+/* Nobody else runs between their use and the call. */
+static uint64_t tail[IPC_TAIL_WORDS], caps_out[AR_MSG_CAPS], offer[AR_MSG_CAPS];
+static uint8_t issuers[AR_MSG_CAPS];
 
 uint64_t *ipc_tail(void)
 {
     return tail;
+}
+
+uint64_t *ipc_caps_out(void)
+{
+    return caps_out;
+}
+
+uint64_t *ipc_offer(void)
+{
+    return offer;
+}
+
+uint8_t ipc_received_issuer(unsigned index)
+{
+    return issuers[index];
 }
 
 static void tail_load(struct ipc_request *request, unsigned words)
@@ -23,28 +40,37 @@ enum status ipc_stub_call(const struct ipc_operation *operation, ar_cap target,
 {
     struct ipc_request request = {
         .target = target, .label = operation->label, .word_count = operation->words};
+    ar_cap offered[AR_MSG_CAPS];
     memcpy(request.words, words, operation->words * sizeof(*words));
     if (transfer) {
         request.cap_count = transfer->cap_count;
         if (transfer->cap_count)
-            memcpy(request.caps, transfer->caps, transfer->cap_count * sizeof(*transfer->caps));
+            memcpy(request.caps, transfer->in_place ? caps_out : transfer->caps,
+                   transfer->cap_count * sizeof(*request.caps));
         request.in = transfer->in;
         request.in_count = transfer->in_count;
         request.out = transfer->out;
         request.out_count = transfer->out_count;
         request.recv_slots = transfer->recv_slots;
         request.recv_slot_count = transfer->recv_slot_count;
+        if (transfer->in_place) {
+            for (unsigned i = 0; i < AR_MSG_CAPS; i++)
+                offered[i] = (ar_cap)offer[i];
+            request.recv_slots = offered;
+        }
         if (transfer->tail_words)
             tail_load(&request, transfer->tail_words);
         transfer->tail_words = 0;
     }
     enum status status = ipc_client_call(&request);
     unsigned caps = request.reply_cap_count;
+    for (unsigned i = 0; i < caps; i++)
+        issuers[i] = (uint8_t)request.reply_caps[i].issuer;
     if (transfer) {
         transfer->received_count = caps;
         transfer->first_received = request.reply_caps[0];
         for (unsigned i = 0; transfer->issuers && i < caps; i++)
-            transfer->issuers[i] = (uint8_t)request.reply_caps[i].issuer;
+            transfer->issuers[i] = issuers[i];
     }
     if (status != ST_OK && status != ST_REDIRECT)
         return status;

@@ -59,6 +59,21 @@ uint64_t *ipc_tail(void)
     return &ipc_buffer()->words[IPC_TAIL_WORD];
 }
 
+uint64_t *ipc_caps_out(void)
+{
+    return ipc_buffer()->caps_out;
+}
+
+uint64_t *ipc_offer(void)
+{
+    return ipc_buffer()->recv_slots;
+}
+
+uint8_t ipc_received_issuer(unsigned index)
+{
+    return (uint8_t)ipc_buffer()->received[index].issuer;
+}
+
 enum status ipc_stub_call(const struct ipc_operation *operation, ar_cap target,
                           const uint64_t *words, uint64_t *reply, struct ipc_transfer *transfer)
 {

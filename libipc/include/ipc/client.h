@@ -5,6 +5,7 @@
 
 #include <aramid/abi.h>
 #include <ipc/status.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 /* Host only: one outgoing request and its reply. host/stub.c fills it, `ipc_client_call` carries
@@ -39,6 +40,8 @@ struct ipc_transfer {
     unsigned cap_count;
     const ar_cap *recv_slots;
     unsigned recv_slot_count;
+    /* Both stand at ipc_caps_out() and ipc_offer(), and the pointers are not looked at. */
+    bool in_place;
     /* Words of the tail (ipc/message.h) that stand at ipc_tail(), for operations that have one: set
      * for the request, filled for the reply. */
     unsigned tail_words;
@@ -51,5 +54,10 @@ struct ipc_transfer {
 /* The calling thread's place for IPC_TAIL_WORDS words: before a call the request's tail, after it the
  * reply's. What is there is gone with the next call. */
 uint64_t *ipc_tail(void);
+/* The same for AR_MSG_CAPS slots to send, and slots on offer. */
+uint64_t *ipc_caps_out(void);
+uint64_t *ipc_offer(void);
+/* Whose the capability is that arrived in slot number `index` on offer: right after the call. */
+uint8_t ipc_received_issuer(unsigned index);
 
 #endif

@@ -36,8 +36,11 @@ ipc_transfer_load(const struct ipc_transfer *transfer, struct ar_ipc_buffer *buf
     else if (transfer->out_count &&
              !ipc_segments_load(buffer->out, transfer->out, transfer->out_count))
         return false;
-    return !(transfer->cap_count | transfer->recv_slot_count) ||
-           ipc_slots_load(transfer, buffer);
+    if (transfer->in_place)
+        buffer->recv_slot_count = transfer->recv_slot_count;
+    else if (transfer->cap_count | transfer->recv_slot_count)
+        return ipc_slots_load(transfer, buffer);
+    return true;
 }
 
 /* `transfer` as the message's info has it. */
