@@ -99,7 +99,7 @@ static volatile bool watched;
 
 void epoll_foreign_watched(void)
 {
-    watched = true;
+    watched = process.descriptors_noted = true;
 }
 
 static bool pollable_elsewhere(const struct fd_info *info)

@@ -88,7 +88,7 @@ static long lock_record(const struct fd_info *info, enum linux_fcntl command, ui
     struct posix_retry retry = {.server = info->server};
     struct io_lock_reply reply;
     if (!query && command < LX_F_OFD_GETLK && info->server == ISSUER_FILED)
-        records_locked = true;
+        records_locked = process.descriptors_noted = true;
     error = POSIX_CALL(&retry, io_lock(info->slot,
                                        query  ? 1
                                        : wait ? 3

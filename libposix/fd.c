@@ -164,8 +164,8 @@ static void entry_clear(int fd)
     TABLE[fd] = (struct fd_entry){0};
     if (fd < fd_low)
         fd_low = fd;
-    while (fd_top > 0 && !TABLE[fd_top - 1].used)
-        fd_top--;
+    while (fd + 1 == fd_top && fd >= 0 && !TABLE[fd].used)
+        fd_top = fd--;
 }
 
 int fd_expect(ar_cap *slots, unsigned count)
@@ -318,19 +318,30 @@ int fd_dup_to(int fd, int to, bool cloexec)
     return result;
 }
 
-int fd_close(int fd)
+static int close_locked(int fd)
+{
+    lock_take(&process.lock);
+    int result = fd_valid(fd) ? 0 : -LINUX_EBADF;
+    if (!result) {
+        slot_delete(fd_slot(fd));
+        entry_clear(fd);
+    }
+    lock_release(&process.lock);
+    return result;
+}
+
+static __attribute__((noinline)) int close_noted(int fd)
 {
     files_fd_closing(fd);
-    lock_take(&process.lock);
-    if (!fd_valid(fd)) {
-        lock_release(&process.lock);
-        return -LINUX_EBADF;
-    }
-    slot_delete(fd_slot(fd));
-    entry_clear(fd);
-    lock_release(&process.lock);
-    files_fd_closed(fd);
-    return 0;
+    int result = close_locked(fd);
+    if (!result)
+        files_fd_closed(fd);
+    return result;
+}
+
+int fd_close(int fd)
+{
+    return process.descriptors_noted ? close_noted(fd) : close_locked(fd);
 }
 
 int fd_get_cloexec(int fd)

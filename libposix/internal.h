@@ -161,6 +161,7 @@ struct posix_process {
     uint32_t nofile_soft, nofile_hard;
     uint64_t fsize;               /* RLIMIT_FSIZE, soft; UINT64_MAX: none */
     uint64_t pending_blocked;     /* signals known to be pending but blocked in some thread */
+    bool descriptors_noted;       /* the files half keeps something by descriptor: closing one tells it */
     struct posix_action actions[65];
     char name[16];                /* program name, for logs and PR_GET_NAME */
     bool traced;                  /* the kernel records: say what each call returns */
@@ -177,12 +178,11 @@ int touch_write(void *at);
 /* false for pointers into libposix or the upper half; an empty range is always fine. */
 static inline bool user_range_ok(const void *user, size_t length)
 {
-    uint64_t start = (uint64_t)user, end = start + length;
-    if (length == 0)
+    uint64_t start = (uint64_t)user;
+    const uint64_t above = USER_END - POSIX_END; /* where stacks are; below POSIX_BASE is the rest */
+    if (length <= above && start - POSIX_END <= above - length)
         return true;
-    if (end < start || end > USER_END)
-        return false;
-    return end <= POSIX_BASE || start >= POSIX_END;
+    return length == 0 || (length <= POSIX_BASE && start <= POSIX_BASE - length);
 }
 /* 0 or -EFAULT; some bytes may have been copied before a fault. */
 long user_read(void *to, const void *user, size_t n);

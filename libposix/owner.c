@@ -62,6 +62,7 @@ static long owner_local(int fd, unsigned what, struct io_owner_reply *owner)
         owners.entries[slot].fd = fd;
         owners.entries[slot].used = 1;
         owners.count++;
+        process.descriptors_noted = true;
         found = true;
     }
     if (found) {

@@ -45,6 +45,7 @@ static bool set_make(void)
         memset(handles, 0, POSIX_FD_MAX * sizeof(*handles));
     else
         handles = private_alloc(POSIX_FD_MAX * sizeof(*handles));
+    process.descriptors_noted = true;
     return handles;
 }
 

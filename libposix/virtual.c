@@ -42,6 +42,7 @@ long virtual_make(unsigned kind, uint32_t flags, const struct virtual *initial)
     lock_take(&virtual_lock);
     object->next = objects;
     objects = object;
+    process.descriptors_noted = true;
     lock_release(&virtual_lock);
     return fd;
 }

@@ -188,17 +188,12 @@ static struct heap_block *block_take(struct heap *heap, size_t size)
     return block;
 }
 
-void *heap_alloc(struct heap *heap, size_t bytes)
+static __attribute__((noinline)) void *heap_alloc_any(struct heap *heap, size_t bytes)
 {
     size_t size = size_for(bytes);
     if (size == 0)
         return NULL;
-    struct heap_block *block = bin_take(heap, size);
-    if (block) {
-        heap->in_use += size;
-        return (char *)block + HEADER;
-    }
-    block = block_take(heap, size);
+    struct heap_block *block = block_take(heap, size);
     if (!block) {
         bins_empty(heap);
         block = block_take(heap, size);
@@ -208,6 +203,20 @@ void *heap_alloc(struct heap *heap, size_t bytes)
     heap->in_use += block_size(block);
     block_trim(heap, block, size);
     return (char *)block + HEADER;
+}
+
+void *heap_alloc(struct heap *heap, size_t bytes)
+{
+    _Static_assert(HEADER + 1 > BLOCK_LEAST - HEAP_ALIGNMENT, "no block of a bin is too small");
+    if (bytes - 1 < HEAP_BINS * HEAP_ALIGNMENT - HEADER) { /* size_for, where it is a bin's */
+        size_t size = (bytes + HEADER + HEAP_ALIGNMENT - 1) & ~(size_t)(HEAP_ALIGNMENT - 1);
+        struct heap_block *block = bin_take(heap, size);
+        if (block) {
+            heap->in_use += size;
+            return (char *)block + HEADER;
+        }
+    }
+    return heap_alloc_any(heap, bytes);
 }
 
 /* Onto a list, merged with its neighbours. It does not count as handed out any more. */

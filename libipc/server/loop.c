@@ -75,6 +75,19 @@ static const struct ipc_data_ops data_ops = {data_get, data_put};
 
 static struct ipc_call call = {.effects = &effects, .data = &data_ops};
 
+static __attribute__((noinline)) void caps_load(const struct ar_received *received, unsigned count)
+{
+    struct ipc_cap *cap = call.caps, *end = cap + count;
+    for (; cap != end; cap++, received++) {
+        *cap = (struct ipc_cap){.kind = (enum ar_received_kind)received->kind,
+                                .type = (enum ar_type)received->type,
+                                .value = received->value,
+                                .issuer = received->issuer};
+        if (cap->kind == AR_RECEIVED_CAP)
+            stock_take((ar_cap)cap->value);
+    }
+}
+
 /* Only the parts that a core reads are set: clearing the whole structure would cost more than
  * many a request. */
 static inline __attribute__((always_inline)) void call_load(const struct ar_message *m)
@@ -91,15 +104,8 @@ static inline __attribute__((always_inline)) void call_load(const struct ar_mess
     if (call.word_count > REGISTER_WORDS)
         runtime_words_copy(call.words, buffer->words, call.word_count);
     call.cap_count = AR_INFO_CAPS(m->info);
-    for (unsigned i = 0; i < call.cap_count; i++) {
-        const struct ar_received *received = &buffer->received[i];
-        call.caps[i] = (struct ipc_cap){.kind = (enum ar_received_kind)received->kind,
-                                        .type = (enum ar_type)received->type,
-                                        .value = received->value,
-                                        .issuer = received->issuer};
-        if (received->kind == AR_RECEIVED_CAP)
-            stock_take((ar_cap)received->value);
-    }
+    if (call.cap_count)
+        caps_load(buffer->received, call.cap_count);
     call.status = ST_NOSYS; /* what a core that knows no such label leaves */
     call.reply_word_count = call.reply_cap_count = 0;
     call.tail_in = call.tail_room = call.tail_out = 0;
@@ -172,18 +178,13 @@ static void served(const struct server *server, uint64_t begin)
 
 /* A reply with capabilities goes out with the next receive too, unless there is something to do that may
  * delete what it carries. true: so it has gone out, or could not be made. */
-static __attribute__((noinline)) bool reply_apart(const struct server *server)
+static inline bool reply_apart(const struct server *server)
 {
     if (effects.count == 0 &&
         (!*server->timed || server->deadline(server->state) == AR_NO_DEADLINE))
         return !runtime_reply_caps_load(server, &call);
     runtime_reply(server, &call);
     return true;
-}
-
-static __attribute__((noinline)) void reply_sent(const struct server *server, enum ar_error error)
-{
-    runtime_reply_sent(server, &call, error);
 }
 
 static __attribute__((noinline)) enum ar_error receive_apart(const struct server *server,
@@ -214,7 +215,7 @@ request_serve(const struct server *server, struct ar_message *m, bool measure)
         error = ar_syscall(AR_SYS_REPLY_RECV, m, SERVER_SLOT_REPLY, deadline);
         if (!caps)
             return error;
-        reply_sent(server, error);
+        runtime_reply_sent(server, &call, error);
     } else if (measure) {
         served(server, begin);
     }

@@ -21,13 +21,13 @@ static enum ar_error reply_status(enum status status)
 /* The capabilities into the IPC buffer; false when a gate cannot be made. */
 static bool reply_caps_load(const struct ipc_call *call)
 {
-    struct ar_ipc_buffer *buffer = runtime_buffer();
-    for (unsigned i = 0; i < call->reply_cap_count; i++) {
-        const struct ipc_reply_cap *cap = &call->reply_caps[i];
+    uint64_t *out = runtime_buffer()->caps_out;
+    const struct ipc_reply_cap *cap = call->reply_caps, *end = cap + call->reply_cap_count;
+    for (; cap != end; cap++) {
         uint64_t slot = cap->own_gate ? server_gate(cap->value) : cap->value;
         if (slot == 0)
             return false;
-        buffer->caps_out[i] = slot | (cap->move ? AR_CAP_MOVE : 0);
+        *out++ = slot | (cap->move ? AR_CAP_MOVE : 0);
     }
     return true;
 }
@@ -37,8 +37,8 @@ static bool reply_caps_load(const struct ipc_call *call)
 static void reply_caps_settle(const struct server *server, const struct ipc_call *call,
                               bool arrived)
 {
-    for (unsigned i = 0; i < call->reply_cap_count; i++) {
-        const struct ipc_reply_cap *cap = &call->reply_caps[i];
+    const struct ipc_reply_cap *cap = call->reply_caps, *end = cap + call->reply_cap_count;
+    for (; cap != end; cap++) {
         if (!cap->own_gate) {
             if (cap->move && arrived)
                 server_slot_free((ar_cap)cap->value);

@@ -11,6 +11,7 @@
 
 static uint64_t *used, *full;
 static unsigned slot_count, words, full_words, in_use;
+static unsigned lowest; /* words of `used` below this one have no slot left */
 static int reserved;
 
 static void bit_set(uint64_t *map, unsigned bit)
@@ -43,20 +44,28 @@ void runtime_slots_init(const struct server_info *info)
         bit_set(full, word);
 }
 
+/* `lowest` to a word with a free slot; false: there is none. */
+static __attribute__((noinline)) bool lowest_find(void)
+{
+    for (unsigned i = lowest / 64; i < full_words; i++)
+        if (full[i] != ~0ull) {
+            lowest = i * 64 + (unsigned)__builtin_ctzll(~full[i]);
+            return true;
+        }
+    return false;
+}
+
 ar_cap server_slot_alloc(void)
 {
-    for (unsigned i = 0; i < full_words; i++) {
-        if (full[i] == ~0ull)
-            continue;
-        unsigned word = i * 64 + (unsigned)__builtin_ctzll(~full[i]);
-        unsigned slot = word * 64 + (unsigned)__builtin_ctzll(~used[word]);
-        bit_set(used, slot);
-        if (used[word] == ~0ull)
-            bit_set(full, word);
-        in_use++;
-        return slot;
-    }
-    return 0;
+    if (used[lowest] == ~0ull && !lowest_find())
+        return 0;
+    uint64_t free = ~used[lowest];
+    ar_cap slot = lowest * 64 + (ar_cap)__builtin_ctzll(free);
+    used[lowest] |= free & -free;
+    if (used[lowest] == ~0ull)
+        bit_set(full, lowest);
+    in_use++;
+    return slot;
 }
 
 void server_slot_free(ar_cap slot)
@@ -65,6 +74,8 @@ void server_slot_free(ar_cap slot)
         server_panic("slot %u is freed but was not given out", slot);
     bit_clear(used, slot);
     bit_clear(full, slot / 64);
+    if (slot / 64 < lowest)
+        lowest = slot / 64;
     in_use--;
 }
 

@@ -521,10 +521,10 @@ bool datagram_room(const struct socket *socket, const struct socket *other);
 
 struct session_object *session_object_find(struct sockd *sockd,
                                            uint64_t principal); /* NULL: none */
-/* The last `count` capabilities of the request as the rights of one message: ST_BADF, ST_NOMEM,
- * ST_TOOMANYREFS. */
-enum status rights_take(struct sockd *sockd, const struct ipc_call *call, unsigned count,
-                        struct rights **out);
+/* The last `count` capabilities of the request as the rights of one message, which `account` pays:
+ * ST_BADF, ST_NOMEM, ST_TOOMANYREFS. */
+enum status rights_take(struct sockd *sockd, const struct ipc_call *call, struct account *account,
+                        unsigned count, struct rights **out);
 /* Undo it, because the request is going to fail. */
 void rights_return(struct sockd *sockd, struct rights *rights);
 /* Take the stage as the rights of one message: NULL when it is empty. ST_MESSAGE when it does not

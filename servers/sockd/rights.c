@@ -91,6 +91,7 @@ bool rights_too_many(const struct sockd *sockd, uint64_t principal, const struct
     return caller->euid != 0 && rights->account->user->in_flight - rights->count > caller->nofile;
 }
 
+/* With a ref on who pays. */
 static enum status rights_create(struct sockd *sockd, struct account *account, unsigned count,
                                  struct rights **out)
 {
@@ -102,27 +103,24 @@ static enum status rights_create(struct sockd *sockd, struct account *account, u
         return ST_NOMEM;
     }
     *rights = (struct rights){.refs = 1, .count = count, .account = account};
+    account->refs++;
     *out = rights;
     return ST_OK;
 }
 
-enum status rights_take(struct sockd *sockd, const struct ipc_call *call, unsigned count,
-                        struct rights **out)
+enum status rights_take(struct sockd *sockd, const struct ipc_call *call, struct account *account,
+                        unsigned count, struct rights **out)
 {
-    const struct ipc_cap *caps = &call->caps[call->cap_count - count];
-    for (unsigned i = 0; i < count; i++)
-        if (!cap_is_descriptor(sockd, &caps[i]))
+    const struct ipc_cap *cap = &call->caps[call->cap_count - count], *end = cap + count;
+    for (; cap != end; cap++)
+        if (!cap_is_descriptor(sockd, cap))
             return ST_BADF;
-    struct account *account = account_get(sockd, call->principal);
-    if (!account)
-        return ST_NOMEM;
     enum status status = rights_create(sockd, account, count, out);
-    if (status != ST_OK) {
-        account_put(sockd, account);
+    if (status != ST_OK)
         return status;
-    }
-    for (unsigned i = 0; i < count; i++)
-        right_set(sockd, &(*out)->list[i], &caps[i]);
+    struct right *right = (*out)->list;
+    for (cap = end - count; cap != end; cap++, right++)
+        right_set(sockd, right, cap);
     return ST_OK;
 }
 
@@ -268,9 +266,33 @@ static void claim_end(struct sockd *sockd, struct session_object *session)
     rights_unref(sockd, claim);
 }
 
+/* rights_deliver where nobody else has the set, all of it is wanted and one reply holds it. */
+static void rights_hand_over(struct sockd *sockd, struct ipc_call *call, struct rights *rights)
+{
+    unsigned count = rights->count;
+    struct right *right = rights->list, *end = right + count;
+    for (; right != end; right++) {
+        if (!right->object) {
+            ipc_reply_slot(call, right->slot, true);
+            continue;
+        }
+        object_reply(sockd, call, right->object);
+        object_land(sockd, right->object);
+    }
+    account_land(sockd, rights->account, count);
+    account_put(sockd, rights->account);
+    mem_free(rights);
+}
+
 unsigned rights_deliver(struct sockd *sockd, struct ipc_call *call, struct rights *rights,
                         unsigned room)
 {
+    if (rights && rights->refs == 1 && rights->count <= room && room <= AR_MSG_CAPS &&
+        !sockd->kept_rights) {
+        unsigned count = rights->count;
+        rights_hand_over(sockd, call, rights);
+        return count;
+    }
     struct session_object *session = NULL;
     if (sockd->kept_rights || room > AR_MSG_CAPS)
         session = session_object_find(sockd, call->principal);

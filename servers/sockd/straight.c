@@ -73,7 +73,7 @@ bool straight_send_rights(struct sockd *sockd, struct ipc_call *call, uint64_t l
     struct socket *socket = sender(sockd, call, length);
     struct account *account = socket ? payer(sockd, call->principal) : NULL;
     struct rights *rights = NULL;
-    if (!account || rights_take(sockd, call, call->cap_count, &rights) != ST_OK)
+    if (!account || rights_take(sockd, call, account, call->cap_count, &rights) != ST_OK)
         return false;
     struct message *message = rights_too_many(sockd, call->principal, rights)
                                   ? NULL

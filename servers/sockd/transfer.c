@@ -2,6 +2,7 @@
  * The send and receive operations: what the three types have in common. SPDX-License-Identifier:
  * MIT
  */
+#include "queue.h"
 #include "straight.h"
 #include <string.h>
 
@@ -90,7 +91,14 @@ static enum status send_rights(struct sockd *sockd, struct send *send, uint64_t 
     }
     if (sockd->kept_rights)
         stage_forget(sockd, send->principal);
-    return count ? rights_take(sockd, call, (unsigned)count, &send->rights) : ST_OK;
+    if (count == 0)
+        return ST_OK;
+    struct account *account = account_get(sockd, send->principal);
+    if (!account)
+        return ST_NOMEM;
+    enum status status = rights_take(sockd, call, account, (unsigned)count, &send->rights);
+    account_put(sockd, account);
+    return status;
 }
 
 /* `as` NULL: without credentials. */
