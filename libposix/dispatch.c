@@ -67,14 +67,15 @@ void posix_leave(void)
 {
     struct posix_thread *thread = thread_self();
     leave_slowly(thread);
+    thread->frame_replaced = false;
     thread->system_call = UINT64_MAX;
 }
 
-/* Most calls leave nothing to do: no signal, no mask to put back, no restart. Upcalls that are
+/* Most calls leave nothing to do: no signal, no mask or frame to put back, no restart. Upcalls that are
  * pending the way out sees by itself (entry.asm). */
 static bool nothing_left(const struct posix_thread *thread, long result)
 {
-    return !thread->mask_saved && !thread->taken.signal &&
+    return !thread->leaves_slowly && !thread->taken.signal &&
            !(process.pending_blocked & ~thread->mask) && !restarts(result);
 }
 

@@ -72,8 +72,8 @@ posix_foreign_entry:
     push PLAIN_FLAGS
     popfq
     call posix_dispatch
-    test al, al                     ; nothing is left to do but to go
-    jnz posix_exit_low
+    test al, al                     ; nothing is left to do but to go, with the registers that C keeps as they were
+    jnz posix_exit_plain
     jmp posix_exit_redo
 
 ; An upcall into program code: only rip was changed; the real one is in the IPC buffer.
@@ -102,21 +102,22 @@ posix_go:
     popfq
     call posix_leave
 posix_exit_low:
-    cmp qword [gs:IPC_UPCALL], 0
-    jne posix_exit_redo
-    mov rsp, [gs:THREAD_STACK]
     mov rbx, [gs:FRAME_RBX]
-    mov rdx, [gs:FRAME_RDX]
-    mov rsi, [gs:FRAME_RSI]
-    mov rdi, [gs:FRAME_RDI]
     mov rbp, [gs:FRAME_RBP]
-    mov r8, [gs:FRAME_R8]
-    mov r9, [gs:FRAME_R9]
-    mov r10, [gs:FRAME_R10]
     mov r12, [gs:FRAME_R12]
     mov r13, [gs:FRAME_R13]
     mov r14, [gs:FRAME_R14]
     mov r15, [gs:FRAME_R15]
+posix_exit_plain:
+    cmp qword [gs:IPC_UPCALL], 0
+    jne posix_exit_redo
+    mov rsp, [gs:THREAD_STACK]
+    mov rdx, [gs:FRAME_RDX]
+    mov rsi, [gs:FRAME_RSI]
+    mov rdi, [gs:FRAME_RDI]
+    mov r8, [gs:FRAME_R8]
+    mov r9, [gs:FRAME_R9]
+    mov r10, [gs:FRAME_R10]
     mov rcx, [gs:FRAME_RCX]
     mov r11, [gs:FRAME_R11]
     mov rax, [gs:FRAME_RAX]

@@ -97,7 +97,13 @@ struct posix_thread {
     uint64_t mask;             /* blocked; bit n-1 is signal n */
     /* the mask to go back to when mask_saved: sigsuspend, ppoll, pselect, epoll_pwait */
     uint64_t saved_mask;
-    bool mask_saved;
+    union {
+        struct {
+            bool mask_saved;
+            bool frame_replaced; /* rt_sigreturn: all of it goes back, not what a call may change alone */
+        };
+        uint16_t leaves_slowly;
+    };
     struct posix_siginfo taken; /* interrupts the call in progress; delivered on the way out */
     struct linux_stack altstack;
 

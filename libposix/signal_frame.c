@@ -143,6 +143,7 @@ long sys_rt_sigreturn(const uint64_t a[6])
         process_exit(0, LINUX_SIGSEGV, true);
     }
     const struct linux_sigcontext *c = &u.context;
+    thread->frame_replaced = true;
     *f = (struct posix_frame){
         .rax = c->rax, .rbx = c->rbx, .rcx = c->rcx, .rdx = c->rdx, .rsi = c->rsi, .rdi = c->rdi,
         .rbp = c->rbp,

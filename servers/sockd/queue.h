@@ -82,8 +82,9 @@ static inline void message_init(struct message *message, uint32_t length, uint32
 }
 
 /* Queue it at `receiver`; takes over the message; charges the sender and wakes the receiver. */
-static inline void message_queue(struct sockd *sockd, struct message *message,
-                                 struct socket *sender, struct socket *receiver)
+static inline __attribute__((always_inline)) void
+message_queue(struct sockd *sockd, struct message *message, struct socket *sender,
+              struct socket *receiver)
 {
     message->sender = sender;
     object_ref(&sender->object);
@@ -115,7 +116,8 @@ static inline void message_unlink_first(struct socket *socket, struct message *m
 }
 
 /* Uncharge and free; the rights go as well. */
-static inline void message_free(struct sockd *sockd, struct message *message)
+static inline __attribute__((always_inline)) void message_free(struct sockd *sockd,
+                                                               struct message *message)
 {
     struct socket *sender = message->sender;
     sender->charged -= message->charge;

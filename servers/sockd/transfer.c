@@ -2,7 +2,6 @@
  * The send and receive operations: what the three types have in common. SPDX-License-Identifier:
  * MIT
  */
-#include "queue.h"
 #include "straight.h"
 #include <string.h>
 
@@ -102,7 +101,7 @@ static enum status send_rights(struct sockd *sockd, struct send *send, uint64_t 
 }
 
 /* `as` NULL: without credentials. */
-static enum status send_run(struct sockd *sockd, struct ipc_call *call,
+static __attribute__((noinline)) enum status send_run(struct sockd *sockd, struct ipc_call *call,
                             const struct sock_send_request *request,
                             const struct sock_send_as_request *as, uint64_t *count)
 {
@@ -216,7 +215,7 @@ static bool rights_claimable(struct sockd *sockd, const struct ipc_call *call, u
 }
 
 /* `request` is also the start of a request to go on. */
-static inline enum status receive_run(struct sockd *sockd, struct receive *receive,
+static __attribute__((noinline)) enum status receive_run(struct sockd *sockd, struct receive *receive,
                                       const struct sock_receive_request *request,
                                       struct sock_receive_reply *reply)
 {

@@ -39,8 +39,6 @@ static inline void ipc_dispatch_tail_end(struct ipc_call *call, unsigned fields)
         return;
     for (unsigned i = fields; i < IPC_TAIL_WORD; i++)
         call->reply_words[i] = 0;
-    if (bytes % 8) /* nothing of an earlier reply goes out behind it */
-        call->reply_words[IPC_TAIL_WORD + bytes / 8] &= (1ull << 8 * (bytes % 8)) - 1;
     call->reply_word_count = IPC_TAIL_WORD + (bytes + 7) / 8;
 }
 

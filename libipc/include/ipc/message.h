@@ -142,6 +142,17 @@ static inline enum status ipc_data_put_far(struct ipc_call *call, uint64_t offse
     return call->data->put(call->data_context, offset, source, length);
 }
 
+/* To the end of the reply's tail, for which there is room; length > 0. Behind it nothing of an earlier
+ * reply goes out: its last word is cleared first, unless something of this one stands there. */
+static inline void ipc_tail_add(struct ipc_call *call, const void *source, unsigned length)
+{
+    unsigned last = (call->tail_out + length - 1) / 8;
+    if (8 * last >= call->tail_out)
+        call->reply_words[IPC_TAIL_WORD + last] = 0;
+    ipc_tail_copy((uint8_t *)&call->reply_words[IPC_TAIL_WORD] + call->tail_out, source, length);
+    call->tail_out += length;
+}
+
 /* The other way: into the memory that the caller declared as output; what a tail has room for goes
  * there, from offset 0 on without a gap. */
 static inline enum status ipc_data_put(struct ipc_call *call, uint64_t offset, const void *source,
@@ -151,8 +162,7 @@ static inline enum status ipc_data_put(struct ipc_call *call, uint64_t offset, c
         return ST_OK;
     if (offset != call->tail_out || length > call->tail_room - call->tail_out)
         return ipc_data_put_far(call, offset, source, length);
-    ipc_tail_copy((uint8_t *)&call->reply_words[IPC_TAIL_WORD] + offset, source, length);
-    call->tail_out += (unsigned)length;
+    ipc_tail_add(call, source, (unsigned)length);
     return ST_OK;
 }
 
