@@ -45,6 +45,20 @@ bool fd_offer_in_place(void);
 /* The capability that arrived in a slot which was offered so is a descriptor from now on. */
 void fd_adopt(ar_cap slot, bool cloexec, unsigned server);
 
+/* fd_is_one_of for one kind, in one comparison. */
+static inline bool fd_is(int fd, uint8_t kind)
+{
+    const struct fd_entry like = {FD_USED, 0, kind, ISSUER_SOCKD}, seen = {FD_USED, 0, 0xff, 0xff};
+    uint32_t entry, value, mask;
+    if (process.threads != 1 || (unsigned)fd >= (unsigned)fd_top)
+        return false;
+    _Static_assert(sizeof(struct fd_entry) == sizeof(entry), "an entry is a word");
+    __builtin_memcpy(&entry, &FD_TABLE[fd], sizeof(entry));
+    __builtin_memcpy(&value, &like, sizeof(value));
+    __builtin_memcpy(&mask, &seen, sizeof(mask));
+    return (entry & mask) == value;
+}
+
 /* Whatever the thread's read_armed says, is it still this description? */
 static inline bool fd_read_armed(const struct posix_thread *thread, int fd)
 {
@@ -54,7 +68,8 @@ static inline bool fd_read_armed(const struct posix_thread *thread, int fd)
 /* A socket, pipe or event counter. */
 static inline bool fd_is_plain(int fd)
 {
-    return fd_is_one_of(fd, 1u << IO_KIND_SOCKET | 1u << IO_KIND_PIPE | 1u << IO_KIND_EVENT);
+    return fd_is(fd, IO_KIND_SOCKET) ||
+           fd_is_one_of(fd, 1u << IO_KIND_PIPE | 1u << IO_KIND_EVENT);
 }
 
 #endif

@@ -279,7 +279,7 @@ static inline bool sendmsg_straight(int fd, uint64_t user, uint32_t flags, uint6
 {
     struct linux_msghdr header;
     struct ar_segment segment;
-    if (!fd_is_one_of(fd, 1u << IO_KIND_SOCKET) ||
+    if (!fd_is(fd, IO_KIND_SOCKET) ||
         user_read(&header, (const void *)user, sizeof(header)) || header.name ||
         header.iov_count != 1 || user_read(&segment, (const void *)header.iov, sizeof(segment)) ||
         !user_range_ok((const void *)segment.address, segment.length))

@@ -300,45 +300,58 @@ static long recvmsg_run(const struct fd_info *info, uint64_t user, uint32_t flag
 
 /* ---- the straight way: one buffer, few bytes, no address ------------------------------------------ */
 
-/* The first part of a message is there, and more is to come. */
-static __attribute__((noinline)) long recvmsg_rest(const struct fd_info *info, struct incoming *in,
-                                                   const struct linux_msghdr *header, uint64_t user)
-{
-    struct iov_list list;
-    long result = iov_import(&list, header->iov, header->iov_count);
-    in->list = &list;
-    in->first = ST_OK;
-    in->want_address = false;
-    in->address_length = in->deadline_ns = 0;
-    if (!result)
-        result = receive_list(info, in);
-    if (result < 0) /* what is there counts */
-        result = (long)in->done;
-    long error = header_write(info, in, header, user);
-    return error ? error : result;
-}
+/* What a first request was answered, with ST_OK. */
+struct received {
+    struct sock_receive_reply reply;
+    uint64_t count, max_rights; /* count: bytes */
+    unsigned arrived;
+    uint32_t flags;
+};
 
 /* What arrived in slots that were offered in place. */
-static void rights_arrived(struct rights_in *rights, unsigned count)
+static void rights_arrived(struct rights_in *rights, const struct received *got)
 {
     const uint64_t *offer = ipc_offer();
-    rights->count = count;
-    for (unsigned i = 0; i < count; i++) {
+    rights->room = rights->count = got->arrived;
+    for (unsigned i = 0; i < got->arrived; i++) {
         rights->slots[i] = (ar_cap)offer[i];
         rights->issuers[i] = ipc_received_issuer(i);
     }
 }
 
+/* The general way from there on. */
+static __attribute__((noinline)) long recvmsg_after(int fd, const struct linux_msghdr *header,
+                                                    uint64_t user, struct received got)
+{
+    struct fd_info info = {fd_slot(fd), IO_KIND_SOCKET, ISSUER_SOCKD, 0, false};
+    struct iov_list list;
+    struct incoming in = {.flags = got.flags,
+                          .max_rights = got.max_rights,
+                          .list = &list,
+                          .done = got.count,
+                          .reply = got.reply};
+    rights_arrived(&in.rights, &got);
+    long result = (long)got.count;
+    if ((got.reply.outcome & SOCK_MORE) && got.count) {
+        long error = iov_import(&list, header->iov, header->iov_count);
+        result = error ? error : receive_list(&info, &in);
+        if (result < 0) /* what is there counts */
+            result = (long)in.done;
+    }
+    long error = header_write(&info, &in, header, user);
+    return error ? error : result;
+}
+
 /* One control message, whole, of descriptors that are in their slots or of credentials. Nothing has
  * happened when it cannot be written. */
-static inline bool control_straight(const struct incoming *in, const struct linux_msghdr *header,
-                                    unsigned rights, uint64_t *used)
+static inline bool control_straight(const struct received *got, const struct linux_msghdr *header,
+                                    uint64_t *used)
 {
     struct {
         struct linux_cmsghdr header;
         int32_t data[AR_MSG_CAPS];
     } control;
-    unsigned words = rights ? rights : 3;
+    unsigned rights = got->arrived, words = rights ? rights : 3;
     uint64_t length = LX_CMSG_LEN(words * sizeof(int32_t));
     if (header->control_length < length)
         return false;
@@ -349,79 +362,73 @@ static inline bool control_straight(const struct incoming *in, const struct linu
     for (unsigned i = 0; i < rights; i++)
         control.data[i] = (int32_t)((ar_cap)offer[i] - POSIX_SLOT_FD);
     if (!rights) {
-        control.data[0] = (int32_t)in->reply.pid;
-        memcpy(&control.data[1], &in->reply.ids, sizeof(in->reply.ids));
+        control.data[0] = (int32_t)got->reply.pid;
+        memcpy(&control.data[1], &got->reply.ids, sizeof(got->reply.ids));
     }
     if (user_write((void *)header->control, &control, length))
         return false;
     for (unsigned i = 0; i < rights; i++)
-        fd_adopt((ar_cap)offer[i], in->flags & LX_MSG_CMSG_CLOEXEC, ipc_received_issuer(i));
+        fd_adopt((ar_cap)offer[i], got->flags & LX_MSG_CMSG_CLOEXEC, ipc_received_issuer(i));
     uint64_t space = LX_CMSG_SPACE(words * sizeof(int32_t));
     *used = space < header->control_length ? space : header->control_length;
     return true;
 }
 
-/* header_write, where the most usual came: `arrived` capabilities, or credentials, or neither. */
-static inline long header_straight(const struct fd_info *info, struct incoming *in, unsigned arrived,
-                                   const struct linux_msghdr *header, uint64_t user)
+/* header_write, where the most usual came: descriptors, or credentials, or neither. false: it is not
+ * so. */
+static inline bool header_straight(const struct received *got, const struct linux_msghdr *header,
+                                   uint64_t user, long *result)
 {
     const uint64_t unlike = SOCK_WITH_PIDFD | SOCK_MORE | LX_MSG_CTRUNC;
-    unsigned rights = outcome_byte(in, SOCK_RIGHTS_SHIFT);
-    bool credentials = in->reply.outcome & SOCK_WITH_CREDENTIALS;
-    uint64_t used = 0;
-    if (rights != arrived || (rights && credentials) || (in->reply.outcome & unlike) ||
-        ((rights || credentials) && !control_straight(in, header, rights, &used))) {
-        rights_arrived(&in->rights, arrived);
-        return header_write(info, in, header, user);
-    }
-    return header_end(user, used,
-                      (uint32_t)in->reply.outcome | (in->flags & LX_MSG_CMSG_CLOEXEC));
+    uint64_t outcome = got->reply.outcome, used = 0;
+    bool credentials = outcome & SOCK_WITH_CREDENTIALS;
+    if ((outcome >> SOCK_RIGHTS_SHIFT & 0xff) != got->arrived || (outcome & unlike) ||
+        (got->arrived && credentials) ||
+        ((got->arrived || credentials) && !control_straight(got, header, &used)))
+        return false;
+    long error = header_end(user, used, (uint32_t)outcome | (got->flags & LX_MSG_CMSG_CLOEXEC));
+    *result = error ? error : (long)got->count;
+    return true;
 }
 
 /* true: *result is the call's. Otherwise *first is what a first request was answered, or ST_OK: none
  * was made. */
-static bool recvmsg_straight(const uint64_t a[6], enum status *first, long *result)
+static inline bool recvmsg_straight(const uint64_t a[6], enum status *first, long *result)
 {
     const uint32_t unlike = LX_MSG_OOB | LX_MSG_PEEK | LX_MSG_WAITALL | LX_MSG_TRUNC;
     struct linux_msghdr header;
     struct ar_segment segment;
-    struct incoming in;
+    struct received got = {.flags = (uint32_t)a[2]};
     int fd = (int)a[0];
-    in.flags = (uint32_t)a[2];
-    if (!fd_is_one_of(fd, 1u << IO_KIND_SOCKET) || (in.flags & unlike) ||
-        header_read(&header, a[1]) || header.name || header.iov_count != 1 ||
+    if (!fd_is(fd, IO_KIND_SOCKET) || (got.flags & unlike) || header_read(&header, a[1]) ||
+        header.name || header.iov_count != 1 ||
         user_read(&segment, (const void *)header.iov, sizeof(segment)) ||
         segment.length > LX_RW_MAX ||
         !user_range_ok((const void *)segment.address, segment.length) || !tail_fits(&segment))
         return false;
-    uint64_t room = header_rights_room(&header);
-    if (room && !fd_offer_in_place())
+    got.max_rights = header_rights_room(&header);
+    if (got.max_rights && !fd_offer_in_place())
         return false;
     struct ipc_transfer transfer = {
         .out = &segment,
         .out_count = 1,
-        .recv_slot_count = room < AR_MSG_CAPS ? (unsigned)room : AR_MSG_CAPS,
+        .recv_slot_count = got.max_rights < AR_MSG_CAPS ? (unsigned)got.max_rights : AR_MSG_CAPS,
         .in_place = true};
-    *first = sock_receive(fd_slot(fd), (in.flags & ~(uint64_t)LX_MSG_CMSG_CLOEXEC) | SOCK_TAIL,
-                          segment.length, 0, room, &in.reply, &transfer);
+    *first = sock_receive(fd_slot(fd), (got.flags & ~(uint64_t)LX_MSG_CMSG_CLOEXEC) | SOCK_TAIL,
+                          segment.length, 0, got.max_rights, &got.reply, &transfer);
     if (*first != ST_OK)
         return false;
-    struct fd_info info = {fd_slot(fd), IO_KIND_SOCKET, ISSUER_SOCKD, 0, false};
-    uint64_t count = (uint32_t)in.reply.count;
-    if (count > segment.length)
-        count = segment.length;
-    in.max_rights = room;
-    in.rights.room = transfer.recv_slot_count;
-    if (transfer.tail_words && (*result = tail_put(&segment, transfer.tail_words, count))) {
-        rights_arrived(&in.rights, transfer.received_count);
-        rights_close(&in.rights); /* the message is lost, as Linux loses it */
-    } else if ((in.reply.outcome & SOCK_MORE) && count) {
-        rights_arrived(&in.rights, transfer.received_count);
-        in.done = count;
-        *result = recvmsg_rest(&info, &in, &header, a[1]);
-    } else {
-        long error = header_straight(&info, &in, transfer.received_count, &header, a[1]);
-        *result = error ? error : (long)count;
+    got.arrived = transfer.received_count;
+    got.count = (uint32_t)got.reply.count;
+    if (got.count > segment.length)
+        got.count = segment.length;
+    if (transfer.tail_words &&
+        (*result = tail_put(&segment, transfer.tail_words, got.count))) {
+        struct rights_in rights;
+        rights_arrived(&rights, &got);
+        rights_close(&rights); /* the message is lost, as Linux loses it */
+    } else if (!header_straight(&got, &header, a[1], result)) {
+        *result = recvmsg_after(fd, &header, a[1], got);
     }
     return true;
 }

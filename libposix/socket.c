@@ -15,7 +15,7 @@
 
 long socket_begin(int fd, struct fd_info *info)
 {
-    if (fd_is_plain(fd) && FD_TABLE[fd].kind == IO_KIND_SOCKET) {
+    if (fd_is(fd, IO_KIND_SOCKET)) {
         *info = (struct fd_info){fd_slot(fd), IO_KIND_SOCKET, ISSUER_SOCKD, FD_TABLE[fd].cloexec,
                                  false};
         return 0;
