@@ -293,9 +293,10 @@ enum status object_name_badge(struct sockd *sockd, struct object *object);
 void object_reply(struct sockd *sockd, struct ipc_call *call, struct object *object);
 static inline struct object *object_find(const struct sockd *sockd, uint64_t badge)
 {
-    if (badge < BADGE_OBJECTS || badge - BADGE_OBJECTS >= sockd->handle_capacity)
+    uint64_t index = badge - BADGE_OBJECTS; /* of a smaller one: large */
+    if (index >= sockd->handle_capacity)
         return NULL;
-    uintptr_t word = sockd->handles[badge - BADGE_OBJECTS].word;
+    uintptr_t word = sockd->handles[index].word;
     return word & 1 ? NULL : (struct object *)word;
 }
 /* The socket that this request was sent to: ST_NOTSOCK, ST_BADF. */
@@ -321,13 +322,16 @@ void object_settle(struct sockd *sockd, struct object *object);
 void object_release_later(struct sockd *sockd, struct object *object);
 /* Release everything that is due. Called at the end of every entry, never inside a handler. */
 void objects_reap(struct sockd *sockd);
-void object_wake_all(struct sockd *sockd, struct object *object, uint32_t events);
+void object_wake_waiters(struct sockd *sockd, struct object *object, uint32_t events);
+void object_wake_watchers(struct sockd *sockd, struct object *object, uint32_t events); /* epoll.c */
 /* Readiness changed: wake waiters for these poll bits, count a new event. Mostly nobody is there. */
 static inline void object_wake(struct sockd *sockd, struct object *object, uint32_t events)
 {
     object->sequence++;
-    if (object->waiters.first || object->watchers)
-        object_wake_all(sockd, object, events);
+    if (object->waiters.first)
+        object_wake_waiters(sockd, object, events);
+    if (object->watchers)
+        object_wake_watchers(sockd, object, events);
 }
 #define WAKE_ALL UINT32_MAX
 #define WAKE_FORESEEN (1u << 30) /* no poll bit: a read that was thought to wait would not any more */

@@ -76,6 +76,28 @@ void watchers_notify(struct sockd *sockd, struct object *object, uint32_t events
             return; /* the exclusive ones stand at the end */
 }
 
+/* Is there nothing to do but to count? It is on the ready list, and nobody waits for its set. */
+static inline bool interest_quiet(const struct interest *interest, uint32_t events)
+{
+    const struct object *epoll = &interest->epoll->object;
+    return (events & interest->events & ~LX_EPOLL_BEHAVIOUR) && !epoll->released &&
+           interest->kind <= INTEREST_NESTED && ring_linked(&interest->of_ready) &&
+           !epoll->waiters.first && !epoll->watchers;
+}
+
+/* Most often one set watches, and nobody has asked it since the last event. */
+void object_wake_watchers(struct sockd *sockd, struct object *object, uint32_t events)
+{
+    struct interest *first = interest_of_target(object->watchers);
+    sockd->walk++;
+    if (ring_next(object->watchers, object->watchers) || !interest_quiet(first, events)) {
+        watchers_notify(sockd, object, events);
+        return;
+    }
+    first->epoll->walk = sockd->walk;
+    first->epoll->object.sequence++;
+}
+
 void interest_push(struct sockd *sockd, struct interest *interest)
 {
     interest_ready(sockd, interest);

@@ -49,7 +49,7 @@ uint32_t charge_for_datagram(uint32_t length)
 enum status message_create(struct ipc_call *call, uint64_t offset, uint32_t length, uint32_t charge,
                            struct account *account, struct message **out)
 {
-    struct message *message = mem_alloc_unset(sizeof(*message) + length);
+    struct message *message = mem_alloc_unset(message_bytes(length));
     if (!message)
         return ST_NOBUFS;
     enum status status = ipc_data_get(call, offset, message->data, length);

@@ -271,16 +271,12 @@ static uint32_t woken_ready(void *context, uint32_t events)
 
 /* Whatever arrives is in its place before the wake-up, so that can say what is ready. Other changes
  * may have come half-way only. */
-void object_wake_all(struct sockd *sockd, struct object *object, uint32_t events)
+void object_wake_waiters(struct sockd *sockd, struct object *object, uint32_t events)
 {
     struct woken woken = {sockd, object};
     bool arrived = events == WAKE_ARRIVED || events == WAKE_READ;
     waiters_wake_answering(&object->waiters, events, sockd->effects, arrived ? woken_ready : NULL,
                            &woken);
-    if (object->watchers) {
-        sockd->walk++;
-        watchers_notify(sockd, object, events);
-    }
 }
 
 enum status object_wait(struct sockd *sockd, struct ipc_call *call, struct waiters *list,

@@ -66,6 +66,12 @@ static inline void message_set_sender(struct message *message, const struct cred
     message->gid = caller->rgid;
 }
 
+/* What one with so many bytes takes: whole words, so that few bytes can be copied as words. */
+static inline size_t message_bytes(uint64_t length)
+{
+    return sizeof(struct message) + ((length + 7) & ~7ull);
+}
+
 /* All but its data. Takes over the rights and the ref on who pays. */
 static inline void message_init(struct message *message, uint32_t length, uint32_t charge,
                                 struct account *account, struct rights *rights)

@@ -54,7 +54,7 @@ static inline __attribute__((always_inline)) void
 send_now(struct sockd *sockd, struct ipc_call *call, struct socket *socket,
          struct account *account, struct message *message, uint64_t length, struct rights *rights)
 {
-    ipc_tail_copy(message->data, &call->words[IPC_TAIL_WORD], length);
+    ipc_tail_copy_words((uint64_t *)message->data, &call->words[IPC_TAIL_WORD], length);
     message_init(message, (uint32_t)length, CHARGE_LEAST, account, rights);
     if (message_tells_sender(socket, socket->peer))
         message_set_sender(message, caller_credentials(sockd, call->principal));
@@ -68,7 +68,7 @@ straight_send(struct sockd *sockd, struct ipc_call *call, uint64_t length)
 {
     struct socket *socket = sender(sockd, call, length);
     struct account *account = socket ? payer(sockd, call->principal) : NULL;
-    struct message *message = account ? mem_alloc_unset(sizeof(*message) + length) : NULL;
+    struct message *message = account ? mem_alloc_unset(message_bytes(length)) : NULL;
     if (!message)
         return false;
     send_now(sockd, call, socket, account, message, length, NULL);
@@ -86,7 +86,7 @@ straight_send_rights(struct sockd *sockd, struct ipc_call *call, uint64_t length
         return false;
     struct message *message = rights_too_many(sockd, call->principal, rights)
                                   ? NULL
-                                  : mem_alloc_unset(sizeof(*message) + length);
+                                  : mem_alloc_unset(message_bytes(length));
     if (message)
         send_now(sockd, call, socket, account, message, length, rights);
     else
@@ -128,7 +128,14 @@ straight_receive(struct sockd *sockd, struct ipc_call *call, uint64_t length,
     struct message *message = socket ? only_message(socket, length, &count) : NULL;
     if (!message)
         return false;
-    ipc_tail_add(call, &message->data[message->consumed], count);
+    if (message->consumed) {
+        ipc_tail_add(call, &message->data[message->consumed], count);
+    } else { /* nothing of what lies behind it goes out */
+        uint64_t *tail = &call->reply_words[IPC_TAIL_WORD];
+        ipc_tail_copy_words(tail, (const uint64_t *)message->data, count);
+        tail[(count - 1) / 8] &= ~0ull >> (-8 * count & 63);
+        call->tail_out = count;
+    }
     out->socket = socket;
     out->count = count;
     out->rights = message->rights;

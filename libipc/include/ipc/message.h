@@ -112,6 +112,16 @@ static inline void ipc_tail_copy(void *destination, const void *source, size_t l
         *to++ = *from++;
 }
 
+/* The same where both ends have room for whole words and nobody minds what is behind: what a request's
+ * tail has there is its sender's. length > 0. */
+static inline void ipc_tail_copy_words(uint64_t *to, const uint64_t *from, size_t length)
+{
+    const uint64_t *end = from + (length + 7) / 8;
+    do
+        *to++ = *from++;
+    while (from != end);
+}
+
 /* Copy `length` bytes from the memory that the caller declared as input, from `offset` on.
  * ST_FAULT when the declared memory is shorter or not there: nothing of the server's state may
  * have changed by then, so copy first, commit after. Does not block. */
