@@ -9,7 +9,7 @@ struct posix_process process;
 /* One bit a number: said once in the log. */
 static uint64_t reported[(LINUX_CALLS + 63) / 64 + 1];
 
-static long call_unknown(const uint64_t a[6])
+long call_unknown(const uint64_t a[6])
 {
     (void)a;
     uint32_t number = (uint32_t)thread_self()->frame.rax;
@@ -79,31 +79,30 @@ static bool nothing_left(const struct posix_thread *thread, long result)
            !(process.pending_blocked & ~thread->mask) && !restarts(result);
 }
 
-static inline bool finish(struct posix_thread *thread, long result)
+static inline enum posix_way_out finish(struct posix_thread *thread, long result)
 {
     if (!nothing_left(thread, result))
-        return false;
+        return WAY_OUT_SLOW;
     thread->system_call = UINT64_MAX;
-    return true;
+    return WAY_OUT_PLAIN;
 }
 
-static __attribute__((noinline)) bool dispatch_traced(struct posix_thread *thread, uint32_t number,
+static __attribute__((noinline)) enum posix_way_out dispatch_traced(struct posix_thread *thread, uint32_t number,
                                                       posix_handler handler)
 {
-    long result = trace_call(number, handler ? handler : call_unknown, thread->frame.arguments);
+    long result = trace_call(number, handler, thread->frame.arguments);
     thread->frame.rax = (uint64_t)result;
     return finish(thread, result);
 }
 
-bool posix_dispatch(void)
+enum posix_way_out posix_dispatch(void)
 {
     struct posix_thread *thread = thread_self();
     uint32_t number = (uint32_t)thread->frame.rax; /* Linux looks at eax alone */
-    posix_handler handler = number < LINUX_CALLS ? linux_table[number].handler : NULL;
+    posix_handler handler = number < LINUX_CALLS ? linux_table[number].handler : call_unknown;
     if (process.traced)
         return dispatch_traced(thread, number, handler);
-    long result = handler ? handler(thread->frame.arguments)
-                          : call_unknown(thread->frame.arguments);
+    long result = handler(thread->frame.arguments);
     thread->frame.rax = (uint64_t)result;
     return finish(thread, result);
 }

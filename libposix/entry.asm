@@ -33,6 +33,7 @@ IPC_ASYNC_RIP   equ -0x1000 + 1336
 IPC_ASYNC_FLAGS equ -0x1000 + 1344
 
 AREA0_THREAD    equ 0x600010001000
+WAY_OUT_PLAIN   equ 1
 PLAIN_FLAGS     equ 0x202       ; no direction, nested-task or trap flag
 
 extern posix_dispatch, posix_leave, posix_async, posix_start_first, posix_fork_child, posix_thread_start
@@ -72,8 +73,8 @@ posix_foreign_entry:
     push PLAIN_FLAGS
     popfq
     call posix_dispatch
-    test al, al                     ; nothing is left to do but to go, with the registers that C keeps as they were
-    jnz posix_exit_plain
+    cmp al, WAY_OUT_PLAIN           ; nothing is left to do but to go, with the registers that C keeps as they were
+    je posix_exit_plain
     jmp posix_exit_redo
 
 ; An upcall into program code: only rip was changed; the real one is in the IPC buffer.

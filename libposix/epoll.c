@@ -197,11 +197,18 @@ static __attribute__((noinline)) long wait_general(const uint64_t a[6], uint64_t
     return result;
 }
 
+static __attribute__((noinline)) long wait_unasked(const uint64_t a[6], uint64_t deadline)
+{
+    const struct sock_epoll_wait_reply none = {0};
+    return wait_general(a, deadline, false, ST_OK, &none);
+}
+
 /* After a first request that did not end the call. */
 static __attribute__((noinline)) long wait_on(const uint64_t a[6], uint64_t deadline,
-                                              enum status status,
-                                              struct sock_epoll_wait_reply reply)
+                                              enum status status, uint64_t count,
+                                              uint64_t foreign, uint64_t events, uint64_t data)
 {
+    const struct sock_epoll_wait_reply reply = {count, foreign, events, data};
     bool asked = status == ST_WAIT || (status == ST_OK && reply.foreign);
     return wait_general(a, deadline, asked, status, &reply);
 }
@@ -211,14 +218,13 @@ static __attribute__((noinline)) long wait_on(const uint64_t a[6], uint64_t dead
 static long epoll_wait_run(const uint64_t a[6], uint64_t deadline)
 {
     int epfd = (int)a[0], most = (int)a[2];
-    const struct sock_epoll_wait_reply none = {0};
-    struct sock_epoll_wait_reply reply = none;
+    struct sock_epoll_wait_reply reply = {0};
     if (most <= 0 || (uint64_t)most > INT32_MAX / sizeof(struct linux_epoll_event))
         return ERR(INVAL);
     if (!user_range_ok((const void *)a[1], (size_t)most * sizeof(struct linux_epoll_event)))
         return ERR(FAULT);
     if (!fd_is(epfd, IO_KIND_EPOLL))
-        return wait_general(a, deadline, false, ST_OK, &none);
+        return wait_unasked(a, deadline);
     struct ar_segment events = {a[1], wait_most(most) * sizeof(struct linux_epoll_event)};
     struct ipc_transfer transfer = {.out = &events, .out_count = 1};
     enum status status = sock_epoll_wait(fd_slot(epfd), wait_most(most), deadline != DEADLINE_NOW,
@@ -228,7 +234,7 @@ static long epoll_wait_run(const uint64_t a[6], uint64_t deadline)
         return 1;
     if (status == ST_OK && !reply.events && !reply.foreign)
         return (long)(reply.count < wait_most(most) ? reply.count : wait_most(most));
-    return wait_on(a, deadline, status, reply);
+    return wait_on(a, deadline, status, reply.count, reply.foreign, reply.events, reply.data);
 }
 
 static uint64_t deadline_of(int32_t milliseconds)

@@ -65,10 +65,13 @@ struct posix_call_entry {
     const char *name;
 };
 #define LINUX_CALLS 463
+long call_unknown(const uint64_t a[6]); /* ENOSYS, and a line in the log */
 extern const struct posix_call_entry linux_table[LINUX_CALLS];
 _Noreturn void posix_go(void); /* to the program, by thread->frame */
-/* true: nothing is left to do on the way out, as far as is known here; posix_leave may be left out. */
-bool posix_dispatch(void);
+/* PLAIN: nothing is left to do on the way out, as far as is known here; posix_leave may be left out. (Not a
+ * bool: GCC keeps a register for false.) */
+enum posix_way_out { WAY_OUT_PLAIN = 1, WAY_OUT_SLOW = 2 };
+enum posix_way_out posix_dispatch(void);
 void posix_leave(void);
 void posix_async(void);
 

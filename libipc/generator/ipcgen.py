@@ -198,13 +198,15 @@ def server(spec, source):
         out += [f"    if (!server->{op['name']})", "        return ST_INVAL;"]
         if op["reply"]:
             out += [f"    struct {lower}_reply *reply = (struct {lower}_reply *)call->reply_words;",
+                    # those that travel in registers go out whether the reply has them or not
+                    *(f"    call->reply_words[{i}] = 0;" for i in range(len(op["reply"]), TAIL_WORD)),
                     "    __builtin_memset(reply, 0, sizeof(*reply));"]
             args.append("reply")
         out.append(f"    enum status status = server->{op['name']}({', '.join(args)});")
         if op["reply"]:
             out.append(f"    call->reply_word_count = {len(op['reply'])};")
             if op.get("tail_out"):
-                out.append(f"    ipc_dispatch_tail_end(call, {len(op['reply'])});")
+                out.append("    ipc_dispatch_tail_end(call);")
         out += ["    return status;", "}", ""]
     out += [f"bool {name}_dispatch(const struct {name}_server *server, void *state, struct ipc_call *call)", "{",
             "    enum status status;", "    switch (call->label) {"]

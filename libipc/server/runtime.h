@@ -57,15 +57,16 @@ runtime_reply_words(const struct ipc_call *call, struct ar_message *m)
     const uint64_t *words = call->reply_words;
     unsigned count = call->reply_word_count;
     m->info = AR_INFO((uint32_t)call->status, count, call->reply_cap_count, 0, 0);
-    /* Nothing of an earlier reply may go out in the registers that this one leaves. No loop: with
-     * one, the message would have to be in memory. */
-    m->words[0] = count > 0 ? words[0] : 0;
-    m->words[1] = m->words[2] = m->words[3] = 0;
-    if (count <= 1)
+    /* Nothing of an earlier reply may go out in the registers that this one leaves: the dispatcher
+     * has cleared them. */
+    if (count == 0) {
+        m->words[0] = m->words[1] = m->words[2] = m->words[3] = 0;
         return;
+    }
+    m->words[0] = words[0];
     m->words[1] = words[1];
-    m->words[2] = count > 2 ? words[2] : 0;
-    m->words[3] = count > 3 ? words[3] : 0;
+    m->words[2] = words[2];
+    m->words[3] = words[3];
     if (count > REGISTER_WORDS)
         runtime_words_copy(buffer->words, words, count);
 }

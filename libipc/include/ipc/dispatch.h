@@ -31,15 +31,12 @@ static inline bool ipc_dispatch_tail(struct ipc_call *call, unsigned fields)
     return true;
 }
 
-/* After a handler whose reply has `fields` words: what it put into the tail follows them. */
-static inline void ipc_dispatch_tail_end(struct ipc_call *call, unsigned fields)
+/* After a handler: what it put into the tail follows the words of its reply, or the cleared ones up to
+ * IPC_TAIL_WORD. */
+static inline void ipc_dispatch_tail_end(struct ipc_call *call)
 {
-    unsigned bytes = call->tail_out;
-    if (!bytes)
-        return;
-    for (unsigned i = fields; i < IPC_TAIL_WORD; i++)
-        call->reply_words[i] = 0;
-    call->reply_word_count = IPC_TAIL_WORD + (bytes + 7) / 8;
+    if (call->tail_out)
+        call->reply_word_count = IPC_TAIL_WORD + (call->tail_out + 7) / 8;
 }
 
 #endif
