@@ -19,11 +19,6 @@ int fd_top;
 static int fd_low;               /* those below are used */
 static uint32_t leaf_top = LEAF_OF(POSIX_SLOT_FD) + 1; /* leaves below are present */
 
-static bool fd_valid(int fd)
-{
-    return fd >= 0 && fd < fd_top && TABLE[fd].used;
-}
-
 static uint8_t slot_issuer(ar_cap slot)
 {
     struct ar_message m;
@@ -69,7 +64,7 @@ static int begin_copied(int fd, unsigned slot_number, struct fd_info *info)
     int result = -LINUX_EBADF;
     ar_cap slot = thread_slot(slot_number);
     lock_take(&process.lock);
-    if (fd_valid(fd)) {
+    if (fd_in_use(fd)) {
         entry_read(fd, info);
         slot_delete(slot);
         if (!ar_cap_copy(AR_CAP_SELF, slot, AR_CAP_SELF, info->slot, AR_ALL))
@@ -88,7 +83,7 @@ static int begin(int fd, unsigned slot_number, ar_cap *call_slot, struct fd_info
         if (error)
             return error;
     } else {
-        if (!fd_valid(fd))
+        if (!fd_in_use(fd))
             return -LINUX_EBADF;
         entry_read(fd, info);
     }
@@ -110,14 +105,14 @@ int fd_begin2(int fd, ar_cap *call_slot, struct fd_info *info)
 void fd_hold(int fd, ar_cap slot)
 {
     lock_take(&process.lock);
-    if (fd_valid(fd))
+    if (fd_in_use(fd))
         ar_cap_copy(AR_CAP_SELF, slot, AR_CAP_SELF, fd_slot(fd), AR_ALL);
     lock_release(&process.lock);
 }
 
 int fd_look(int fd, struct fd_info *info)
 {
-    if (!fd_valid(fd))
+    if (!fd_in_use(fd))
         return -LINUX_EBADF;
     entry_read(fd, info);
     return 0;
@@ -126,7 +121,7 @@ int fd_look(int fd, struct fd_info *info)
 void fd_set_kind(int fd, unsigned kind)
 {
     lock_take(&process.lock);
-    if (fd_valid(fd))
+    if (fd_in_use(fd))
         TABLE[fd].kind = (uint8_t)kind;
     lock_release(&process.lock);
 }
@@ -159,13 +154,20 @@ static void entry_set(int fd, struct fd_entry entry)
         fd_low = fd + 1;
 }
 
-static void entry_clear(int fd)
+/* The highest one is closed. */
+static __attribute__((noinline)) void top_lower(void)
+{
+    while (fd_top > 0 && !TABLE[fd_top - 1].used)
+        fd_top--;
+}
+
+static inline void entry_clear(int fd)
 {
     TABLE[fd] = (struct fd_entry){0};
     if (fd < fd_low)
         fd_low = fd;
-    while (fd + 1 == fd_top && fd >= 0 && !TABLE[fd].used)
-        fd_top = fd--;
+    if (fd + 1 == fd_top)
+        top_lower();
 }
 
 int fd_expect(ar_cap *slots, unsigned count)
@@ -272,7 +274,7 @@ int fd_dup(int fd, int lowest, bool cloexec)
 {
     int copy = -LINUX_EBADF;
     lock_take(&process.lock);
-    if (fd_valid(fd)) {
+    if (fd_in_use(fd)) {
         if (lowest < 0 || (uint32_t)lowest >= process.nofile_soft)
             copy = -LINUX_EINVAL;
         else
@@ -292,15 +294,15 @@ int fd_dup_to(int fd, int to, bool cloexec)
 {
     int result = to;
     bool closed = false;
-    if (fd_valid(fd) && fd != to)
+    if (fd_in_use(fd) && fd != to)
         files_fd_closing(to);
     lock_take(&process.lock);
-    if (!fd_valid(fd) || to < 0 || (uint32_t)to >= process.nofile_soft || to >= POSIX_FD_MAX) {
+    if (!fd_in_use(fd) || to < 0 || (uint32_t)to >= process.nofile_soft || to >= POSIX_FD_MAX) {
         result = -LINUX_EBADF;
     } else if (leaf_ensure(fd_slot(to))) {
         result = -LINUX_ENOMEM;
     } else {
-        closed = fd_valid(to);
+        closed = fd_in_use(to);
         slot_delete(fd_slot(to));
         if (ar_cap_copy(AR_CAP_SELF, fd_slot(to), AR_CAP_SELF, fd_slot(fd), AR_ALL)) {
             result = -LINUX_ENOMEM;
@@ -318,10 +320,10 @@ int fd_dup_to(int fd, int to, bool cloexec)
     return result;
 }
 
-static int close_locked(int fd)
+static __attribute__((noinline)) int close_locked(int fd)
 {
     lock_take(&process.lock);
-    int result = fd_valid(fd) ? 0 : -LINUX_EBADF;
+    int result = fd_in_use(fd) ? 0 : -LINUX_EBADF;
     if (!result) {
         slot_delete(fd_slot(fd));
         entry_clear(fd);
@@ -341,19 +343,25 @@ static __attribute__((noinline)) int close_noted(int fd)
 
 int fd_close(int fd)
 {
-    return process.descriptors_noted ? close_noted(fd) : close_locked(fd);
+    if (process.descriptors_noted)
+        return close_noted(fd);
+    if (process.threads != 1 || !fd_in_use(fd))
+        return close_locked(fd);
+    slot_delete(fd_slot(fd));
+    entry_clear(fd);
+    return 0;
 }
 
 int fd_get_cloexec(int fd)
 {
-    return fd_valid(fd) ? TABLE[fd].cloexec : -LINUX_EBADF;
+    return fd_in_use(fd) ? TABLE[fd].cloexec : -LINUX_EBADF;
 }
 
 int fd_set_cloexec(int fd, bool cloexec)
 {
     int result = -LINUX_EBADF;
     lock_take(&process.lock);
-    if (fd_valid(fd)) {
+    if (fd_in_use(fd)) {
         TABLE[fd].cloexec = cloexec;
         result = 0;
     }

@@ -36,7 +36,7 @@ static inline bool fd_is_one_of(int fd, unsigned kinds)
 
 static inline bool fd_in_use(int fd)
 {
-    return fd >= 0 && fd < fd_top && FD_TABLE[fd].used;
+    return (unsigned)fd < (unsigned)fd_top && FD_TABLE[fd].used;
 }
 
 /* For a process of one thread, straight ways only. fd_offer to ipc_offer(), AR_MSG_CAPS of them; false: it is

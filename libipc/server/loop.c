@@ -45,14 +45,6 @@ static inline void stock_offer(void)
         stock_fill();
 }
 
-/* They arrive in the order of the stock. */
-static inline void stock_take(ar_cap slot)
-{
-    if (stock_used == AR_MSG_CAPS || stock[stock_used] != slot)
-        server_panic("a capability arrived in slot %u, which was not on offer", slot);
-    stock_used++;
-    runtime_slots_reserve(-1);
-}
 
 static enum status data_get(void *context, uint64_t offset, void *destination, size_t length)
 {
@@ -77,15 +69,21 @@ static struct ipc_call call = {.effects = &effects, .data = &data_ops};
 
 static __attribute__((noinline)) void caps_load(const struct ar_received *received, unsigned count)
 {
-    struct ipc_cap *cap = call.caps, *end = cap + count;
-    for (; cap != end; cap++, received++) {
-        *cap = (struct ipc_cap){.kind = (enum ar_received_kind)received->kind,
-                                .type = (enum ar_type)received->type,
-                                .value = received->value,
-                                .issuer = received->issuer};
-        if (cap->kind == AR_RECEIVED_CAP)
-            stock_take((ar_cap)cap->value);
+    const ar_cap *next = &stock[stock_used];
+    for (unsigned i = 0; i < count; i++) {
+        call.caps[i] = (struct ipc_cap){.kind = (enum ar_received_kind)received[i].kind,
+                                        .type = (enum ar_type)received[i].type,
+                                        .value = received[i].value,
+                                        .issuer = received[i].issuer};
+        /* They arrive in the order of the stock. */
+        if (received[i].kind == AR_RECEIVED_CAP &&
+            (next == &stock[AR_MSG_CAPS] || *next++ != received[i].value))
+            server_panic("a capability arrived in slot %lu, which was not on offer",
+                         (unsigned long)received[i].value);
     }
+    unsigned used = (unsigned)(next - stock);
+    runtime_slots_reserve((int)(stock_used - used));
+    stock_used = used;
 }
 
 /* Only the parts that a core reads are set: clearing the whole structure would cost more than

@@ -59,10 +59,10 @@ ar_cap server_slot_alloc(void)
 {
     if (used[lowest] == ~0ull && !lowest_find())
         return 0;
-    uint64_t free = ~used[lowest];
-    ar_cap slot = lowest * 64 + (ar_cap)__builtin_ctzll(free);
-    used[lowest] |= free & -free;
-    if (used[lowest] == ~0ull)
+    uint64_t word = used[lowest];
+    ar_cap slot = lowest * 64 + (ar_cap)__builtin_ctzll(~word);
+    used[lowest] = word |= word + 1;
+    if (word == ~0ull)
         bit_set(full, lowest);
     in_use++;
     return slot;
@@ -70,12 +70,14 @@ ar_cap server_slot_alloc(void)
 
 void server_slot_free(ar_cap slot)
 {
-    if (slot < SERVER_SLOT_FREE || slot >= slot_count || !(used[slot / 64] >> slot % 64 & 1))
+    unsigned word = slot / 64;
+    if (slot < SERVER_SLOT_FREE || slot >= slot_count || !(used[word] >> slot % 64 & 1))
         server_panic("slot %u is freed but was not given out", slot);
-    bit_clear(used, slot);
-    bit_clear(full, slot / 64);
-    if (slot / 64 < lowest)
-        lowest = slot / 64;
+    if (used[word] == ~0ull)
+        bit_clear(full, word);
+    used[word] ^= 1ull << slot % 64;
+    if (word < lowest)
+        lowest = word;
     in_use--;
 }
 

@@ -291,6 +291,7 @@ void object_discard(struct sockd *sockd, struct object *object);
 /* Give it a badge (ST_NFILE, ST_NOMEM) / put its gate into the reply and mark it open. */
 enum status object_name_badge(struct sockd *sockd, struct object *object);
 void object_reply(struct sockd *sockd, struct ipc_call *call, struct object *object);
+struct ipc_reply_cap object_in_reply(struct sockd *sockd, struct object *object);
 static inline struct object *object_find(const struct sockd *sockd, uint64_t badge)
 {
     uint64_t index = badge - BADGE_OBJECTS; /* of a smaller one: large */

@@ -172,11 +172,16 @@ static bool object_held(const struct object *object)
     return object->kind == OBJECT_SOCKET && ((const struct socket *)object)->listener;
 }
 
-void object_reply(struct sockd *sockd, struct ipc_call *call, struct object *object)
+struct ipc_reply_cap object_in_reply(struct sockd *sockd, struct object *object)
 {
     object->open = true;
     orphan_note(sockd, object);
-    ipc_reply_gate(call, object->badge);
+    return (struct ipc_reply_cap){.own_gate = true, .value = object->badge};
+}
+
+void object_reply(struct sockd *sockd, struct ipc_call *call, struct object *object)
+{
+    call->reply_caps[call->reply_cap_count++] = object_in_reply(sockd, object);
 }
 
 void object_fly(struct sockd *sockd, struct object *object)

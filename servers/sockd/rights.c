@@ -266,19 +266,26 @@ static void claim_end(struct sockd *sockd, struct session_object *session)
     rights_unref(sockd, claim);
 }
 
+/* From flight into a reply. */
+static __attribute__((noinline)) void object_hand_over(struct sockd *sockd, struct ipc_reply_cap *cap,
+                                                       struct object *object)
+{
+    *cap = object_in_reply(sockd, object);
+    object_land(sockd, object);
+}
+
 /* rights_deliver where nobody else has the set, all of it is wanted and one reply holds it. */
 static void rights_hand_over(struct sockd *sockd, struct ipc_call *call, struct rights *rights)
 {
     unsigned count = rights->count;
-    struct right *right = rights->list, *end = right + count;
-    for (; right != end; right++) {
-        if (!right->object) {
-            ipc_reply_slot(call, right->slot, true);
-            continue;
-        }
-        object_reply(sockd, call, right->object);
-        object_land(sockd, right->object);
+    for (unsigned i = 0; i < count; i++) {
+        const struct right *right = &rights->list[i];
+        if (!right->object)
+            call->reply_caps[i] = (struct ipc_reply_cap){.move = true, .value = right->slot};
+        else
+            object_hand_over(sockd, &call->reply_caps[i], right->object);
     }
+    call->reply_cap_count = count;
     account_land(sockd, rights->account, count);
     account_put(sockd, rights->account);
     mem_free(rights);
