@@ -1,115 +1,145 @@
 /*
- * The capabilities of one message. SPDX-License-Identifier: MIT
+ * The capabilities of one message, on the fast path. SPDX-License-Identifier: MIT
  *
- * First everything that can be wrong is looked at (caps_plan), then they go and nothing can fail any
- * more (caps_go). A capability to one of the receiver's own gates comes home: it arrives as its
- * badge and takes no slot. Inline for both ways: `fast` refuses what is not simple, capabilities that
- * are no gates and those that open or close one.
+ * ipc_transfer looks at all of them and then moves them; here each goes as it is looked at, and when
+ * one cannot, those before it go back (caps_undo). Left to ipc_transfer is what is not usual: other
+ * capabilities than gates, what opens or closes one, copies and moves in one message, and slots to
+ * receive in that do not lie in one leaf, or in one from which something is sent. What `received`
+ * holds means nothing before a message has come.
  */
 #ifndef IPC_CAPS_H
 #define IPC_CAPS_H
 
 #include "object/derivation.h"
-#include "sched/work.h"
 
-struct cap_plan {
-    struct cap *from, *to; /* to NULL: it comes home */
-    bool move;
+/* One message. In memory, since there are not as many registers. */
+struct caps_pass {
+    const struct endpoint *endpoint; /* as ipc_transfer has it */
+    uint64_t count;
+    /* the leaf of what is sent now: number source_first is source[0]; and the leaf to receive in,
+     * without slot AR_CAP_SELF */
+    struct cap *source, *target;
+    uint64_t source_first, target_first, target_count, target_leaf;
+    struct cap *from[AR_MSG_CAPS], *to[AR_MSG_CAPS]; /* from: if it moved; to NULL: it came home */
 };
 
-static inline bool comes_home(const struct cap *cap, const struct endpoint *endpoint)
+static __attribute__((noinline, cold)) bool caps_undo(const struct caps_pass *pass, unsigned count,
+                                                      bool move)
 {
-    return endpoint && cap->type == AR_GATE && ((struct gate *)cap->object)->endpoint == endpoint;
-}
-
-/* Both come from the same slot and not both as copies, or go into the same one. Most messages have
- * their slots in order, and nothing is compared. */
-static inline bool caps_collide(const struct cap_plan *plan, unsigned i)
-{
-    for (unsigned j = 0; j < i; j++)
-        if (plan[j].from == plan[i].from && (plan[i].move || plan[j].move))
-            return true;
+    while (count-- > 0) {
+        struct cap *to = pass->to[count];
+        if (to && move) {
+            cap_move(pass->from[count], to);
+        } else if (to) {
+            ((struct gate *)to->object)->copies--;
+            cap_unlink(to);
+        }
+    }
     return false;
 }
 
-static inline enum ar_error caps_plan(const struct tcb *from, const struct tcb *to, unsigned count,
-                                      const struct endpoint *endpoint, bool fast,
-                                      struct cap_plan *plan)
+/* Is it a gate of which a copy can be made that may send, and nothing changes but their count? */
+static inline bool gate_copyable(const struct cap *cap)
 {
-    const uint64_t *in = to->buffer->recv_slots;
-    uint64_t offered = to->buffer->recv_slot_count;
-    const uint64_t *end = in + (offered < AR_MSG_CAPS ? offered : AR_MSG_CAPS);
-    const struct cap *last_from = NULL, *last_to = NULL;
-    bool moves = false;
-    for (unsigned i = 0; i < count; i++) {
-        uint64_t word = from->buffer->caps_out[i];
-        struct cap *cap = cnode_slot(&from->cspace, word & ~AR_CAP_MOVE);
-        if (!cap)
-            return AR_ERR_SLOT;
-        if (fast ? cap->type != AR_GATE : !cap_copyable(cap))
-            return cap->type == AR_NULL ? AR_ERR_EMPTY : AR_ERR_TYPE;
-        plan[i].from = cap;
-        plan[i].to = NULL;
-        plan[i].move = word & AR_CAP_MOVE;
-        moves |= plan[i].move;
-        if (moves && cap <= last_from && caps_collide(plan, i))
-            return AR_ERR_ARGUMENT;
-        last_from = cap > last_from ? cap : last_from;
-        bool home = comes_home(cap, endpoint);
-        if (fast && (((struct gate *)cap->object)->closed || (home && plan[i].move)))
-            return AR_ERR_BUSY;
-        if (home)
-            continue;
-        if (in == end || *in == AR_CAP_SELF)
-            return AR_ERR_NO_SLOT;
-        plan[i].to = cnode_slot(&to->cspace, *in++);
-        if (!plan[i].to || plan[i].to->type != AR_NULL)
-            return AR_ERR_NO_SLOT;
-        for (unsigned j = 0; plan[i].to <= last_to && j < i; j++)
-            if (plan[j].to == plan[i].to)
-                return AR_ERR_NO_SLOT;
-        last_to = plan[i].to > last_to ? plan[i].to : last_to;
-    }
-    return AR_OK;
+    return cap->type == AR_GATE && (cap->rights & AR_SEND) && !((struct gate *)cap->object)->closed;
 }
 
-static inline void caps_trace(const struct tcb *from, const struct tcb *to, unsigned count,
-                              const struct cap_plan *plan)
+/* Capability i lies in another leaf than those before. False: it does not go this way. Out of line,
+ * so that the loop has the registers. */
+static __attribute__((noinline)) bool source_find(const struct tcb *from, struct caps_pass *pass,
+                                                  uint64_t i, bool move)
+{
+    uint64_t word = from->buffer->caps_out[i];
+    const struct cap *leaf = cnode_leaf(&from->cspace, word & ~AR_CAP_MOVE);
+    if (!leaf || leaf->object == pass->target_leaf || word >> 63 != move)
+        return false;
+    pass->source = (struct cap *)leaf->object;
+    pass->source_first = word & ~(AR_LEAF_SLOTS - 1ull);
+    return true;
+}
+
+/* False, and nothing has changed: they cannot all go, as copies or by moving. */
+static inline __attribute__((always_inline)) bool caps_go(const struct tcb *from,
+                                                          const struct tcb *to,
+                                                          struct caps_pass *pass, bool move)
+{
+    const uint64_t *out = from->buffer->caps_out, *in = to->buffer->recv_slots;
+    struct ar_received *received = to->buffer->received;
+    uint64_t i = 0;
+    while (source_find(from, pass, i, move)) {
+        for (;;) {
+            uint64_t index = out[i] - pass->source_first;
+            if (index >= AR_LEAF_SLOTS)
+                break;
+            struct cap *cap = &pass->source[index];
+            if (__builtin_expect(cap->head != CAP_GATE_COPY, 0) && (move || !gate_copyable(cap)))
+                return caps_undo(pass, i, move);
+            struct gate *gate = (struct gate *)cap->object;
+            const struct endpoint *endpoint = gate->endpoint;
+            if (!endpoint)
+                return caps_undo(pass, i, move);
+            received->issuer = endpoint->issuer;
+            if (__builtin_expect(endpoint == pass->endpoint, 0)) {
+                if (move)
+                    return caps_undo(pass, i, move);
+                received->kind = AR_RECEIVED_BADGE;
+                received->type = AR_GATE;
+                received->value = gate->badge;
+                pass->to[i] = NULL;
+            } else {
+                index = *in++ - pass->target_first;
+                struct cap *slot = &pass->target[index];
+                if (index >= pass->target_count || slot->type != AR_NULL)
+                    return caps_undo(pass, i, move);
+                received->kind = AR_RECEIVED_CAP;
+                received->type = AR_GATE;
+                received->value = pass->target_first + index;
+                pass->to[i] = slot;
+                if (move) {
+                    pass->from[i] = cap;
+                    gate_move(slot, cap, gate);
+                } else {
+                    gate_copy(slot, cap, gate);
+                }
+            }
+            received++;
+            if (++i == pass->count)
+                return (uint64_t)(in - to->buffer->recv_slots) <= to->buffer->recv_slot_count ||
+                       caps_undo(pass, i, move);
+        }
+    }
+    return caps_undo(pass, i, move);
+}
+
+/* Out of the way of messages that have none. With no more than four arguments: the fifth would go
+ * into r8. */
+static __attribute__((noinline)) bool caps_pass(const struct tcb *from, const struct tcb *to,
+                                                uint64_t info, struct caps_pass *pass)
+{
+    pass->count = AR_INFO_CAPS(info);
+    if (AR_INFO_WORDS(info) > AR_MSG_WORDS || pass->count > AR_MSG_CAPS)
+        return false;
+    uint64_t first = to->buffer->recv_slots[0] & ~(AR_LEAF_SLOTS - 1ull), self = !first;
+    const struct cap *leaf = cnode_leaf(&to->cspace, first);
+    if (!leaf)
+        return false;
+    pass->target_leaf = leaf->object;
+    pass->target = (struct cap *)leaf->object + self;
+    pass->target_first = first + self;
+    pass->target_count = AR_LEAF_SLOTS - self;
+    return from->buffer->caps_out[0] & AR_CAP_MOVE ? caps_go(from, to, pass, true)
+                                                   : caps_go(from, to, pass, false);
+}
+
+static inline void caps_trace(const struct tcb *from, const struct tcb *to,
+                              const struct caps_pass *pass, uint64_t info)
 {
     unsigned slot = 0;
-    for (unsigned i = 0; i < count; i++)
-        trace_message_cap(to, plan[i].from, from->buffer->caps_out[i],
-                          plan[i].to ? to->buffer->recv_slots[slot++] : 0, plan[i].move,
-                          !plan[i].to);
-}
-
-static inline void caps_go(const struct tcb *to, unsigned count, bool fast,
-                           const struct cap_plan *plan)
-{
-    const uint64_t *in = to->buffer->recv_slots;
-    struct ar_received *received = to->buffer->received;
-    for (; count; count--, plan++, received++) {
-        struct cap *cap = plan->from, *slot = plan->to;
-        struct gate *gate = fast || cap->type == AR_GATE ? (struct gate *)cap->object : NULL;
-        received->kind = slot ? AR_RECEIVED_CAP : AR_RECEIVED_BADGE;
-        received->type = fast ? AR_GATE : cap->type;
-        received->value = slot ? *in++ : gate->badge;
-        received->issuer = gate && gate->endpoint ? gate->endpoint->issuer : 0;
-        if (!fast)
-            work_spend(WORK_LOOK + WORK_COPY);
-        if (slot && plan->move) {
-            cap_move(slot, cap);
-        } else if (slot && fast) { /* what cap_copy does of an open gate */
-            struct cap value = *cap;
-            value.rights &= AR_SEND;
-            value.flags = 0;
-            cap_insert(slot, &value, cap);
-            gate->copies++;
-        } else if (slot) {
-            cap_copy(slot, cap, gate ? AR_SEND : AR_ALL);
-        } else if (!fast && plan->move) {
-            cap_delete(cap);
-        }
+    for (unsigned i = 0; i < AR_INFO_CAPS(info); i++) {
+        uint64_t word = from->buffer->caps_out[i];
+        bool move = word & AR_CAP_MOVE;
+        trace_message_cap(to, move ? pass->to[i] : cnode_slot(&from->cspace, word), word,
+                          pass->to[i] ? to->buffer->recv_slots[slot++] : 0, move, !pass->to[i]);
     }
 }
 

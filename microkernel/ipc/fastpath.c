@@ -8,18 +8,14 @@
 
 #define LIKELY(condition) __builtin_expect(!!(condition), 1)
 
-/* What cnode_lookup does, and the look at type and rights; NULL for every error. A thread without
- * a capability space has a space of 0 slots. */
+/* What tcb_lookup_type does; NULL for every error. */
 static inline struct cap *fast_lookup(const struct tcb *tcb, uint64_t slot, unsigned type,
                                       unsigned rights)
 {
-    uint64_t leaf = slot >> AR_LEAF_BITS;
-    if (leaf >= tcb->cspace.extra)
+    const struct cap *leaf = cnode_leaf(&tcb->cspace, slot);
+    if (!leaf)
         return NULL;
-    const struct cap *leaf_cap = &((struct cnode *)tcb->cspace.object)->slots[leaf];
-    if (leaf_cap->type != AR_CNODE || leaf_cap->size_bits != AR_LEAF_BITS)
-        return NULL;
-    struct cap *cap = &((struct cnode *)leaf_cap->object)->slots[slot & (AR_LEAF_SLOTS - 1)];
+    struct cap *cap = leaf_slot(leaf, slot);
     return cap->type == type && (cap->rights & rights) == rights ? cap : NULL;
 }
 
@@ -46,37 +42,9 @@ static inline void words_move(const struct tcb *from, const struct tcb *to, uint
         target[i] = source[i];
 }
 
-/* Both out of the way of messages that are only_words. With no more than four arguments: the fifth
- * would go into r8. */
-
-static __attribute__((noinline)) bool fast_plan(const struct tcb *to, uint64_t info,
-                                                const struct endpoint *endpoint,
-                                                struct cap_plan *plan)
-{
-    return AR_INFO_WORDS(info) <= AR_MSG_WORDS && AR_INFO_CAPS(info) <= AR_MSG_CAPS &&
-           !caps_plan(core.current, to, AR_INFO_CAPS(info), endpoint, true, plan);
-}
-
-static __attribute__((noinline)) void caps_move(const struct tcb *from, const struct tcb *to,
-                                                uint64_t info, const struct cap_plan *plan)
-{
-    caps_trace(from, to, AR_INFO_CAPS(info), plan);
-    caps_go(to, AR_INFO_CAPS(info), true, plan);
-}
-
-/* What does not travel in registers. */
-static inline void rest_move(const struct tcb *from, const struct tcb *to, uint64_t info,
-                             const struct cap_plan *plan)
-{
-    if (AR_INFO_WORDS(info) > 4)
-        words_move(from, to, info);
-    if (AR_INFO_CAPS(info))
-        caps_move(from, to, info, plan);
-}
-
 bool fast_call(uint64_t slot, uint64_t info)
 {
-    struct cap_plan plan[AR_MSG_CAPS];
+    struct caps_pass pass;
     struct tcb *caller = core.current;
     if (!LIKELY(AR_INFO_LABEL(info) >= AR_LABEL_USER))
         return false;
@@ -91,7 +59,8 @@ bool fast_call(uint64_t slot, uint64_t info)
     if (!LIKELY(server && (server->status & TCB_STATUS_MASK) == AR_THREAD_BLOCKED_RECV &&
                 server->deadline == AR_NO_DEADLINE && sched_runs_next(server)))
         return false;
-    if (!LIKELY(only_words(info)) && !fast_plan(server, info, endpoint, plan))
+    pass.endpoint = endpoint;
+    if (!LIKELY(only_words(info)) && !caps_pass(caller, server, info, &pass))
         return false;
 
     /* point of no return */
@@ -112,8 +81,9 @@ bool fast_call(uint64_t slot, uint64_t info)
     reply->caller = caller;
     reply->server = server;
     trace_message_fast(caller, server, slot, gate, endpoint, info);
-    if (!LIKELY((info & 0xffff) <= 4))
-        rest_move(caller, server, info, plan);
+    caps_trace(caller, server, &pass, info);
+    if (!LIKELY(AR_INFO_WORDS(info) <= 4))
+        words_move(caller, server, info);
     arch_switch(caller, server);
     return arch_leave_fast(server, gate->badge, info, caller->regs.rdx, caller->principal);
 }
@@ -137,7 +107,7 @@ static inline bool may_wait(const struct tcb *server, uint64_t slot, struct endp
 
 bool fast_reply_receive(uint64_t slot, uint64_t info)
 {
-    struct cap_plan plan[AR_MSG_CAPS];
+    struct caps_pass pass;
     struct tcb *server = core.current;
     struct endpoint *endpoint;
     struct reply *reply;
@@ -150,7 +120,8 @@ bool fast_reply_receive(uint64_t slot, uint64_t info)
     if (!LIKELY(status == AR_THREAD_BLOCKED_REPLY) &&
         (status != STATUS_FAULTED || AR_INFO_CAPS(info)))
         return false;
-    if (!LIKELY(only_words(info)) && !fast_plan(caller, info, NULL, plan))
+    pass.endpoint = NULL; /* no gate comes home in a reply */
+    if (!LIKELY(only_words(info)) && !caps_pass(server, caller, info, &pass))
         return false;
 
     /* point of no return */
@@ -159,8 +130,9 @@ bool fast_reply_receive(uint64_t slot, uint64_t info)
     caller->reply = NULL;
     caller->state = AR_THREAD_READY;
     trace_reply_fast(server, caller, reply, info, status != AR_THREAD_BLOCKED_REPLY);
-    if (!LIKELY((info & 0xffff) <= 4) && status == AR_THREAD_BLOCKED_REPLY)
-        rest_move(server, caller, info, plan);
+    caps_trace(server, caller, &pass, info);
+    if (!LIKELY(AR_INFO_WORDS(info) <= 4) && status == AR_THREAD_BLOCKED_REPLY)
+        words_move(server, caller, info);
     trace_state(server, AR_THREAD_BLOCKED_RECV, 0, endpoint, NULL);
     arch_switch(server, caller);
     if (!LIKELY(status == AR_THREAD_BLOCKED_REPLY))
@@ -185,24 +157,26 @@ bool fast_receive(uint64_t slot)
 }
 
 /* Of a copy that is not the last: deleting it changes the list and a count. */
-bool fast_delete(uint64_t target, uint64_t info)
+bool fast_delete(uint64_t target, uint64_t info, uint64_t slot)
 {
     struct tcb *caller = core.current;
-    if (!LIKELY(target == AR_CAP_SELF && AR_INFO_LABEL(info) == AR_CNODE_DELETE &&
-                AR_INFO_WORDS(info) - 1 < AR_MSG_WORDS))
+    if (!LIKELY(target == AR_CAP_SELF && info == AR_INFO(AR_CNODE_DELETE, 4, 0, 0, 0)))
         return false;
-    struct cap *cap = fast_lookup(caller, caller->regs.rdx, AR_GATE, 0);
-    if (!LIKELY(cap && !cap->flags))
+    const struct cap *leaf = cnode_leaf(&caller->cspace, slot);
+    if (!LIKELY(leaf))
+        return false;
+    struct cap *cap = leaf_slot(leaf, slot);
+    if (!LIKELY(cap->head == CAP_GATE_COPY))
         return false;
     struct gate *gate = (struct gate *)cap->object;
-    if (!LIKELY(gate->copies > 1))
+    uint32_t left = gate->copies - 1;
+    if (!LIKELY(left))
         return false;
 
     /* point of no return */
-    gate->copies--;
+    gate->copies = left;
     cap_unlink(cap);
-    return arch_leave_fast(caller, target, AR_INFO(0, 0, 0, 0, 0), caller->regs.rdx,
-                           caller->regs.rbx);
+    return arch_leave_fast(caller, target, AR_INFO(0, 0, 0, 0, 0), slot, caller->regs.rbx);
 }
 
 bool fast_signal(uint64_t slot)

@@ -19,8 +19,8 @@
 bool fast_call(uint64_t slot, uint64_t info);
 /* The reply object and the deadline are the caller's r12 and r13. */
 bool fast_reply_receive(uint64_t slot, uint64_t info);
-/* AR_SYS_INVOKE: AR_CNODE_DELETE of the slot in the caller's rdx. */
-bool fast_delete(uint64_t target, uint64_t info);
+/* AR_SYS_INVOKE, if it is AR_CNODE_DELETE: `slot` is word 0. */
+bool fast_delete(uint64_t target, uint64_t info, uint64_t slot);
 /* With nothing to receive: what a server does after a closed gate. As above. */
 bool fast_receive(uint64_t slot);
 /* The bits are the caller's rdx. */

@@ -26,8 +26,7 @@ enum ar_error invocation_fail(struct invocation *call, enum ar_error error, unsi
 static enum ar_error no_slot(struct invocation *call, const struct cap *root, unsigned word,
                              uint64_t number)
 {
-    uint64_t slots = root->type == AR_CNODE ? root->extra << AR_LEAF_BITS : 0;
-    return invocation_fail(call, AR_ERR_SLOT, word, slots, number);
+    return invocation_fail(call, AR_ERR_SLOT, word, root->extra << AR_LEAF_BITS, number);
 }
 
 enum ar_error invocation_slot(struct invocation *call, const struct cap *root, unsigned word,

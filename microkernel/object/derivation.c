@@ -16,7 +16,7 @@
 
 struct cap *cap_next(const struct cap *slot)
 {
-    return link_slot(slot->next);
+    return link_neighbour(slot->next);
 }
 
 /* How many bytes of kernel memory the object of this capability takes; 0: none. */
@@ -81,5 +81,6 @@ static bool same_object(const struct cap *a, const struct cap *b)
 
 bool cap_is_final(const struct cap *slot)
 {
-    return !same_object(slot, link_slot(slot->prev)) && !same_object(slot, link_slot(slot->next));
+    return !same_object(slot, link_neighbour(slot->prev)) &&
+           !same_object(slot, link_neighbour(slot->next));
 }

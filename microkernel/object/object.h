@@ -22,10 +22,15 @@
  * the slot size, in the physical map, so that a slot is 32 bytes.
  */
 struct __attribute__((aligned(32))) cap {
-    uint8_t type, rights;
-    uint8_t flags;     /* enum cap_flags */
-    /* CNode: slots; Untyped, Frame: bytes; Table: the level it is mapped at (1..3), else 0 */
-    uint8_t size_bits;
+    union {
+        struct {
+            uint8_t type;
+            /* CNode: slots; Untyped, Frame: bytes; Table: the level it is mapped at (1..3), else 0 */
+            uint8_t size_bits;
+            uint8_t rights, flags; /* enum cap_flags */
+        };
+        uint32_t head;             /* all four at once */
+    };
     union {
         uint32_t asid; /* VSpace: its own; Table, Frame: of the space it is mapped in */
         /* Untyped: the bytes behind those used are clear up to this 4 KiB page from its start */
@@ -35,7 +40,12 @@ struct __attribute__((aligned(32))) cap {
     /* Untyped: bytes used; Table, Frame: address it is mapped at; CNode: number of slots (an empty
      * slot has 0 of them); VSpace: physical address of the top table */
     uint64_t extra;
-    uint32_t prev, next;
+    union {
+        struct {
+            uint32_t prev, next;
+        };
+        uint64_t links;
+    };
 };
 _Static_assert(sizeof(struct cap) == AR_SLOT_SIZE, "ABI");
 
@@ -46,6 +56,10 @@ enum cap_flags {
     /* Frame: the slot is tcb.ipc_frame, and goes only with the kernel's use of the frame */
     CAP_BUFFER = 8,
 };
+
+/* The head of the gates that clients have: a copy, which may send and nothing else. */
+#define CAP_GATE_COPY (AR_GATE | AR_SEND << 16)
+_Static_assert(offsetof(struct cap, rights) == 2, "in CAP_GATE_COPY");
 
 /* What slot 0 of a dying CNode becomes (dying.c); on no list of capabilities, and empty for who
  * looks at its type. */
@@ -235,16 +249,28 @@ bool dying_work(void);
 
 /* ---- slot lookup: cnode.c -------------------------------------------------------------------- */
 
-/* The slot of that number, or NULL. A thread without a capability space has one of 0 slots. */
+/* The capability to the leaf with the slot of that number, or NULL. `root` holds a CNode, or nothing:
+ * a thread without a capability space has one of 0 slots. */
+static inline const struct cap *cnode_leaf(const struct cap *root, uint64_t slot)
+{
+    if (slot >> AR_LEAF_BITS >= root->extra)
+        return NULL;
+    const struct cap *leaf = &((struct cnode *)root->object)->slots[slot >> AR_LEAF_BITS];
+    if (leaf->type != AR_CNODE || leaf->size_bits != AR_LEAF_BITS)
+        return NULL;
+    return leaf;
+}
+
+static inline struct cap *leaf_slot(const struct cap *leaf, uint64_t slot)
+{
+    return &((struct cnode *)leaf->object)->slots[slot & (AR_LEAF_SLOTS - 1)];
+}
+
+/* The slot of that number, or NULL. */
 static inline struct cap *cnode_slot(const struct cap *root, uint64_t slot)
 {
-    uint64_t leaf = slot >> AR_LEAF_BITS;
-    if (root->type != AR_CNODE || leaf >= root->extra)
-        return NULL;
-    const struct cap *leaf_cap = &((struct cnode *)root->object)->slots[leaf];
-    if (leaf_cap->type != AR_CNODE || leaf_cap->size_bits != AR_LEAF_BITS)
-        return NULL;
-    return &((struct cnode *)leaf_cap->object)->slots[slot & (AR_LEAF_SLOTS - 1)];
+    const struct cap *leaf = cnode_leaf(root, slot);
+    return leaf ? leaf_slot(leaf, slot) : NULL;
 }
 enum ar_error cnode_lookup(const struct cap *root, uint64_t slot, struct cap **out);
 /* Slot of a thread's own space, holding a capability of `type` with `rights`. */

@@ -145,7 +145,7 @@ static bool fast_path(const struct ar_regs *regs)
     case AR_SYS_SIGNAL:
         return fast_signal(regs->rdi);
     case AR_SYS_INVOKE:
-        return fast_delete(regs->rdi, regs->rsi);
+        return fast_delete(regs->rdi, regs->rsi, regs->rdx);
     default:
         return false;
     }

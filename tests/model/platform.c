@@ -12,7 +12,12 @@ struct ar_regs model_live;
 uint64_t pte_no_execute;
 
 uint64_t arch_physical(const void *pointer) { return (uint64_t)pointer; }
-void *arch_pointer(uint64_t physical) { return (void *)physical; }
+void *arch_pointer(uint64_t physical)
+{
+    static uint64_t nobodys[AR_SLOT_SIZE / 8]; /* derivation.h */
+    return physical ? (void *)physical : nobodys;
+}
+uint32_t arch_slot_link(const void *slot) { return (uint32_t)((uint64_t)slot / AR_SLOT_SIZE); }
 uint64_t arch_clock_ns(void) { return 0; }
 uint64_t arch_cycles_to_ns(uint64_t cycles) { return cycles; }
 uint64_t arch_tsc_per_us(void) { return 1; }

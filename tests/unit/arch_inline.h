@@ -6,6 +6,7 @@
 
 uint64_t arch_physical(const void *pointer);
 void *arch_pointer(uint64_t physical);
+uint32_t arch_slot_link(const void *slot);
 
 extern uint64_t host_clock;
 extern struct ar_regs host_live; /* the processor's registers when the system call began */

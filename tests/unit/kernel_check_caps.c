@@ -96,6 +96,7 @@ static void object_note(struct cap *cap)
     CHECK(object->bytes == bytes, cap);
     CHECK(!object->dying, cap); /* what is taken apart has no name any more */
     CHECK(cap->type != AR_CNODE || cap->extra == 1ull << cap->size_bits, cap);
+    CHECK(cap->type != AR_GATE || (!cap->asid && !cap->extra), cap);
     CHECK(cap->type != AR_VSPACE || cap->extra == arch_physical((void *)cap->object), cap);
     object->caps++;
     object->originals += cap->flags & CAP_ORIGINAL;
@@ -117,7 +118,9 @@ static void slots_scan(struct cap *slots, unsigned count)
     uint64_t index = ((uint64_t)slots - (uint64_t)host_arena.base) / AR_SLOT_SIZE;
     for (unsigned i = 0; i < count; i++) {
         if (slots[i].type == AR_NULL) {
-            CHECK(!slots[i].next && !slots[i].prev, &slots[i]); /* an empty slot has no links */
+            CHECK(!slots[i].links, &slots[i]); /* an empty slot is clear, but for cnode_dying */
+            CHECK(!i || (!slots[i].head && !slots[i].asid && !slots[i].object && !slots[i].extra),
+                  &slots[i]);
             continue;
         }
         held[index + i] = check.generation;

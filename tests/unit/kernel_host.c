@@ -105,7 +105,15 @@ uint64_t arch_physical(const void *pointer)
 
 void *arch_pointer(uint64_t physical)
 {
+    static uint64_t nobodys[AR_SLOT_SIZE / 8]; /* derivation.h */
+    if (!physical)
+        return nobodys;
     return (void *)((uint64_t)host_arena.base + physical - LARGE);
+}
+
+uint32_t arch_slot_link(const void *slot)
+{
+    return (uint32_t)(arch_physical(slot) / AR_SLOT_SIZE);
 }
 
 uint64_t arch_clock_ns(void) { return host_clock; }
@@ -322,7 +330,7 @@ static bool fast_path(struct tcb *tcb)
     case AR_SYS_SIGNAL:
         return fast_signal(regs->rdi);
     case AR_SYS_INVOKE:
-        return fast_delete(regs->rdi, regs->rsi);
+        return fast_delete(regs->rdi, regs->rsi, regs->rdx);
     default:
         return false;
     }

@@ -273,7 +273,15 @@ static int reply_with(unsigned caps)
     return enter(server, AR_SYS_REPLY_RECV, ENDPOINT, AR_INFO(0x200, 0, caps, 0, 0), NULL, REPLY);
 }
 
-enum { OTHER_ENDPOINT = 40, OTHER, OTHER_COPY, IN = 50, OUT = 60 };
+/* The server's slots lie in another leaf, as if it had a space of its own. */
+enum {
+    OTHER_ENDPOINT = 40,
+    OTHER,
+    OTHER_COPY,
+    OUT = 60,
+    IN = AR_LEAF_SLOTS + 50,
+    FAR = 2 * AR_LEAF_SLOTS + 9
+};
 static uint64_t *in, *out; /* what the server offers, what the client sends */
 
 static void have_other_gate(void)
@@ -311,7 +319,149 @@ static void gates_are_refused(void)
     assert_int_equal(call_with(1), AR_ERR_NO_SLOT);
     out[0] = OUT;
     assert_int_equal(call_with(1), AR_ERR_EMPTY);
+    out[0] = REPLY;
+    assert_int_equal(call_with(1), AR_ERR_TYPE);
+    out[0] = 5 * AR_LEAF_SLOTS;
+    assert_int_equal(call_with(1), AR_ERR_SLOT);
+    in[0] = 5 * AR_LEAF_SLOTS;
+    out[0] = OTHER_COPY;
+    assert_int_equal(call_with(1), AR_ERR_NO_SLOT);
     assert_int_equal(copies(OTHER), 1);
+}
+
+/* The copies of OTHER in the order of derivation. */
+static void assert_order(unsigned count, const ar_cap slots[])
+{
+    const struct cap *cap = host_slot(OTHER);
+    assert_int_equal(copies(OTHER), count);
+    for (unsigned i = 0; i < count; i++) {
+        cap = cap_next(cap);
+        assert_ptr_equal(cap, host_slot(slots[i]));
+        assert_int_equal(cap->type, AR_GATE);
+        assert_int_equal(cap->rights, AR_SEND);
+        assert_int_equal(cap->flags, 0);
+    }
+}
+
+/* What went before the one that cannot go is back where it was. */
+static void refused_gates_stay(void)
+{
+    have_other_gate();
+    cap_copy(host_slot(OUT), host_slot(OTHER), AR_SEND);
+    for (unsigned move = 0; move < 2; move++) {
+        for (unsigned i = 0; i < 3; i++)
+            out[i] = (ar_cap[]){OTHER_COPY, OUT, OUT + 1}[i] | (move ? AR_CAP_MOVE : 0);
+        assert_int_equal(call_with(3), AR_ERR_EMPTY);
+        server->buffer->recv_slot_count = 1;
+        assert_int_equal(call_with(2), AR_ERR_NO_SLOT);
+        server->buffer->recv_slot_count = 2;
+        in[1] = OTHER;
+        assert_int_equal(call_with(2), AR_ERR_NO_SLOT);
+        in[1] = 5 * AR_LEAF_SLOTS;
+        assert_int_equal(call_with(2), AR_ERR_NO_SLOT);
+        in[1] = IN + 1;
+        out[1] = move ? out[0] : (uint64_t)REPLY;
+        assert_int_equal(call_with(2), move ? AR_ERR_ARGUMENT : AR_ERR_TYPE);
+        assert_order(2, (ar_cap[]){OUT, OTHER_COPY});
+        assert_int_equal(host_slot(IN)->type, AR_NULL);
+        host_check_invariants();
+    }
+    out[0] = COPY; /* comes home */
+    out[1] = OUT + 1;
+    assert_int_equal(call_with(2), AR_ERR_EMPTY);
+    assert_int_equal(copies(GATE), 1);
+    cap_move(host_slot(FAR), host_slot(OUT)); /* not in the leaf of slot 0 */
+    in[0] = AR_CAP_SELF;
+    out[0] = FAR;
+    assert_int_equal(call_with(1), AR_ERR_NO_SLOT);
+}
+
+/* One that moved away leaves a slot that nothing of the same message may arrive in. */
+static void gates_pass_in_one_leaf(void)
+{
+    have_other_gate();
+    cap_copy(host_slot(OUT), host_slot(OTHER_COPY), AR_SEND);
+    out[0] = OTHER_COPY | AR_CAP_MOVE;
+    out[1] = OUT | AR_CAP_MOVE;
+    in[0] = OUT + 1;
+    in[1] = OTHER_COPY;
+    assert_int_equal(call_with(2), AR_ERR_NO_SLOT);
+    out[0] = OTHER_COPY;
+    out[1] = OUT + 1;
+    assert_int_equal(call_with(2), AR_ERR_EMPTY);
+    in[1] = OUT + 2;
+    out[1] = OTHER_COPY;
+    assert_int_equal(call_with(2), -1);
+    assert_order(4, (ar_cap[]){OTHER_COPY, OUT + 2, OUT + 1, OUT});
+}
+
+/* Slots of several leaves, on each side. */
+static void gates_come_from_everywhere(void)
+{
+    have_other_gate();
+    cap_copy(host_slot(FAR), host_slot(OTHER_COPY), AR_SEND);
+    out[0] = out[2] = FAR;
+    out[1] = OTHER_COPY;
+    in[2] = AR_LEAF_SLOTS;
+    server->buffer->recv_slot_count = 3;
+    assert_int_equal(call_with(3), -1);
+    assert_order(5, (ar_cap[]){OTHER_COPY, IN + 1, FAR, AR_LEAF_SLOTS, IN});
+    for (unsigned i = 0; i < 3; i++)
+        server->buffer->caps_out[i] = (ar_cap[]){IN, IN + 1, AR_LEAF_SLOTS}[i] | AR_CAP_MOVE;
+    for (unsigned i = 0; i < 3; i++)
+        client->buffer->recv_slots[i] = (ar_cap[]){OUT, 3 * AR_LEAF_SLOTS + 1, OUT + 1}[i];
+    client->buffer->recv_slot_count = 3;
+    assert_int_equal(reply_with(3), -1);
+    assert_order(5, (ar_cap[]){OTHER_COPY, 3 * AR_LEAF_SLOTS + 1, FAR, OUT + 1, OUT});
+}
+
+static void send_one(uint64_t slot, unsigned to)
+{
+    assert_int_equal(reply_with(0), -1);
+    in[0] = IN + to;
+    out[0] = slot;
+    assert_int_equal(call_with(1), -1);
+}
+
+/* A copy and a move; one that may not send; a gate that is not bound; an original. */
+static void unusual_gates_go_along(void)
+{
+    have_other_gate();
+    const struct ar_received *got = server->buffer->received;
+    cap_copy(host_slot(OUT), host_slot(OTHER_COPY), 0);
+    make(AR_GATE, OUT + 1);
+    cap_copy(host_slot(OUT + 2), host_slot(OUT + 1), AR_SEND);
+    ((struct endpoint *)host_slot(OTHER_ENDPOINT)->object)->issuer = 99;
+    out[0] = OTHER;
+    out[1] = OTHER_COPY | AR_CAP_MOVE;
+    assert_int_equal(call_with(2), -1);
+    assert_int_equal(got[0].issuer, 99);
+    assert_ptr_equal(cap_next(host_slot(OTHER)), host_slot(IN));
+    assert_int_equal(host_slot(IN)->rights, AR_SEND);
+    assert_int_equal(host_slot(OTHER_COPY)->type, AR_NULL);
+    assert_int_equal(copies(OTHER), 3);
+
+    send_one(OUT, 2);
+    assert_int_equal(host_slot(IN + 2)->rights, 0);
+    send_one(OUT + 2, 3);
+    assert_int_equal(got[0].issuer, 0);
+    assert_int_equal(copies(OUT + 1), 2);
+    send_one(OTHER | AR_CAP_MOVE, 4);
+    assert_int_equal(host_slot(IN + 4)->flags, CAP_ORIGINAL);
+    assert_int_equal(host_slot(IN + 4)->rights, AR_ALL);
+    assert_int_equal(copies(IN + 4), 4);
+}
+
+/* A gate that moves to its own server arrives as its badge, and was the last. */
+static void a_gate_moves_home(void)
+{
+    have_other_gate();
+    cap_copy(host_slot(OUT), host_slot(COPY), AR_SEND);
+    out[0] = OUT | AR_CAP_MOVE;
+    assert_int_equal(call_with(1), -1);
+    assert_int_equal(server->buffer->received[0].value, BADGE);
+    assert_int_equal(host_slot(OUT)->type, AR_NULL);
+    assert_int_equal(copies(GATE), 1);
 }
 
 /* One comes home, the same other one goes twice, and back by moving. */
@@ -343,6 +493,22 @@ static void gates_go_along(void)
     assert_int_equal(copies(OTHER), 3);
 }
 
+static int delete(ar_cap slot)
+{
+    return enter(client, AR_SYS_INVOKE, AR_CAP_SELF, AR_INFO(AR_CNODE_DELETE, 4, 0, 0, 0),
+                 (uint64_t[4]){slot}, 0);
+}
+
+static void an_original_is_no_copy(void)
+{
+    have_other_gate();
+    cap_copy(host_slot(OUT), host_slot(OTHER_COPY), AR_SEND);
+    assert_int_equal(delete(OTHER), AR_OK);
+    assert_int_equal(copies(OUT), 2);
+    assert_int_equal(delete(OTHER), AR_OK); /* nothing there */
+    assert_int_equal(delete(5 * AR_LEAF_SLOTS), AR_ERR_SLOT);
+}
+
 /* Down to the last copy, which closes the gate; it opens when it is sent. */
 static void copies_are_deleted(void)
 {
@@ -351,10 +517,8 @@ static void copies_are_deleted(void)
     cap_copy(host_slot(OUT + 1), host_slot(OTHER_COPY), AR_SEND);
     for (unsigned left = 3; left-- > 0;) {
         const ar_cap each[] = {OTHER_COPY, OUT, OUT + 1};
-        uint64_t words[4] = {each[left]};
-        assert_int_equal(enter(client, AR_SYS_INVOKE, AR_CAP_SELF,
-                               AR_INFO(AR_CNODE_DELETE, 1, 0, 0, 0), words, 0),
-                         AR_OK);
+        assert_int_equal(delete(each[left]), AR_OK);
+        assert_int_equal(host_slot(each[left])->type, AR_NULL);
         assert_int_equal(client->regs.rsi, 0);
         assert_int_equal(copies(OTHER), left);
         assert_int_equal(((const struct gate *)host_slot(OTHER)->object)->closed, left == 0);
@@ -405,6 +569,12 @@ BOTH(the_reply_to_a_fault_changes_no_register)
 BOTH(a_slice_ends_at_a_server)
 BOTH(gates_are_refused)
 BOTH(gates_go_along)
+BOTH(refused_gates_stay)
+BOTH(gates_pass_in_one_leaf)
+BOTH(gates_come_from_everywhere)
+BOTH(unusual_gates_go_along)
+BOTH(a_gate_moves_home)
+BOTH(an_original_is_no_copy)
 BOTH(copies_are_deleted)
 BOTH(a_reply_to_nobody_keeps_its_gates)
 
@@ -421,6 +591,12 @@ int main(void)
         cmocka_unit_test(test_a_slice_ends_at_a_server),
         cmocka_unit_test(test_gates_are_refused),
         cmocka_unit_test(test_gates_go_along),
+        cmocka_unit_test(test_refused_gates_stay),
+        cmocka_unit_test(test_gates_pass_in_one_leaf),
+        cmocka_unit_test(test_gates_come_from_everywhere),
+        cmocka_unit_test(test_unusual_gates_go_along),
+        cmocka_unit_test(test_a_gate_moves_home),
+        cmocka_unit_test(test_an_original_is_no_copy),
         cmocka_unit_test(test_copies_are_deleted),
         cmocka_unit_test(test_a_reply_to_nobody_keeps_its_gates),
     };

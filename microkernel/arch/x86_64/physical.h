@@ -15,4 +15,11 @@ static inline void *arch_pointer(uint64_t physical)
     return (void *)(physical + PHYSMAP);
 }
 
+/* What arch_pointer makes a slot of again, in units of the slot size; NULL: 0. */
+static inline uint32_t arch_slot_link(const void *slot)
+{
+    return (uint32_t)((uint64_t)slot >> 5);
+}
+_Static_assert((uint32_t)(PHYSMAP >> 5) == 0, "its bits are not in a link");
+
 #endif

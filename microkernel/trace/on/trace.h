@@ -273,7 +273,8 @@ static inline void trace_cap_new(const struct cap *slot, const struct cap *from)
         return;
     at[2] = (uint64_t)slot;
     at[3] = slot->object;
-    at[4] = *(const uint64_t *)(const void *)slot; /* type, rights, flags, size_bits, asid */
+    at[4] = slot->type | (uint32_t)slot->rights << 8 | (uint32_t)slot->flags << 16 |
+            (uint32_t)slot->size_bits << 24 | (uint64_t)slot->asid << 32;
     at[5] = (uint64_t)from;
     at[6] = slot->extra;
     trace_end(at, 1);
