@@ -22,16 +22,50 @@ extern cpu_vector_switch
 extern trap_handle
 extern trap_kernel
 
-; What a C function may change.
-%define SAVED0 rax
-%define SAVED1 rcx
-%define SAVED2 rdx
-%define SAVED3 rsi
-%define SAVED4 rdi
-%define SAVED5 r8
-%define SAVED6 r9
-%define SAVED7 r10
-%define SAVED8 r11
+; All these registers, in this order, and with the same list back.
+%macro PUSH_ALL 1-*
+    %rep %0
+    push %1
+    %rotate 1
+    %endrep
+%endmacro
+%macro POP_ALL 1-*
+    %rep %0
+    %rotate -1
+    pop %1
+    %endrep
+%endmacro
+
+; Between these registers and where the TCB in the first keeps them.
+%macro TCB_SAVE 2-*
+    %xdefine tcb %1
+    %rep %0 - 1
+    %rotate 1
+    mov [tcb + TCB_%1], %1
+    %endrep
+%endmacro
+%macro TCB_LOAD 2-*
+    %xdefine tcb %1
+    %rep %0 - 1
+    %rotate 1
+    mov %1, [tcb + TCB_%1]
+    %endrep
+%endmacro
+
+; The C function %1, with every register that it may change as it was.
+%macro CALL_PRESERVING 1
+    push rbp
+    mov rbp, rsp
+    and rsp, -16
+    PUSH_ALL rax, rcx, rdx, rsi, rdi, r8, r9, r10, r11
+    push rax                                ; for the alignment
+    call %1
+    pop rax
+    POP_ALL rax, rcx, rdx, rsi, rdi, r8, r9, r10, r11
+    mov rsp, rbp
+    pop rbp
+    ret
+%endmacro
 
 section .text
 
@@ -56,15 +90,7 @@ entry_syscall:
     mov [rsp + TCB_RIP], rcx
     mov rcx, [core + CORE_USER_STACK]
     mov [rsp + TCB_RSP], rcx
-    mov [rsp + TCB_RBX], rbx
-    mov [rsp + TCB_RBP], rbp
-    mov [rsp + TCB_RDI], rdi
-    mov [rsp + TCB_RSI], rsi
-    mov [rsp + TCB_RDX], rdx
-    mov [rsp + TCB_R12], r12
-    mov [rsp + TCB_R13], r13
-    mov [rsp + TCB_R14], r14
-    mov [rsp + TCB_R15], r15
+    TCB_SAVE rsp, RBX, RBP, RDI, RSI, RDX, R12, R13, R14, R15
     TRACE_SYSCALL
     cmp rax, AR_SYS_REPLY_RECV
     ja .not_ipc
@@ -97,10 +123,7 @@ entry_syscall:
     mov eax, AR_SYS_INVOKE
 .slow:
     mov rcx, [core + CORE_CURRENT]
-    mov [rcx + TCB_RAX], rax
-    mov [rcx + TCB_R8], r8
-    mov [rcx + TCB_R9], r9
-    mov [rcx + TCB_R10], r10
+    TCB_SAVE rcx, RAX, R8, R9, R10
     call syscall_handle
     jmp leave
 
@@ -123,11 +146,7 @@ leave_fast:
     MEASURE_STOP_FAST
     mov rsp, rcx
     xor eax, eax                            ; AR_OK
-    mov rbp, [rsp + TCB_RBP]
-    mov r12, [rsp + TCB_R12]
-    mov r13, [rsp + TCB_R13]
-    mov r14, [rsp + TCB_R14]
-    mov r15, [rsp + TCB_R15]
+    TCB_LOAD rsp, RBP, R12, R13, R14, R15
     TRACE_RESULT
     mov rcx, [rsp + TCB_RIP]
     mov r11, [rsp + TCB_RFLAGS]
@@ -138,19 +157,7 @@ global leave
 leave:
     MEASURE_STOP
     mov rsp, [core + CORE_CURRENT]
-    mov rbx, [rsp + TCB_RBX]
-    mov rdx, [rsp + TCB_RDX]
-    mov rsi, [rsp + TCB_RSI]
-    mov rdi, [rsp + TCB_RDI]
-    mov rbp, [rsp + TCB_RBP]
-    mov r8, [rsp + TCB_R8]
-    mov r9, [rsp + TCB_R9]
-    mov r10, [rsp + TCB_R10]
-    mov r12, [rsp + TCB_R12]
-    mov r13, [rsp + TCB_R13]
-    mov r14, [rsp + TCB_R14]
-    mov r15, [rsp + TCB_R15]
-    mov rax, [rsp + TCB_RAX]
+    TCB_LOAD rsp, RBX, RDX, RSI, RDI, RBP, R8, R9, R10, R12, R13, R14, R15, RAX
     cmp byte [rsp + TCB_FULL_RESTORE], 0
     jne .full
     TRACE_RESULT
@@ -200,20 +207,7 @@ trap:
     MEASURE_TRAP
     push rax
     mov rax, [core + CORE_CURRENT]
-    mov [rax + TCB_RBX], rbx
-    mov [rax + TCB_RCX], rcx
-    mov [rax + TCB_RDX], rdx
-    mov [rax + TCB_RSI], rsi
-    mov [rax + TCB_RDI], rdi
-    mov [rax + TCB_RBP], rbp
-    mov [rax + TCB_R8], r8
-    mov [rax + TCB_R9], r9
-    mov [rax + TCB_R10], r10
-    mov [rax + TCB_R11], r11
-    mov [rax + TCB_R12], r12
-    mov [rax + TCB_R13], r13
-    mov [rax + TCB_R14], r14
-    mov [rax + TCB_R15], r15
+    TCB_SAVE rax, RBX, RCX, RDX, RSI, RDI, RBP, R8, R9, R10, R11, R12, R13, R14, R15
     pop rcx
     mov [rax + TCB_RAX], rcx
     mov byte [rax + TCB_FULL_RESTORE], 1
@@ -235,66 +229,21 @@ trap:
     ; From the kernel: an interrupt in the idle loop, a user page missing in a copy, or a bug. struct kernel_trap.
 .kernel:
     MEASURE_TRAP_IN_KERNEL
-    push rax
-    push rbx
-    push rcx
-    push rdx
-    push rsi
-    push rdi
-    push rbp
-    push r8
-    push r9
-    push r10
-    push r11
-    push r12
-    push r13
-    push r14
-    push r15
+    PUSH_ALL rax, rbx, rcx, rdx, rsi, rdi, rbp, r8, r9, r10, r11, r12, r13, r14, r15
     cld
     mov rdi, rsp
     mov rbp, rsp
     and rsp, -16
     call trap_kernel
     mov rsp, rbp
-    pop r15
-    pop r14
-    pop r13
-    pop r12
-    pop r11
-    pop r10
-    pop r9
-    pop r8
-    pop rbp
-    pop rdi
-    pop rsi
-    pop rdx
-    pop rcx
-    pop rbx
-    pop rax
+    POP_ALL rax, rbx, rcx, rdx, rsi, rdi, rbp, r8, r9, r10, r11, r12, r13, r14, r15
     add rsp, 16
     iretq
 
 ; cpu_vector_switch(rdi), preserving every register: see arch_switch.
 global vector_switch
 vector_switch:
-    push rbp
-    mov rbp, rsp
-    and rsp, -16
-%assign i 0
-%rep 9
-    push %[SAVED%[i]]
-%assign i i + 1
-%endrep
-    push rax                                ; for the alignment
-    call cpu_vector_switch
-    pop rax
-%rep 9
-%assign i i - 1
-    pop %[SAVED%[i]]
-%endrep
-    mov rsp, rbp
-    pop rbp
-    ret
+    CALL_PRESERVING cpu_vector_switch
 
 %ifdef ARAMID_TRACE
 TRACE_USER_ENTRY
@@ -302,24 +251,7 @@ TRACE_USER_ENTRY
 ; trace_room(), preserving every register.
 global trace_make_room
 trace_make_room:
-    push rbp
-    mov rbp, rsp
-    and rsp, -16
-%assign i 0
-%rep 9
-    push %[SAVED%[i]]
-%assign i i + 1
-%endrep
-    push rax                                ; for the alignment
-    call trace_room
-    pop rax
-%rep 9
-%assign i i - 1
-    pop %[SAVED%[i]]
-%endrep
-    mov rsp, rbp
-    pop rbp
-    ret
+    CALL_PRESERVING trace_room
 %endif
 
 ; ---- user memory ---------------------------------------------------------------------------------------------------
