@@ -154,7 +154,7 @@ static void entry_set(int fd, struct fd_entry entry)
         fd_low = fd + 1;
 }
 
-/* The highest one is closed. */
+/* The highest ones are closed. */
 static __attribute__((noinline)) void top_lower(void)
 {
     while (fd_top > 0 && !TABLE[fd_top - 1].used)
@@ -166,8 +166,11 @@ static inline void entry_clear(int fd)
     TABLE[fd] = (struct fd_entry){0};
     if (fd < fd_low)
         fd_low = fd;
-    if (fd + 1 == fd_top)
-        top_lower();
+    if (fd + 1 == fd_top) {
+        fd_top = fd;
+        if (fd > 0 && !TABLE[fd - 1].used)
+            top_lower();
+    }
 }
 
 int fd_expect(ar_cap *slots, unsigned count)
@@ -265,9 +268,18 @@ bool fd_offer_in_place(void)
     return true;
 }
 
-void fd_adopt(ar_cap slot, bool cloexec, unsigned server)
+void fd_adopt(unsigned count, bool cloexec)
 {
-    entry_set((int)(slot - POSIX_SLOT_FD), (struct fd_entry){1, cloexec, 0, (uint8_t)server});
+    const uint64_t *offer = ipc_offer();
+    int low = fd_low, fd = 0;
+    for (unsigned i = 0; i < count; i++) { /* in rising order */
+        fd = (int)(offer[i] - POSIX_SLOT_FD);
+        TABLE[fd] = (struct fd_entry){FD_USED, cloexec, 0, ipc_received_issuer(i)};
+        low += low == fd;
+    }
+    fd_low = low;
+    if (count && fd >= fd_top)
+        fd_top = fd + 1;
 }
 
 int fd_dup(int fd, int lowest, bool cloexec)

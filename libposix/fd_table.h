@@ -42,8 +42,8 @@ static inline bool fd_in_use(int fd)
 /* For a process of one thread, straight ways only. fd_offer to ipc_offer(), AR_MSG_CAPS of them; false: it is
  * not so simple. */
 bool fd_offer_in_place(void);
-/* The capability that arrived in a slot which was offered so is a descriptor from now on. */
-void fd_adopt(ar_cap slot, bool cloexec, unsigned server);
+/* The first `count` that were offered so have arrived: they are descriptors from now on. */
+void fd_adopt(unsigned count, bool cloexec);
 
 /* fd_is_one_of for one kind, in one comparison. */
 static inline bool fd_is(int fd, uint8_t kind)

@@ -191,8 +191,14 @@ static inline bool user_range_ok(const void *user, size_t length)
     return length == 0 || (length <= POSIX_BASE && start <= POSIX_BASE - length);
 }
 /* 0 or -EFAULT; some bytes may have been copied before a fault. */
-long user_read(void *to, const void *user, size_t n);
-long user_write(void *user, const void *from, size_t n);
+static inline long user_read(void *to, const void *user, size_t n)
+{
+    return !user_range_ok(user, n) || copy_bytes(to, user, n) ? -LINUX_EFAULT : 0;
+}
+static inline long user_write(void *user, const void *from, size_t n)
+{
+    return !user_range_ok(user, n) || copy_bytes(user, from, n) ? -LINUX_EFAULT : 0;
+}
 /* Copies a string with its NUL. Its length, -EFAULT, or -ENAMETOOLONG when no NUL is among the
  * first `max` bytes. */
 long user_read_string(char *to, const void *user, size_t max);

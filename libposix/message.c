@@ -274,8 +274,9 @@ static int rights_straight(uint64_t user, uint64_t length)
 }
 
 /* One try, if the message is so; false: it is not. */
-static inline bool sendmsg_straight(int fd, uint64_t user, uint32_t flags, uint64_t *length,
-                                    struct send_answer *answer)
+static inline __attribute__((always_inline)) bool
+sendmsg_straight(int fd, uint64_t user, uint32_t flags, uint64_t *length,
+                 struct send_answer *answer)
 {
     struct linux_msghdr header;
     struct ar_segment segment;
@@ -309,6 +310,13 @@ static __attribute__((noinline)) long sendmsg_any(const uint64_t a[6],
     return result;
 }
 
+static __attribute__((noinline)) long sendmsg_on(const uint64_t a[6], enum status status,
+                                                 uint64_t count)
+{
+    const struct send_answer first = {status, count};
+    return sendmsg_any(a, &first);
+}
+
 long sys_sendmsg(const uint64_t a[6])
 {
     struct send_answer answer;
@@ -319,7 +327,7 @@ long sys_sendmsg(const uint64_t a[6])
         return sendmsg_any(a, NULL);
     if (answer.status == ST_OK && answer.count == length)
         return (long)length;
-    return sendmsg_any(a, &answer);
+    return sendmsg_on(a, answer.status, answer.count);
 }
 
 long sys_sendmmsg(const uint64_t a[6])

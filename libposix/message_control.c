@@ -6,7 +6,6 @@
  * takes the stage with its bytes or drops it; and what a receive delivers beyond its first 8 waits in
  * the session until it is claimed. SPDX-License-Identifier: MIT
  */
-#include "fd_table.h"
 #include "files.h"
 
 #include <proto/sock.h>
@@ -196,14 +195,6 @@ void rights_close(struct rights_in *rights)
         slot_delete(rights->slots[i]);
 }
 
-static inline int rights_number(ar_cap slot, uint8_t issuer, bool cloexec)
-{
-    if (process.threads != 1 || !issuer || slot - POSIX_SLOT_FD >= POSIX_FD_MAX)
-        return fd_install(slot, 0, cloexec, 0, issuer);
-    fd_adopt(slot, cloexec, issuer); /* it is in its own slot */
-    return (int)(slot - POSIX_SLOT_FD);
-}
-
 /* Descriptors of the capabilities that arrived, while there is room; false when one could not be
  * made. Each capability that is not taken is closed. */
 static bool rights_install(const struct rights_in *rights, uint64_t room, bool cloexec,
@@ -216,7 +207,7 @@ static bool rights_install(const struct rights_in *rights, uint64_t room, bool c
             all = false;
             continue;
         }
-        int fd = rights_number(rights->slots[i], rights->issuers[i], cloexec);
+        int fd = fd_install(rights->slots[i], 0, cloexec, 0, rights->issuers[i]);
         if (fd < 0)
             all = false;
         else

@@ -277,8 +277,8 @@ static uint64_t header_rights_room(const struct linux_msghdr *header)
 }
 
 /* `first`: as in struct incoming. */
-static long recvmsg_run(const struct fd_info *info, uint64_t user, uint32_t flags,
-                        enum status first)
+static __attribute__((noinline)) long recvmsg_run(const struct fd_info *info, uint64_t user,
+                                                  uint32_t flags, enum status first)
 {
     struct linux_msghdr header;
     long result = header_read(&header, user);
@@ -367,8 +367,8 @@ static inline bool control_straight(const struct received *got, const struct lin
     }
     if (user_write((void *)header->control, &control, length))
         return false;
-    for (unsigned i = 0; i < rights; i++)
-        fd_adopt((ar_cap)offer[i], got->flags & LX_MSG_CMSG_CLOEXEC, ipc_received_issuer(i));
+    if (rights)
+        fd_adopt(rights, got->flags & LX_MSG_CMSG_CLOEXEC);
     uint64_t space = LX_CMSG_SPACE(words * sizeof(int32_t));
     *used = space < header->control_length ? space : header->control_length;
     return true;
@@ -393,7 +393,8 @@ static inline bool header_straight(const struct received *got, const struct linu
 
 /* true: *result is the call's. Otherwise *first is what a first request was answered, or ST_OK: none
  * was made. */
-static inline bool recvmsg_straight(const uint64_t a[6], enum status *first, long *result)
+static inline __attribute__((always_inline)) bool
+recvmsg_straight(const uint64_t a[6], enum status *first, long *result)
 {
     const uint32_t unlike = LX_MSG_OOB | LX_MSG_PEEK | LX_MSG_WAITALL | LX_MSG_TRUNC;
     struct linux_msghdr header;
@@ -433,21 +434,24 @@ static inline bool recvmsg_straight(const uint64_t a[6], enum status *first, lon
     return true;
 }
 
+static __attribute__((noinline)) long recvmsg_any(const uint64_t a[6], enum status first)
+{
+    struct fd_info info;
+    long result = socket_begin((int)a[0], &info);
+    if (result)
+        return result;
+    result = recvmsg_run(&info, a[1], (uint32_t)a[2], first);
+    fd_end(&info);
+    return result;
+}
+
 long sys_recvmsg(const uint64_t a[6])
 {
     enum status first = ST_OK;
     long result;
     if ((uint32_t)a[2] & LX_MSG_CMSG_COMPAT)
         return ERR(INVAL);
-    if (recvmsg_straight(a, &first, &result))
-        return result;
-    struct fd_info info;
-    result = socket_begin((int)a[0], &info);
-    if (result)
-        return result;
-    result = recvmsg_run(&info, a[1], (uint32_t)a[2], first);
-    fd_end(&info);
-    return result;
+    return recvmsg_straight(a, &first, &result) ? result : recvmsg_any(a, first);
 }
 
 /* Up to `count` messages into the array at `user`; *received says how many. Linux looks at the

@@ -3,16 +3,6 @@
 
 #define PAGE 4096ull
 
-long user_read(void *to, const void *user, size_t n)
-{
-    return !user_range_ok(user, n) || copy_bytes(to, user, n) ? -LINUX_EFAULT : 0;
-}
-
-long user_write(void *user, const void *from, size_t n)
-{
-    return !user_range_ok(user, n) || copy_bytes(user, from, n) ? -LINUX_EFAULT : 0;
-}
-
 long user_read_string(char *to, const void *user, size_t max)
 {
     uint64_t start = (uint64_t)user, room = max;

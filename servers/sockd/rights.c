@@ -62,6 +62,13 @@ void doomed_drain(struct sockd *sockd)
 
 /* ---- those that come with the send ----------------------------------------------------------- */
 
+static inline bool cap_is_others_gate(const struct ipc_cap *cap)
+{
+    return cap->kind == AR_RECEIVED_CAP && cap->type == AR_GATE &&
+           (cap->issuer == ISSUER_PROCD || cap->issuer == ISSUER_FILED ||
+            cap->issuer == ISSUER_CONSOLED);
+}
+
 /* Descriptors are our own descriptions or gates of servers that init vouches for; anything else
  * could pose as one. */
 static bool cap_is_descriptor(const struct sockd *sockd, const struct ipc_cap *cap)
@@ -70,8 +77,7 @@ static bool cap_is_descriptor(const struct sockd *sockd, const struct ipc_cap *c
         const struct object *object = object_find(sockd, cap->value);
         return object && object->kind != OBJECT_NAME && object->kind != OBJECT_SESSION;
     }
-    return cap->type == AR_GATE && (cap->issuer == ISSUER_PROCD || cap->issuer == ISSUER_FILED ||
-                                    cap->issuer == ISSUER_CONSOLED);
+    return cap_is_others_gate(cap);
 }
 
 static void right_set(struct sockd *sockd, struct right *right, const struct ipc_cap *cap)
@@ -108,20 +114,45 @@ static enum status rights_create(struct sockd *sockd, struct account *account, u
     return ST_OK;
 }
 
+/* Not only gates of other servers: some are our own objects, or nothing that may be sent. */
+static __attribute__((noinline)) enum status rights_fill(struct sockd *sockd, struct rights *rights,
+                                                         const struct ipc_cap *caps)
+{
+    for (unsigned i = 0; i < rights->count; i++)
+        if (!cap_is_descriptor(sockd, &caps[i])) {
+            account_land(sockd, rights->account, rights->count);
+            account_put(sockd, rights->account);
+            mem_free(rights);
+            return ST_BADF;
+        }
+    for (unsigned i = 0; i < rights->count; i++)
+        right_set(sockd, &rights->list[i], &caps[i]);
+    return ST_OK;
+}
+
 enum status rights_take(struct sockd *sockd, const struct ipc_call *call, struct account *account,
                         unsigned count, struct rights **out)
 {
-    const struct ipc_cap *cap = &call->caps[call->cap_count - count], *end = cap + count;
-    for (; cap != end; cap++)
-        if (!cap_is_descriptor(sockd, cap))
-            return ST_BADF;
-    enum status status = rights_create(sockd, account, count, out);
-    if (status != ST_OK)
+    const struct ipc_cap *caps = &call->caps[call->cap_count - count];
+    struct rights *rights;
+    enum status status = rights_create(sockd, account, count, &rights);
+    if (status != ST_OK) {
+        for (unsigned i = 0; i < count; i++)
+            if (!cap_is_descriptor(sockd, &caps[i]))
+                return ST_BADF; /* what Linux finds first */
         return status;
-    struct right *right = (*out)->list;
-    for (cap = end - count; cap != end; cap++, right++)
-        right_set(sockd, right, cap);
-    return ST_OK;
+    }
+    for (unsigned i = 0; i < count; i++) {
+        if (!cap_is_others_gate(&caps[i])) {
+            status = rights_fill(sockd, rights, caps);
+            break;
+        }
+        rights->list[i].object = NULL;
+        rights->list[i].slot = caps[i].value;
+    }
+    if (status == ST_OK)
+        *out = rights;
+    return status;
 }
 
 void rights_return(struct sockd *sockd, struct rights *rights)
@@ -280,10 +311,14 @@ static void rights_hand_over(struct sockd *sockd, struct ipc_call *call, struct 
     unsigned count = rights->count;
     for (unsigned i = 0; i < count; i++) {
         const struct right *right = &rights->list[i];
-        if (!right->object)
-            call->reply_caps[i] = (struct ipc_reply_cap){.move = true, .value = right->slot};
-        else
-            object_hand_over(sockd, &call->reply_caps[i], right->object);
+        struct ipc_reply_cap *cap = &call->reply_caps[i];
+        if (right->object) {
+            object_hand_over(sockd, cap, right->object);
+            continue;
+        }
+        cap->own_gate = false; /* one by one: there is nothing in between to clear */
+        cap->move = true;
+        cap->value = right->slot;
     }
     call->reply_cap_count = count;
     account_land(sockd, rights->account, count);
