@@ -24,10 +24,9 @@ static __attribute__((noinline)) void stock_fill(void)
     static unsigned missing; /* so many fewer than all are offered */
     struct ar_ipc_buffer *buffer = runtime_buffer();
     unsigned filled = 0;
-    for (ar_cap slot; filled < stock_used && (slot = server_slot_alloc()); filled++) {
-        runtime_slots_reserve(+1);
+    for (ar_cap slot; filled < stock_used && (slot = runtime_slot_take()); filled++)
         stock[filled] = buffer->recv_slots[filled] = slot;
-    }
+    runtime_slots_reserve((int)filled);
     stock_used -= filled;
     if (stock_used || missing) {
         for (unsigned i = filled; stock_used && i-- > 0;) /* next to those that were left */

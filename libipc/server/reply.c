@@ -41,7 +41,7 @@ static void reply_caps_settle(const struct server *server, const struct ipc_call
     for (; cap != end; cap++) {
         if (!cap->own_gate) {
             if (cap->move && arrived)
-                server_slot_free((ar_cap)cap->value);
+                runtime_slot_give((ar_cap)cap->value);
             else if (cap->move)
                 server_slot_delete((ar_cap)cap->value);
         } else if (!arrived && runtime_gate_unclaimed(cap->value) &&

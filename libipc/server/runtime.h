@@ -21,6 +21,44 @@ void runtime_slots_init(const struct server_info *info);
 void *runtime_alloc(size_t bytes); /* zeroed; NULL when the heap is full */
 void runtime_free(void *memory);
 
+/* slots.c: which ones are free. server_slot_alloc and server_slot_free in place. */
+extern struct runtime_slots {
+    uint64_t *used, *full; /* a bit each slot; a bit each word of `used`: all are */
+    unsigned count, in_use;
+    unsigned lowest; /* words of `used` below this one have no slot left */
+} runtime_slots;
+bool runtime_slots_find(void); /* `lowest` to a word with a free slot; false: there is none */
+void runtime_slots_full(unsigned word, bool is);
+_Noreturn void runtime_slot_wrong(ar_cap slot);
+
+static inline ar_cap runtime_slot_take(void)
+{
+    struct runtime_slots *slots = &runtime_slots;
+    if (slots->used[slots->lowest] == ~0ull && !runtime_slots_find())
+        return 0;
+    uint64_t word = slots->used[slots->lowest];
+    ar_cap slot = slots->lowest * 64 + (ar_cap)__builtin_ctzll(~word);
+    slots->used[slots->lowest] = word |= word + 1;
+    if (word == ~0ull)
+        runtime_slots_full(slots->lowest, true);
+    slots->in_use++;
+    return slot;
+}
+
+static inline void runtime_slot_give(ar_cap slot)
+{
+    struct runtime_slots *slots = &runtime_slots;
+    unsigned word = slot / 64;
+    if (slot < SERVER_SLOT_FREE || slot >= slots->count || !(slots->used[word] >> slot % 64 & 1))
+        runtime_slot_wrong(slot);
+    if (slots->used[word] == ~0ull)
+        runtime_slots_full(word, false);
+    slots->used[word] ^= 1ull << slot % 64;
+    if (word < slots->lowest)
+        slots->lowest = word;
+    slots->in_use--;
+}
+
 /* Slots that the runtime itself holds in reserve (receive slots, idle gates); not in
  * server_slots_in_use(). */
 void runtime_slots_reserve(int change);

@@ -9,9 +9,9 @@
 
 #include <ipc/kernel.h>
 
-static uint64_t *used, *full;
-static unsigned slot_count, words, full_words, in_use;
-static unsigned lowest; /* words of `used` below this one have no slot left */
+struct runtime_slots runtime_slots;
+
+static unsigned words, full_words;
 static int reserved;
 
 static void bit_set(uint64_t *map, unsigned bit)
@@ -19,66 +19,60 @@ static void bit_set(uint64_t *map, unsigned bit)
     map[bit / 64] |= 1ull << bit % 64;
 }
 
-static void bit_clear(uint64_t *map, unsigned bit)
-{
-    map[bit / 64] &= ~(1ull << bit % 64);
-}
-
 void runtime_slots_init(const struct server_info *info)
 {
-    slot_count = (unsigned)info->slot_count;
-    words = (slot_count + 63) / 64;
+    struct runtime_slots *slots = &runtime_slots;
+    slots->count = (unsigned)info->slot_count;
+    words = (slots->count + 63) / 64;
     full_words = (words + 63) / 64;
-    used = runtime_alloc(words * sizeof(*used));
-    full = runtime_alloc(full_words * sizeof(*full));
-    if (!used || !full)
-        server_panic("the heap is too small for the map of %u slots", slot_count);
+    slots->used = runtime_alloc(words * sizeof(*slots->used));
+    slots->full = runtime_alloc(full_words * sizeof(*slots->full));
+    if (!slots->used || !slots->full)
+        server_panic("the heap is too small for the map of %u slots", slots->count);
     /* The well-known slots and what lies past the end are never given out. */
     for (unsigned word = 0; word < SERVER_SLOT_FREE / 64; word++) {
-        used[word] = ~0ull;
-        bit_set(full, word);
+        slots->used[word] = ~0ull;
+        bit_set(slots->full, word);
     }
-    for (unsigned slot = slot_count; slot < words * 64; slot++)
-        bit_set(used, slot);
+    for (unsigned slot = slots->count; slot < words * 64; slot++)
+        bit_set(slots->used, slot);
     for (unsigned word = words; word < full_words * 64; word++)
-        bit_set(full, word);
+        bit_set(slots->full, word);
 }
 
-/* `lowest` to a word with a free slot; false: there is none. */
-static __attribute__((noinline)) bool lowest_find(void)
+bool runtime_slots_find(void)
 {
-    for (unsigned i = lowest / 64; i < full_words; i++)
-        if (full[i] != ~0ull) {
-            lowest = i * 64 + (unsigned)__builtin_ctzll(~full[i]);
+    struct runtime_slots *slots = &runtime_slots;
+    for (unsigned i = slots->lowest / 64; i < full_words; i++)
+        if (slots->full[i] != ~0ull) {
+            slots->lowest = i * 64 + (unsigned)__builtin_ctzll(~slots->full[i]);
             return true;
         }
     return false;
 }
 
+void runtime_slots_full(unsigned word, bool is)
+{
+    uint64_t bit = 1ull << word % 64;
+    if (is)
+        runtime_slots.full[word / 64] |= bit;
+    else
+        runtime_slots.full[word / 64] &= ~bit;
+}
+
+void runtime_slot_wrong(ar_cap slot)
+{
+    server_panic("slot %u is freed but was not given out", slot);
+}
+
 ar_cap server_slot_alloc(void)
 {
-    if (used[lowest] == ~0ull && !lowest_find())
-        return 0;
-    uint64_t word = used[lowest];
-    ar_cap slot = lowest * 64 + (ar_cap)__builtin_ctzll(~word);
-    used[lowest] = word |= word + 1;
-    if (word == ~0ull)
-        bit_set(full, lowest);
-    in_use++;
-    return slot;
+    return runtime_slot_take();
 }
 
 void server_slot_free(ar_cap slot)
 {
-    unsigned word = slot / 64;
-    if (slot < SERVER_SLOT_FREE || slot >= slot_count || !(used[word] >> slot % 64 & 1))
-        server_panic("slot %u is freed but was not given out", slot);
-    if (used[word] == ~0ull)
-        bit_clear(full, word);
-    used[word] ^= 1ull << slot % 64;
-    if (word < lowest)
-        lowest = word;
-    in_use--;
+    runtime_slot_give(slot);
 }
 
 void server_slot_delete(ar_cap slot)
@@ -91,7 +85,7 @@ void server_slot_delete(ar_cap slot)
 
 unsigned server_slots_in_use(void)
 {
-    return in_use - (unsigned)reserved;
+    return runtime_slots.in_use - (unsigned)reserved;
 }
 
 void runtime_slots_reserve(int change)

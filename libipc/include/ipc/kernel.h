@@ -46,7 +46,7 @@ static inline enum ar_error ar_cap_move(ar_cap to_root, ar_cap to, ar_cap from_r
 
 static inline enum ar_error ar_cap_delete(ar_cap slot)
 {
-    return ar_invoke4(AR_CAP_SELF, AR_CNODE_DELETE, slot, 0, 0, 0);
+    return ar_syscall_short(AR_SYS_INVOKE, AR_CAP_SELF, AR_INFO(AR_CNODE_DELETE, 4, 0, 0, 0), slot, 0);
 }
 
 static inline enum ar_error ar_retype(ar_cap untyped, enum ar_type type, unsigned bits,
@@ -57,8 +57,7 @@ static inline enum ar_error ar_retype(ar_cap untyped, enum ar_type type, unsigne
 
 static inline enum ar_error ar_signal(ar_cap notification, uint64_t bits)
 {
-    struct ar_message m = {.badge = notification, .words = {bits}};
-    return ar_syscall(AR_SYS_SIGNAL, &m, 0, 0);
+    return ar_syscall_short(AR_SYS_SIGNAL, notification, 0, bits, 0);
 }
 
 /* Wait for bits; AR_ERR_TIMEOUT after the absolute deadline. */

@@ -6,6 +6,13 @@
 enum ar_error ar_syscall(enum ar_syscall number, struct ar_message *m, ar_cap reply,
                          uint64_t deadline);
 
+static inline enum ar_error ar_syscall_short(enum ar_syscall number, uint64_t target, uint64_t info,
+                                             uint64_t w0, uint64_t w1)
+{
+    struct ar_message m = {.badge = target, .info = info, .words = {w0, w1}};
+    return ar_syscall(number, &m, 0, 0);
+}
+
 static inline enum ar_error ar_trace_syscall(uint64_t what, uint64_t a, uint64_t b, uint64_t c,
                                              uint64_t d, uint64_t e)
 {

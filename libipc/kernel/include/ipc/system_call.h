@@ -25,6 +25,19 @@ static inline enum ar_error ar_syscall(enum ar_syscall number, struct ar_message
     return (enum ar_error)rax;
 }
 
+/* A call of two words at most, of whose answer only the error matters: it leaves more registers alone. */
+static inline enum ar_error ar_syscall_short(enum ar_syscall number, uint64_t target, uint64_t info,
+                                             uint64_t w0, uint64_t w1)
+{
+    uint64_t rax = number;
+    register uint64_t r10 __asm__("r10") = w1;
+    __asm__ volatile("syscall"
+                     : "+a"(rax), "+D"(target), "+S"(info), "+d"(w0), "+r"(r10)
+                     :
+                     : "rcx", "r11", "r8", "r9", "memory");
+    return (enum ar_error)rax;
+}
+
 /* AR_SYS_TRACE: not by way of memory, since it is to cost little. */
 static inline enum ar_error ar_trace_syscall(uint64_t what, uint64_t a, uint64_t b, uint64_t c,
                                              uint64_t d, uint64_t e)
