@@ -399,8 +399,9 @@ recvmsg_straight(const uint64_t a[6], enum status *first, long *result)
     const uint32_t unlike = LX_MSG_OOB | LX_MSG_PEEK | LX_MSG_WAITALL | LX_MSG_TRUNC;
     struct linux_msghdr header;
     struct ar_segment segment;
-    struct received got = {.flags = (uint32_t)a[2]};
+    struct received got; /* not to be cleared whole */
     int fd = (int)a[0];
+    got.flags = (uint32_t)a[2];
     if (!fd_is(fd, IO_KIND_SOCKET) || (got.flags & unlike) || header_read(&header, a[1]) ||
         header.name || header.iov_count != 1 ||
         user_read(&segment, (const void *)header.iov, sizeof(segment)) ||
