@@ -85,7 +85,8 @@ static struct interest *interest_find(const struct epoll *epoll, const struct ob
     if (target) {
         for (struct ring *at = target->watchers; at; at = ring_next(target->watchers, at)) {
             struct interest *interest = interest_of_target(at);
-            if (interest->epoll == epoll && interest->fd == fd)
+            if (interest->epoll == epoll && interest->fd == fd &&
+                interest->kind != INTEREST_POLLED) /* not by its handle */
                 return interest;
             ++*watchers;
         }

@@ -46,8 +46,8 @@ class Kernel:
 class Sockd:
     folder = HERE / 'sockd'
     source = ROOT
-    flags = [f'-I{ROOT}/libipc/include', f'-I{ROOT}/libipc/external', f'-I{ROOT}/libipc/server', f'-I{ROOT}/libposix/include',
-             f'-I{ROOT}/servers/sockd', f'-I{HERE}/sockd']
+    flags = [f'-I{ROOT}/libipc/include', f'-I{ROOT}/libipc/host/stub', f'-I{ROOT}/libipc/kernel/include', f'-I{ROOT}/libipc/external',
+             f'-I{ROOT}/libipc/server', f'-I{ROOT}/libposix/include', f'-I{ROOT}/servers/sockd', f'-I{HERE}/sockd']
     plain = [str(path.relative_to(ROOT)) for path in sorted(folder.glob('check*.c'))]
     world = ['libipc/host/memory.c'] + [str(path.relative_to(ROOT)) for path in sorted(folder.glob('[!c]*.c'))]
 

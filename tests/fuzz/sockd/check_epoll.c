@@ -22,12 +22,29 @@ static void interest_check(const struct epoll *epoll, const struct interest *int
     CHECK(kind != INTEREST_PLAIN || target->kind != OBJECT_EPOLL, "a set that is not nested");
     CHECK(target != &epoll->object, "a set in itself");
     CHECK(!target || ring_linked(&interest->of_target), "a target does not know who watches");
+    CHECK(kind != INTEREST_POLLED ||
+              (!ring_linked(&interest->of_ready) &&
+               (uint32_t)interest->fd < epoll->polled_capacity &&
+               epoll->polled[interest->fd].interest == interest),
+          "a handle leads to another interest");
     if (target)
         tally_of(target)->watchers++;
     if (ring_linked(&interest->of_ready))
         tally_of(epoll)->ready++;
     account_of(epoll->object.account)->interests++;
     totals.interests++;
+}
+
+/* Each handle is free or has an interest. */
+static void handles_check(const struct epoll *epoll)
+{
+    uint32_t count = ring_length(epoll->members[INTEREST_POLLED]);
+    for (uint32_t free = epoll->polled_free; free; free = epoll->polled[free - 1].next_free) {
+        CHECK(free <= epoll->polled_capacity && !epoll->polled[free - 1].interest,
+              "a free handle that is none");
+        CHECK(count++ < epoll->polled_capacity, "free handles without an end");
+    }
+    CHECK(count == epoll->polled_capacity, "a handle is lost");
 }
 
 void epoll_check(const struct epoll *epoll)
@@ -40,6 +57,7 @@ void epoll_check(const struct epoll *epoll)
         for (struct ring *at = epoll->members[kind]; at; at = ring_next(first, at))
             interest_check(epoll, interest_of_epoll(at), (enum interest_kind)kind);
     }
+    handles_check(epoll);
     for (struct ring *at = epoll->ready; at; at = ring_next(epoll->ready, at))
         CHECK(interest_of_ready(at)->epoll == epoll, "another set's interest is on the ready list");
     CHECK(ring_length(epoll->ready) == tally->ready, "the ready list has others than interests");

@@ -5,7 +5,9 @@
  * woken since must have nothing to wake it: otherwise it is lost.
  */
 #include "check.h"
+#include "epoll.h"
 #include "waiter.h"
+#include <string.h>
 
 /* ---- the lists ------------------------------------------------------------------------------- */
 
@@ -69,6 +71,8 @@ static enum wait_kind wait_kind(uint32_t label)
     switch (label) {
     case IO_POLL:
     case SOCK_EPOLL_WAIT: return WAIT_POLL;
+    case SOCK_POLL_FEW:
+    case SOCK_POLL_MANY: return WAIT_SET;
     case IO_READ:
     case SOCK_PEEK:
     case SOCK_RECEIVE:
@@ -96,22 +100,67 @@ static void splice_note(const struct sockd *sockd, const struct request *request
         blocked->peer_ino = ((const struct socket *)to)->peer->object.ino;
 }
 
+static const struct interest *polled(const struct object *set, uint32_t entry)
+{
+    const struct epoll *epoll = (const struct epoll *)set;
+    uint32_t handle = entry & 0xffff;
+    return handle < epoll->polled_capacity ? epoll->polled[handle].interest : NULL;
+}
+
+static void set_note(const struct object *set, const struct request *request,
+                     struct blocked *blocked)
+{
+    bool few = request->label == SOCK_POLL_FEW;
+    uint64_t count = request->words[0];
+    blocked->entries = count < WAIT_ENTRIES ? (unsigned)count : WAIT_ENTRIES;
+    memcpy(blocked->entry, few ? (const void *)&request->words[2] : world_in,
+           blocked->entries * sizeof(blocked->entry[0]));
+    for (unsigned i = 0; i < blocked->entries; i++) {
+        const struct interest *interest = polled(set, blocked->entry[i]);
+        CHECK(interest, "nothing is ready in a set, not even what is not there");
+        blocked->entry_ino[i] = interest->target->ino;
+    }
+}
+
+/* Was a wake-up armed though the answer is not "wait"? */
+static bool armed_with(const struct request *request)
+{
+    const struct ipc_call *call = &request->call;
+    if (call->status != ST_OK)
+        return false;
+    switch (request->label) {
+    case IO_POLL:
+    case SOCK_POLL_FEW:
+    case SOCK_POLL_MANY: return request->words[1] && call->reply_words[0] == 0;
+    case IO_READ: return call->reply_words[1];
+    default: return false;
+    }
+}
+
 void waits_note(const struct sockd *sockd, const struct request *request)
 {
     const struct object *object = object_find(sockd, request->badge);
     const struct ipc_call *call = &request->call;
-    bool armed = request->label == IO_POLL && call->status == ST_OK && request->words[1] &&
-                 call->reply_words[0] == 0;
+    bool armed = armed_with(request);
     if (call->status != ST_WAIT && !armed)
         return;
     const struct session *session = session_find(&sockd->sessions, request->thread->principal);
-    CHECK(object && session && session->armed, "a thread waits and nothing is armed");
+    /* what closed with a read may have woken it in the same request */
+    CHECK(object && session &&
+              (session->armed || (request->label == IO_READ && world_wakes(request->thread))),
+          "a thread waits and nothing is armed");
     struct blocked *blocked = &request->thread->blocked;
     *blocked = (struct blocked){.kind = wait_kind(request->label),
                                 .badge = request->badge,
                                 .ino = object->ino,
                                 .events = (uint32_t)request->words[0],
-                                .question = armed ? (uint32_t)request->words[1] : 0};
+                                .question = armed && request->label == IO_POLL
+                                                ? (uint32_t)request->words[1]
+                                                : 0};
+    if (armed && request->label == IO_READ)
+        blocked->kind = WAIT_FORESEEN;
+    if (blocked->kind == WAIT_SET)
+        set_note(object, request, blocked);
     if (blocked->kind == WAIT_WRITE) /* of a send: whether it goes to the peer */
         blocked->events = request->label != IO_WRITE && request->words[2] ? 0 : UINT32_MAX;
     if (request->label == SOCK_EPOLL_WAIT)
@@ -186,6 +235,26 @@ static bool can_splice(const struct sockd *sockd, const struct object *from,
 {
     const struct object *to = object_find(sockd, blocked->to_badge);
     return to && to->ino == blocked->to_ino && can_read(from) && can_write(to, blocked);
+}
+
+/* A read would have to wait, and the description does let it. */
+static bool read_would_wait(const struct object *object)
+{
+    const struct socket *socket = (const struct socket *)object;
+    return !can_read(object) && !(object->flags & LX_O_NONBLOCK) &&
+           !(socket->rare && socket->rare->rcvtimeo_us);
+}
+
+/* Something of what was asked is ready. What died meanwhile, or has a handle again, does not count. */
+static bool set_has(const struct object *set, const struct blocked *blocked)
+{
+    for (unsigned i = 0; i < blocked->entries; i++) {
+        const struct interest *interest = polled(set, blocked->entry[i]);
+        if (interest && interest->target->ino == blocked->entry_ino[i] &&
+            ready_now(interest->target, blocked->entry[i] >> 16, 0))
+            return true;
+    }
+    return false;
 }
 
 /* The other end of the pipe has nothing against it. */
@@ -265,6 +334,10 @@ void waits_check(const struct sockd *sockd)
             CHECK(!can_splice(sockd, object, blocked), "it can splice, and sleeps");
             break;
         case WAIT_LOCK: CHECK(!can_lock(object, blocked), "it can lock, and sleeps"); break;
+        case WAIT_FORESEEN:
+            CHECK(read_would_wait(object), "the read that was foreseen would not wait");
+            break;
+        case WAIT_SET: CHECK(!set_has(object, blocked), "ready in a set, and the thread sleeps"); break;
         case WAIT_NONE: break;
         }
     }

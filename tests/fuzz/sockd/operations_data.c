@@ -14,8 +14,7 @@ static uint32_t header_byte(uint32_t ino, uint32_t length, uint64_t position)
     return (uint8_t)(ino * 13 + length * 5 + position * 17);
 }
 
-/* The stream that what is written here joins, or that is read here; NULL: datagrams, or nothing. */
-static struct stream *stream_of(uint64_t badge, bool writes)
+struct stream *stream_of(uint64_t badge, bool writes)
 {
     const struct object *object = object_find(world.core, badge);
     if (!object)
@@ -45,8 +44,15 @@ void bytes_unknown(const struct request *request)
     }
 }
 
-/* The payload, behind an address. */
-static void payload_fill(uint64_t badge, uint64_t offset, uint64_t length)
+void stream_forget(uint64_t badge, bool writes)
+{
+    struct stream *stream = stream_of(badge, writes);
+    world.datagrams_unknown = true;
+    if (stream)
+        stream->lossy = true;
+}
+
+void payload_fill(uint64_t badge, uint64_t offset, uint64_t length)
 {
     const struct stream *stream = stream_of(badge, true);
     const struct object *object = object_find(world.core, badge);
@@ -64,7 +70,7 @@ static void payload_fill(uint64_t badge, uint64_t offset, uint64_t length)
         world_in[offset + i] = (uint8_t)header_byte(header[0], header[1], i);
 }
 
-static void payload_sent(uint64_t badge, uint64_t asked, uint64_t count)
+void payload_sent(uint64_t badge, uint64_t asked, uint64_t count)
 {
     struct stream *stream = stream_of(badge, true);
     CHECK(count <= asked, "more was sent than there was");
@@ -76,7 +82,7 @@ static void payload_sent(uint64_t badge, uint64_t asked, uint64_t count)
         stream->lossy = true;
 }
 
-static void stream_received(struct stream *stream, uint64_t count, bool peek)
+void stream_received(struct stream *stream, uint64_t count, bool peek)
 {
     if (!stream->lossy)
         for (uint64_t i = 0; i < count; i++)
@@ -88,7 +94,7 @@ static void stream_received(struct stream *stream, uint64_t count, bool peek)
     CHECK(stream->lossy || stream->received <= stream->sent, "more bytes came than were sent");
 }
 
-static void datagram_received(uint64_t count, uint64_t full_length)
+void datagram_received(uint64_t count, uint64_t full_length)
 {
     uint32_t header[2];
     if (count < HEADER || world.datagrams_unknown)

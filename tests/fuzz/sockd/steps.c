@@ -1,7 +1,7 @@
 /*
  * What eight bytes of the input do. SPDX-License-Identifier: MIT
  *
- * byte 0  the operation, by the weights in steps_table.c
+ * byte 0  the operation, by the weights in operations.c; or of operations_more.c
  * byte 1  who asks (bits 0 to 2), and what goes wrong (bits 3 to 7: enum trick, mostly nothing)
  * byte 2  the gate it goes to, among those of the right kind
  * byte 3  another object, a name or an address
@@ -164,6 +164,11 @@ bool address_is_path(uint8_t which)
 
 void step_plain(uint8_t bytes[STEP_BYTES])
 {
+    if (more_is(bytes)) {
+        bytes[0] = more_byte(bytes[0]);
+        bytes[1] = (uint8_t)(MORE_FIRST << 3 | (bytes[1] & 7));
+        return;
+    }
     bytes[0] = operation_byte(bytes[0]);
     if (bytes[1] >> 3 < TRICK_FAULT_IN)
         bytes[1] &= 7;
@@ -171,5 +176,8 @@ void step_plain(uint8_t bytes[STEP_BYTES])
 
 void step_run(const uint8_t bytes[STEP_BYTES])
 {
-    operation_run(bytes);
+    if (more_is(bytes))
+        more_run(bytes);
+    else
+        operation_run(bytes);
 }

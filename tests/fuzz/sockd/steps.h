@@ -35,5 +35,20 @@ void step_read(const uint8_t *bytes);
 void step_write(const uint8_t *bytes);
 /* This request may send or take bytes that are not followed: do not look at those any more. */
 void bytes_unknown(const struct request *request);
+/* Nor at what is written there, or read there; datagrams, neither. */
+void stream_forget(uint64_t badge, bool writes);
+/* The stream that what is written here joins, or that is read here; NULL: datagrams, or nothing. */
+struct stream *stream_of(uint64_t badge, bool writes);
+/* The right bytes into world_in from `offset` on; so many of them were taken; such came. */
+void payload_fill(uint64_t badge, uint64_t offset, uint64_t length);
+void payload_sent(uint64_t badge, uint64_t asked, uint64_t count);
+void stream_received(struct stream *stream, uint64_t count, bool peek);
+void datagram_received(uint64_t count, uint64_t full_length);
+
+/* operations_more.c: the second table. Is the step of it? As operation_byte. */
+enum { MORE_FIRST = 12, MORE_LAST = 19 };
+bool more_is(const uint8_t bytes[STEP_BYTES]);
+uint8_t more_byte(uint8_t byte);
+void more_run(const uint8_t bytes[STEP_BYTES]);
 
 #endif

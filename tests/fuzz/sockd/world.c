@@ -132,6 +132,22 @@ void world_deliver_closed(uint64_t badge)
     }
 }
 
+uint64_t world_badge(uint64_t ino)
+{
+    for (const struct object *object = world.core->objects; object; object = object->next)
+        if (object->ino == ino && object->badge < BADGES)
+            return object->badge;
+    return 0;
+}
+
+bool world_wakes(const struct thread *thread)
+{
+    for (unsigned i = 0; i < effects.count; i++)
+        if (effects.list[i].kind == IPC_EFFECT_WAKE && effects.list[i].value == thread->notification)
+            return true;
+    return false;
+}
+
 static void effects_apply(void)
 {
     for (unsigned i = 0; i < effects.count; i++) {

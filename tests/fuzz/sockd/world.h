@@ -27,14 +27,19 @@ enum slot_use { SLOT_FREE, SLOT_GATE, SLOT_OTHER, SLOT_NOTIFICATION };
 
 /* What a thread waits for since its last request, to see that it is woken. */
 enum wait_kind {
-    WAIT_NONE, WAIT_POLL, WAIT_READ, WAIT_WRITE, WAIT_CONNECT, WAIT_SPLICE, WAIT_LOCK
+    WAIT_NONE, WAIT_POLL, WAIT_READ, WAIT_WRITE, WAIT_CONNECT, WAIT_SPLICE, WAIT_LOCK, WAIT_FORESEEN,
+    WAIT_SET
 };
+enum { WAIT_ENTRIES = 16 }; /* of a poll set's, looked at */
 struct blocked {
     enum wait_kind kind;
     uint64_t badge, ino, peer_ino;
     uint64_t to_badge, to_ino; /* of a splice; peer_ino is its target's peer then */
     uint32_t events;           /* of a lock: the mode */
     uint32_t question;         /* of io.poll: its number */
+    unsigned entries;          /* of a poll set: what was asked, and of which object */
+    uint32_t entry[WAIT_ENTRIES];
+    uint64_t entry_ino[WAIT_ENTRIES];
 };
 
 struct thread {
@@ -86,6 +91,10 @@ void request_cap_own(struct request *request, uint64_t badge);
 void request_cap_foreign(struct request *request, enum ar_type type, uint64_t issuer);
 /* One copy of a gate less. The closed message goes out at once, or is on its way. */
 void world_close(uint64_t badge, bool at_once);
+/* The badge of what has this number, or one that leads to nothing. */
+uint64_t world_badge(uint64_t ino);
+/* Is a wake-up for it among the effects of this request? */
+bool world_wakes(const struct thread *thread);
 void world_deliver_closed(uint64_t badge);
 void world_expired(void);
 void world_credentials_set(unsigned process, uint32_t uid, uint32_t nofile);
