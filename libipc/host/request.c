@@ -24,7 +24,7 @@ static enum status segments_copy(const struct ar_segment *segments, unsigned cou
             continue;
         }
         size_t part = segments[i].length - offset < length ? segments[i].length - offset : length;
-        char *memory = (char *)segments[i].address + offset;
+        char *memory = (char *)((uintptr_t)segments[i].address + offset); /* anything, also NULL */
         if (!memory_copy(write ? memory : buffer, write ? buffer : memory, part))
             return ST_FAULT;
         buffer += part;

@@ -14,6 +14,7 @@
 enum { PROCESSES = 3, CALLS_MAX = 100000, TRACE = 16 };
 
 uint8_t *arena;
+static uint8_t canary[PAGE];
 uint64_t world_steps;
 static struct sim_counts before;
 static uint8_t step[STEP_BYTES], trace[TRACE][STEP_BYTES];
@@ -104,7 +105,8 @@ void world_start(void)
         uint64_t word = i % 3 == 2 ? length_of((uint8_t)(i * 7)) : pointer_of((uint8_t)(i * 5));
         memcpy(arena + PAGE + i * 8, &word, sizeof(word));
     }
-    memset(arena + CANARY * PAGE, 0xa5, PAGE);
+    memset(canary, 0xa5, PAGE);
+    memcpy(arena + CANARY * PAGE, canary, PAGE);
     step_waits = false;
     started = 0;
     sim_begin(&(struct sim_options){.seed = 1, .uid = 1000, .gid = 1000});
@@ -150,9 +152,8 @@ void step_run(const uint8_t bytes[STEP_BYTES])
     step_waits = true;
     step_give(bytes[1] % PROCESSES);
     replies_end();
-    for (unsigned i = 0; i < PAGE; i++)
-        if (arena[CANARY * PAGE + i] != 0xa5)
-            posix_failed("memory was written that nobody named", -1, i);
+    if (memcmp(arena + CANARY * PAGE, canary, PAGE) != 0)
+        posix_failed("memory was written that nobody named", -1, CANARY);
 }
 
 void step_plain(uint8_t bytes[STEP_BYTES])
