@@ -11,6 +11,7 @@
 #define IPC_CAPS_H
 
 #include "object/derivation.h"
+#include "sched/sched.h"
 
 /* One message. In memory, since there are not as many registers. */
 struct caps_pass {
@@ -113,9 +114,12 @@ static inline __attribute__((always_inline)) bool caps_go(const struct tcb *from
 
 /* Out of the way of messages that have none. With no more than four arguments: the fifth would go
  * into r8. */
-static __attribute__((noinline)) bool caps_pass(const struct tcb *from, const struct tcb *to,
-                                                uint64_t info, struct caps_pass *pass)
+static __attribute__((noinline)) bool caps_pass(const struct tcb *to, uint64_t info,
+                                                const struct endpoint *endpoint,
+                                                struct caps_pass *pass)
 {
+    const struct tcb *from = core.current;
+    pass->endpoint = endpoint;
     pass->count = AR_INFO_CAPS(info);
     if (AR_INFO_WORDS(info) > AR_MSG_WORDS || pass->count > AR_MSG_CAPS)
         return false;

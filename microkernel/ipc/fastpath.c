@@ -59,19 +59,12 @@ bool fast_call(uint64_t slot, uint64_t info)
     if (!LIKELY(server && (server->status & TCB_STATUS_MASK) == AR_THREAD_BLOCKED_RECV &&
                 server->deadline == AR_NO_DEADLINE && sched_runs_next(server)))
         return false;
-    pass.endpoint = endpoint;
-    if (!LIKELY(only_words(info)) && !caps_pass(caller, server, info, &pass))
+    if (!LIKELY(only_words(info)) && !caps_pass(server, info, endpoint, &pass))
         return false;
 
     /* point of no return */
     struct reply *reply = server->reply;
-    endpoint->receivers.head = server->link_next;
-    if (LIKELY(!server->link_next)) {
-        endpoint->receivers.tail = NULL;
-    } else {
-        server->link_next->link_prev = NULL;
-        server->link_next = NULL;
-    }
+    queue_take(&endpoint->receivers);
     server->reply = NULL;
     server->waiting_on = NULL;
     server->state = AR_THREAD_READY;
@@ -120,8 +113,7 @@ bool fast_reply_receive(uint64_t slot, uint64_t info)
     if (!LIKELY(status == AR_THREAD_BLOCKED_REPLY) &&
         (status != STATUS_FAULTED || AR_INFO_CAPS(info)))
         return false;
-    pass.endpoint = NULL; /* no gate comes home in a reply */
-    if (!LIKELY(only_words(info)) && !caps_pass(server, caller, info, &pass))
+    if (!LIKELY(only_words(info)) && !caps_pass(caller, info, NULL, &pass))
         return false;
 
     /* point of no return */

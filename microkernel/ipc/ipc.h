@@ -5,6 +5,7 @@
 #define IPC_IPC_H
 
 #include "object/object.h"
+#include "sched/sched.h"
 #include "trace.h"
 
 /* The system calls; each leaves its outcome in the caller's registers, or the caller blocked. */
@@ -16,6 +17,9 @@ void ipc_signal(struct tcb *caller);
 void ipc_wait(struct tcb *caller);
 void ipc_data(struct tcb *server, bool write);
 
+/* Called by entry.asm with the current thread's registers saved; on return the (maybe other)
+ * current thread goes on. */
+void syscall_handle(void);
 /* The caller has done a piece of what it asked for and goes back to its `syscall` instruction:
  * pending interrupts come, and it executes it again with its registers as they are now. */
 void syscall_again(struct tcb *caller);
@@ -48,12 +52,7 @@ static inline void ipc_wait_for_message(struct tcb *server, struct endpoint *end
                                         struct reply *reply)
 {
     endpoint->server = server;
-    server->link_prev = endpoint->receivers.tail;
-    if (__builtin_expect(!endpoint->receivers.tail, 1))
-        endpoint->receivers.head = server;
-    else
-        endpoint->receivers.tail->link_next = server;
-    endpoint->receivers.tail = server;
+    queue_append(&endpoint->receivers, server);
     server->waiting_on = endpoint;
     server->reply = reply;
     server->state = AR_THREAD_BLOCKED_RECV;

@@ -4,7 +4,6 @@
  */
 #include "arch/arch.h"
 #include "ipc/ipc.h"
-#include "ipc/syscall.h"
 #include "sched/sched.h"
 #include "sched/work.h"
 

@@ -14,54 +14,32 @@ struct cap_plan {
     bool move;
 };
 
-static bool comes_home(const struct cap *cap, const struct endpoint *endpoint)
-{
-    return endpoint && cap->type == AR_GATE && ((struct gate *)cap->object)->endpoint == endpoint;
-}
-
-/* Both come from the same slot and not both as copies, or go into the same one. Most messages have
- * their slots in order, and nothing is compared. */
-static bool caps_collide(const struct cap_plan *plan, unsigned i)
-{
-    for (unsigned j = 0; j < i; j++)
-        if (plan[j].from == plan[i].from && (plan[i].move || plan[j].move))
-            return true;
-    return false;
-}
-
+/* `endpoint`: as ipc_transfer has it. */
 static enum ar_error caps_plan(const struct tcb *from, const struct tcb *to, unsigned count,
                                const struct endpoint *endpoint, struct cap_plan *plan)
 {
-    const uint64_t *in = to->buffer->recv_slots;
-    uint64_t offered = to->buffer->recv_slot_count;
-    const uint64_t *end = in + (offered < AR_MSG_CAPS ? offered : AR_MSG_CAPS);
-    const struct cap *last_from = NULL, *last_to = NULL;
-    bool moves = false;
+    const struct ar_ipc_buffer *buffer = to->buffer;
+    unsigned taken = 0;
     for (unsigned i = 0; i < count; i++) {
         uint64_t word = from->buffer->caps_out[i];
-        struct cap *cap = cnode_slot(&from->cspace, word & ~AR_CAP_MOVE);
+        struct cap *cap = cnode_slot(&from->cspace, word & ~AR_CAP_MOVE), *slot = NULL;
+        bool move = word & AR_CAP_MOVE;
         if (!cap)
             return AR_ERR_SLOT;
         if (!cap_copyable(cap))
             return cap->type == AR_NULL ? AR_ERR_EMPTY : AR_ERR_TYPE;
-        plan[i].from = cap;
-        plan[i].to = NULL;
-        plan[i].move = word & AR_CAP_MOVE;
-        moves |= plan[i].move;
-        if (moves && cap <= last_from && caps_collide(plan, i))
-            return AR_ERR_ARGUMENT;
-        last_from = cap > last_from ? cap : last_from;
-        if (comes_home(cap, endpoint))
-            continue;
-        if (in == end || *in == AR_CAP_SELF)
-            return AR_ERR_NO_SLOT;
-        plan[i].to = cnode_slot(&to->cspace, *in++);
-        if (!plan[i].to || plan[i].to->type != AR_NULL)
-            return AR_ERR_NO_SLOT;
-        for (unsigned j = 0; plan[i].to <= last_to && j < i; j++)
-            if (plan[j].to == plan[i].to)
+        for (unsigned j = 0; j < i; j++)
+            if (plan[j].from == cap && (plan[j].move || move))
+                return AR_ERR_ARGUMENT;
+        if (!endpoint || cap->type != AR_GATE || ((struct gate *)cap->object)->endpoint != endpoint) {
+            if (taken == AR_MSG_CAPS || taken >= buffer->recv_slot_count ||
+                tcb_lookup_empty(to, buffer->recv_slots[taken++], &slot))
                 return AR_ERR_NO_SLOT;
-        last_to = plan[i].to > last_to ? plan[i].to : last_to;
+            for (unsigned j = 0; j < i; j++)
+                if (plan[j].to == slot)
+                    return AR_ERR_NO_SLOT;
+        }
+        plan[i] = (struct cap_plan){cap, slot, move};
     }
     return AR_OK;
 }
@@ -83,10 +61,9 @@ static void caps_go(const struct tcb *to, unsigned count, const struct cap_plan 
     for (; count; count--, plan++, received++) {
         struct cap *cap = plan->from, *slot = plan->to;
         struct gate *gate = cap->type == AR_GATE ? (struct gate *)cap->object : NULL;
-        received->kind = slot ? AR_RECEIVED_CAP : AR_RECEIVED_BADGE;
-        received->type = cap->type;
-        received->value = slot ? *in++ : gate->badge;
-        received->issuer = gate && gate->endpoint ? gate->endpoint->issuer : 0;
+        *received = (struct ar_received){
+            slot ? AR_RECEIVED_CAP : AR_RECEIVED_BADGE, cap->type, slot ? *in++ : gate->badge,
+            gate && gate->endpoint ? gate->endpoint->issuer : 0};
         work_spend(WORK_LOOK + WORK_COPY);
         if (slot && plan->move)
             cap_move(slot, cap);

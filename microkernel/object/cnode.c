@@ -6,18 +6,13 @@
 #include "object/derivation.h"
 #include "sched/work.h"
 
-enum ar_error cnode_lookup(const struct cap *root, uint64_t slot, struct cap **out)
+enum ar_error tcb_lookup(const struct tcb *tcb, uint64_t slot, struct cap **out)
 {
-    *out = cnode_slot(root, slot);
+    *out = cnode_slot(&tcb->cspace, slot);
     return *out ? AR_OK : AR_ERR_SLOT;
 }
 
-enum ar_error tcb_lookup(struct tcb *tcb, uint64_t slot, struct cap **out)
-{
-    return cnode_lookup(&tcb->cspace, slot, out);
-}
-
-enum ar_error tcb_lookup_type(struct tcb *tcb, uint64_t slot, enum ar_type type, unsigned rights,
+enum ar_error tcb_lookup_type(const struct tcb *tcb, uint64_t slot, enum ar_type type, unsigned rights,
                               struct cap **out)
 {
     enum ar_error error = tcb_lookup(tcb, slot, out);
@@ -28,7 +23,7 @@ enum ar_error tcb_lookup_type(struct tcb *tcb, uint64_t slot, enum ar_type type,
     return ((*out)->rights & rights) == rights ? AR_OK : AR_ERR_RIGHTS;
 }
 
-enum ar_error tcb_lookup_empty(struct tcb *tcb, uint64_t slot, struct cap **out)
+enum ar_error tcb_lookup_empty(const struct tcb *tcb, uint64_t slot, struct cap **out)
 {
     enum ar_error error = slot == AR_CAP_SELF ? AR_ERR_SLOT : tcb_lookup(tcb, slot, out);
     if (error)
@@ -36,7 +31,7 @@ enum ar_error tcb_lookup_empty(struct tcb *tcb, uint64_t slot, struct cap **out)
     return (*out)->type == AR_NULL ? AR_OK : AR_ERR_OCCUPIED;
 }
 
-enum ar_error tcb_lookup_run(struct tcb *tcb, uint64_t first, unsigned count,
+enum ar_error tcb_lookup_run(const struct tcb *tcb, uint64_t first, unsigned count,
                              struct slot_run *run)
 {
     unsigned in_leaf = AR_LEAF_SLOTS - (unsigned)(first & (AR_LEAF_SLOTS - 1));
@@ -114,12 +109,11 @@ enum ar_error cnode_copy_range(struct invocation *call)
         return invocation_fail(call, AR_ERR_RANGE, 3, AR_LEAF_SLOTS, call->words[3]);
 
     for (; count && work_left(); count--) {
-        struct cap *to, *from;
-        uint64_t to_number = call->words[0]++, from_number = call->words[2]++;
+        uint64_t number = call->words[0]++;
+        struct cap *to = cnode_slot(call->target, number);
+        struct cap *from = cnode_slot(call->caps[1], call->words[2]++);
         work_spend(WORK_LOOK);
-        if (cnode_lookup(call->caps[1], from_number, &from) || !cap_copyable(from) ||
-            to_number == AR_CAP_SELF || cnode_lookup(call->target, to_number, &to) ||
-            to->type != AR_NULL)
+        if (!from || !cap_copyable(from) || number == AR_CAP_SELF || !to || to->type != AR_NULL)
             continue;
         work_spend(WORK_COPY);
         cap_copy(to, from, AR_ALL);

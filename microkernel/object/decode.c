@@ -32,9 +32,8 @@ static enum ar_error no_slot(struct invocation *call, const struct cap *root, un
 enum ar_error invocation_slot(struct invocation *call, const struct cap *root, unsigned word,
                               uint64_t number, struct cap **slot)
 {
-    if (cnode_lookup(root, number, slot) == AR_OK)
-        return AR_OK;
-    return no_slot(call, root, word, number);
+    *slot = cnode_slot(root, number);
+    return *slot ? AR_OK : no_slot(call, root, word, number);
 }
 
 static enum ar_error cap_fail(struct invocation *call, const struct decode_word *spec,

@@ -19,31 +19,24 @@ struct cap *cap_next(const struct cap *slot)
     return link_neighbour(slot->next);
 }
 
+unsigned object_size_bits(enum ar_type type)
+{
+    static const uint8_t bits[AR_TYPE_COUNT] = {
+        [AR_ENDPOINT] = AR_ENDPOINT_BITS, [AR_GATE] = AR_GATE_BITS,
+        [AR_NOTIFICATION] = AR_NOTIFICATION_BITS, [AR_REPLY] = AR_REPLY_BITS,
+        [AR_TCB] = AR_TCB_BITS, [AR_VSPACE] = AR_TABLE_BITS, [AR_TABLE] = AR_TABLE_BITS};
+    return type < AR_TYPE_COUNT ? bits[type] : 0;
+}
+
 /* How many bytes of kernel memory the object of this capability takes; 0: none. */
 static uint64_t object_bytes(const struct cap *cap)
 {
-    switch (cap->type) {
-    case AR_UNTYPED:
-    case AR_FRAME:
+    if (cap->type == AR_UNTYPED || cap->type == AR_FRAME)
         return 1ull << cap->size_bits;
-    case AR_CNODE:
+    if (cap->type == AR_CNODE)
         return (uint64_t)AR_SLOT_SIZE << cap->size_bits;
-    case AR_ENDPOINT:
-        return 1ull << AR_ENDPOINT_BITS;
-    case AR_GATE:
-        return 1ull << AR_GATE_BITS;
-    case AR_NOTIFICATION:
-        return 1ull << AR_NOTIFICATION_BITS;
-    case AR_REPLY:
-        return 1ull << AR_REPLY_BITS;
-    case AR_TCB:
-        return 1ull << AR_TCB_BITS;
-    case AR_VSPACE:
-    case AR_TABLE:
-        return 1ull << AR_TABLE_BITS;
-    default:
-        return 0;
-    }
+    unsigned bits = object_size_bits(cap->type);
+    return bits ? 1ull << bits : 0;
 }
 
 static bool port_inside(const struct cap *outer, const struct cap *inner)

@@ -11,14 +11,7 @@
 
 static uint64_t *frame_entry(const struct cap *cap)
 {
-    if (!(cap->flags & CAP_MAPPED))
-        return NULL;
-    uint64_t *entry =
-        space_entry(space_of_asid(cap->asid), cap->extra, cap->size_bits == 21 ? 1 : 0);
-    if (!entry || !(*entry & PTE_PRESENT) ||
-        (*entry & PTE_ADDRESS) != arch_physical((void *)cap->object))
-        return NULL;
-    return entry;
+    return mapped_entry(cap, cap->size_bits == 21 ? 1 : 0);
 }
 
 void frame_unmap(struct cap *cap)

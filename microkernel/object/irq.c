@@ -7,7 +7,6 @@
 #include "object/derivation.h"
 #include "ipc/ipc.h"
 #include "object/acts.h"
-#include "object/irq.h"
 #include "sched/sched.h"
 
 enum { IRQ_CASCADE = 2, IRQ_LOG = 3 }; /* lines that nobody gets */

@@ -214,6 +214,8 @@ static inline void *tcb_vector_area(struct tcb *tcb)
 /* ---- derivation.c ---------------------------------------------------------------------------- */
 
 struct cap *cap_next(const struct cap *slot);
+/* log2 of the bytes of an object whose type says them; 0: any other. */
+unsigned object_size_bits(enum ar_type type);
 bool cap_is_descendant(const struct cap *ancestor, const struct cap *slot);
 /* No other capability names the same object. */
 bool cap_is_final(const struct cap *slot);
@@ -272,12 +274,11 @@ static inline struct cap *cnode_slot(const struct cap *root, uint64_t slot)
     const struct cap *leaf = cnode_leaf(root, slot);
     return leaf ? leaf_slot(leaf, slot) : NULL;
 }
-enum ar_error cnode_lookup(const struct cap *root, uint64_t slot, struct cap **out);
 /* Slot of a thread's own space, holding a capability of `type` with `rights`. */
-enum ar_error tcb_lookup(struct tcb *tcb, uint64_t slot, struct cap **out);
-enum ar_error tcb_lookup_type(struct tcb *tcb, uint64_t slot, enum ar_type type, unsigned rights,
+enum ar_error tcb_lookup(const struct tcb *tcb, uint64_t slot, struct cap **out);
+enum ar_error tcb_lookup_type(const struct tcb *tcb, uint64_t slot, enum ar_type type, unsigned rights,
                               struct cap **out);
-enum ar_error tcb_lookup_empty(struct tcb *tcb, uint64_t slot, struct cap **out);
+enum ar_error tcb_lookup_empty(const struct tcb *tcb, uint64_t slot, struct cap **out);
 
 /* Neighbouring slots, of one leaf or of two. */
 struct slot_run {
@@ -285,7 +286,7 @@ struct slot_run {
     unsigned in_first;
 };
 /* `count` (1..AR_LEAF_SLOTS) empty slots from `first` on. */
-enum ar_error tcb_lookup_run(struct tcb *tcb, uint64_t first, unsigned count,
+enum ar_error tcb_lookup_run(const struct tcb *tcb, uint64_t first, unsigned count,
                              struct slot_run *run);
 static inline struct cap *slot_run_at(const struct slot_run *run, unsigned index)
 {
@@ -326,9 +327,13 @@ void cnode_destroy(struct cnode *cnode, unsigned size_bits);
 bool cnode_dissolve(struct cnode *cnode);
 void vspace_destroy(const struct cap *cap);
 void table_unmap(struct cap *cap);
+/* The entry at `level` that leads to this table or frame, or NULL when it is not mapped. */
+uint64_t *mapped_entry(const struct cap *cap, unsigned level);
 void frame_unmap(struct cap *cap);
 void irq_forget(struct notification *notification);
 void irq_destroy(unsigned line);
+/* Interrupt `line` came: mask it and signal whoever is bound to it. */
+void irq_arrived(unsigned line);
 
 /* ---- invocations: decode.c ------------------------------------------------------------------- */
 

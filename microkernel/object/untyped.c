@@ -19,7 +19,7 @@ static uint64_t between(uint64_t least, uint64_t number, uint64_t most)
 
 /* log2 of the object's size in bytes; 0: no object of this type is made of an Untyped. Where the
  * caller may choose the size and `size_bits` is no good, it is set to the nearest that is. */
-static unsigned object_size_bits(uint64_t type, uint64_t *size_bits)
+static unsigned chosen_size_bits(uint64_t type, uint64_t *size_bits)
 {
     uint64_t given = *size_bits;
     switch (type) {
@@ -32,21 +32,8 @@ static unsigned object_size_bits(uint64_t type, uint64_t *size_bits)
     case AR_FRAME:
         *size_bits = given <= 12 ? 12 : 21;
         return (unsigned)*size_bits;
-    case AR_ENDPOINT:
-        return AR_ENDPOINT_BITS;
-    case AR_GATE:
-        return AR_GATE_BITS;
-    case AR_NOTIFICATION:
-        return AR_NOTIFICATION_BITS;
-    case AR_REPLY:
-        return AR_REPLY_BITS;
-    case AR_TCB:
-        return AR_TCB_BITS;
-    case AR_VSPACE:
-    case AR_TABLE:
-        return AR_TABLE_BITS;
     default:
-        return 0;
+        return type < AR_TYPE_COUNT ? object_size_bits((enum ar_type)type) : 0;
     }
 }
 
@@ -113,7 +100,7 @@ static enum ar_error retype_plan(struct invocation *call, unsigned *bits, uint64
 {
     const struct cap *untyped = call->target;
     uint64_t type = call->words[0], size_bits = call->words[1], count = call->words[3];
-    *bits = object_size_bits(type, &size_bits);
+    *bits = chosen_size_bits(type, &size_bits);
     if (!*bits)
         return invocation_fail(call, AR_ERR_TYPE, 0, AR_NULL, type);
     if (size_bits != call->words[1])
@@ -135,9 +122,9 @@ static enum ar_error slots_fail(struct invocation *call)
 {
     const struct cap *space = &call->caller->cspace;
     for (uint64_t i = 0;; i++) {
-        struct cap *slot;
         uint64_t number = call->words[2] + i;
-        if (number == AR_CAP_SELF || cnode_lookup(space, number, &slot))
+        const struct cap *slot = cnode_slot(space, number);
+        if (number == AR_CAP_SELF || !slot)
             return invocation_fail(call, AR_ERR_SLOT, 2, 1ull << (space->size_bits + AR_LEAF_BITS),
                                    number);
         if (slot->type != AR_NULL)

@@ -15,21 +15,20 @@ void vspace_destroy(const struct cap *cap)
     space_release(cap->asid, (void *)cap->object);
 }
 
-/* The entry that leads to this table, or NULL when it is not mapped. */
-static uint64_t *table_entry(const struct cap *table)
+uint64_t *mapped_entry(const struct cap *cap, unsigned level)
 {
-    if (!(table->flags & CAP_MAPPED))
+    if (!(cap->flags & CAP_MAPPED))
         return NULL;
-    uint64_t *entry = space_entry(space_of_asid(table->asid), table->extra, table->size_bits);
+    uint64_t *entry = space_entry(space_of_asid(cap->asid), cap->extra, level);
     if (!entry || !(*entry & PTE_PRESENT) ||
-        (*entry & PTE_ADDRESS) != arch_physical((void *)table->object))
+        (*entry & PTE_ADDRESS) != arch_physical((void *)cap->object))
         return NULL;
     return entry;
 }
 
 void table_unmap(struct cap *cap)
 {
-    uint64_t *entry = table_entry(cap);
+    uint64_t *entry = mapped_entry(cap, cap->size_bits);
     if (!entry)
         return;
     trace_unmap(cap);
@@ -56,7 +55,7 @@ enum ar_error vspace_map_table(struct invocation *call)
     struct cap *table = call->caps[0];
     uint64_t address = call->words[1];
     unsigned level;
-    if (table_entry(table))
+    if (mapped_entry(table, table->size_bits))
         return invocation_fail(call, AR_ERR_EXISTS, 0, 0, table->extra);
     uint64_t *entry = missing_table((void *)call->target->object, address, &level);
     if (!entry)

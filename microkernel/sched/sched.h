@@ -53,6 +53,20 @@ static inline void queue_append(struct tcb_queue *queue, struct tcb *tcb)
     queue->tail = tcb;
 }
 
+/* The first, of a queue that has one, and usually no more. */
+static inline struct tcb *queue_take(struct tcb_queue *queue)
+{
+    struct tcb *first = queue->head, *next = first->link_next;
+    queue->head = next;
+    if (__builtin_expect(!next, 1)) {
+        queue->tail = NULL;
+    } else {
+        next->link_prev = NULL;
+        first->link_next = NULL;
+    }
+    return first;
+}
+
 static inline void queue_remove(struct tcb_queue *queue, struct tcb *tcb)
 {
     if (tcb->link_prev)
@@ -77,16 +91,9 @@ static inline void sched_queue(struct tcb *tcb)
 /* Take the first thread off the queue of this priority, to switch to it. */
 static inline struct tcb *sched_take(unsigned priority)
 {
-    struct tcb_queue *queue = &core.ready[priority];
-    struct tcb *next = queue->head;
-    queue->head = next->link_next;
-    if (next->link_next) {
-        next->link_next->link_prev = NULL;
-        next->link_next = NULL;
-    } else {
-        queue->tail = NULL;
+    struct tcb *next = queue_take(&core.ready[priority]);
+    if (!core.ready[priority].head)
         core.ready_bits &= ~(1ull << priority);
-    }
     next->queued = 0;
     core.turn = 1;
     return next;

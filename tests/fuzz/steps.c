@@ -12,7 +12,6 @@
 #include "arch/arch.h"
 #include "ipc/ipc.h"
 #include "kernel_check.h"
-#include "object/irq.h"
 #include "world.h"
 #include <stdlib.h>
 #include <string.h>
@@ -116,9 +115,9 @@ static uint64_t odd_value(uint8_t byte)
 
 static void types_read(const struct tcb *tcb)
 {
-    struct cap *slot;
+    const struct cap *slot = cnode_slot(&tcb->cspace, 0);
     memset(types, 0, sizeof(types));
-    if (cnode_lookup(&tcb->cspace, 0, &slot))
+    if (!slot)
         return;
     for (unsigned i = 1; i < PARTY_SLOTS; i++)
         types[i] = slot[i].type;
@@ -309,7 +308,7 @@ static void enter(struct tcb *tcb)
                    AR_INFO_LABEL(regs->rsi) == AR_CNODE_REVOKE;
     world_enter();
     if (revokes && check_find(tcb, AR_TCB) && regs->rip == USER_RIP && regs->rax == AR_OK &&
-        cnode_lookup(&tcb->cspace, number, &slot) == AR_OK)
+        (slot = cnode_slot(&tcb->cspace, number)))
         revoked_check(slot);
 }
 

@@ -32,9 +32,7 @@ static void failed(const char *what)
 
 static void *object(unsigned slot)
 {
-    struct cap *cap;
-    cnode_lookup(&world_keeper->cspace, K_VICTIMS + slot, &cap);
-    return (void *)cap->object;
+    return (void *)cnode_slot(&world_keeper->cspace, K_VICTIMS + slot)->object;
 }
 
 static void make(unsigned slot, enum ar_type type, unsigned bits, unsigned count)

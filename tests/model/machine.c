@@ -6,7 +6,6 @@
 #include "arch/arch.h"
 #include "ipc/fastpath.h"
 #include "ipc/ipc.h"
-#include "ipc/syscall.h"
 #include "platform.h"
 #include <setjmp.h>
 #include <signal.h>

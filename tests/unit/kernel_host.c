@@ -5,7 +5,7 @@
 #include "arch/arch.h"
 #include "kernel_check.h"
 #include "ipc/fastpath.h"
-#include "ipc/syscall.h"
+#include "ipc/ipc.h"
 #include <sanitizer/asan_interface.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -287,8 +287,8 @@ void host_machine_stop(void)
 
 struct cap *host_slot(ar_cap slot)
 {
-    struct cap *found;
-    if (cnode_lookup(root_cap, slot, &found))
+    struct cap *found = cnode_slot(root_cap, slot);
+    if (!found)
         abort();
     return found;
 }

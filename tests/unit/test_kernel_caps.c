@@ -9,7 +9,6 @@
 #include <cmocka.h>
 
 #include "kernel_host.h"
-#include "object/irq.h"
 
 enum {
     UNTYPED = 1,

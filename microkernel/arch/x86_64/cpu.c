@@ -38,13 +38,8 @@ struct __attribute__((packed)) tss {
 static struct tss tss = {.io_map = sizeof(struct tss)};
 
 /* null, kernel code, kernel data, user data, user code, TSS (two entries) */
-static uint64_t gdt[7] = {0,
-                          0x00af9b000000ffffull,
-                          0x00cf93000000ffffull,
-                          0x00cff3000000ffffull,
-                          0x00affb000000ffffull,
-                          0,
-                          0};
+static uint64_t gdt[7] = {0, 0x00af9b000000ffff, 0x00cf93000000ffff, 0x00cff3000000ffff,
+                          0x00affb000000ffff};
 
 static void load_tables(void)
 {

@@ -85,13 +85,13 @@ entry_syscall:
     cmp r11, [rsp + TCB_NATIVE_LENGTH]
     jae .foreign
     TRACE_USER
-    MEASURE_SYSCALL
+    MEASURE_NOW rax
 
     mov [rsp + TCB_RIP], rcx
     mov rcx, [core + CORE_USER_STACK]
     mov [rsp + TCB_RSP], rcx
     TCB_SAVE rsp, RBX, RBP, RDI, RSI, RDX, R12, R13, R14, R15
-    TRACE_SYSCALL
+    TRACE_RECORD TRACE_SYSCALL_TYPE
     cmp rax, AR_SYS_REPLY_RECV
     ja .not_ipc
     mov rsp, kernel_stack_top
@@ -132,7 +132,7 @@ entry_syscall:
 .foreign:
     mov r11, [rsp + TCB_BUFFER]
     mov [r11 + IPC_FOREIGN_RIP], rcx
-    TRACE_LINUX
+    TRACE_RECORD TRACE_LINUX_TYPE
     mov rcx, [rsp + TCB_FOREIGN_ENTRY]
     mov r11, [rsp + TCB_RFLAGS]
     mov rsp, [core + CORE_USER_STACK]
@@ -147,7 +147,7 @@ leave_fast:
     mov rsp, rcx
     xor eax, eax                            ; AR_OK
     TCB_LOAD rsp, RBP, R12, R13, R14, R15
-    TRACE_RESULT
+    TRACE_RECORD TRACE_RESULT_TYPE
     mov rcx, [rsp + TCB_RIP]
     mov r11, [rsp + TCB_RFLAGS]
     mov rsp, [rsp + TCB_RSP]
@@ -160,7 +160,7 @@ leave:
     TCB_LOAD rsp, RBX, RDX, RSI, RDI, RBP, R8, R9, R10, R12, R13, R14, R15, RAX
     cmp byte [rsp + TCB_FULL_RESTORE], 0
     jne .full
-    TRACE_RESULT
+    TRACE_RECORD TRACE_RESULT_TYPE
     mov rcx, [rsp + TCB_RIP]
     mov r11, [rsp + TCB_RFLAGS]
     mov rsp, [rsp + TCB_RSP]

@@ -6,7 +6,6 @@
 #include "arch/x86_64/interrupts.h"
 #include "arch/x86_64/measure.h"
 #include "ipc/ipc.h"
-#include "object/irq.h"
 #include "sched/sched.h"
 #include "trace.h"
 

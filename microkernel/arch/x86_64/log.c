@@ -108,8 +108,8 @@ static void log_number(uint64_t value, unsigned base)
     log_write(&digits[sizeof(digits) - count], count);
 }
 
-/* %s %u %x, with l for 64 bits. */
-static void log_format(const char *format, va_list arguments)
+/* A line: %s %u %x, with l for 64 bits. */
+static void log_line(const char *format, va_list arguments)
 {
     for (; *format; format++) {
         if (*format != '%') {
@@ -127,6 +127,7 @@ static void log_format(const char *format, va_list arguments)
             log_number(value, *format == 'x' ? 16 : 10);
         }
     }
+    put_byte('\n');
 }
 
 void log_printf(const char *format, ...)
@@ -134,8 +135,7 @@ void log_printf(const char *format, ...)
     va_list arguments;
     va_start(arguments, format);
     log_write("kernel: ", 8);
-    log_format(format, arguments);
-    log_write("\n", 1);
+    log_line(format, arguments);
     va_end(arguments);
 }
 
@@ -168,8 +168,7 @@ static void log_current(void)
 static void stop_line(const char *format, va_list arguments)
 {
     log_write("kernel: stop: ", 14);
-    log_format(format, arguments);
-    log_write("\n", 1);
+    log_line(format, arguments);
 }
 
 void kernel_stop(const char *format, ...)

@@ -37,15 +37,10 @@ void measure_stop(void)
     if (ticks <= longest)
         return;
     longest = ticks;
-    if (measure.what & TRAP)
-        log_printf("measure: interrupts off for %lu instructions: vector %lu", ticks,
-                   measure.what & ~TRAP);
-    else if (measure.what == AR_SYS_INVOKE)
-        log_printf("measure: interrupts off for %lu instructions: invocation %x", ticks,
-                   AR_INFO_LABEL(measure.info));
-    else
-        log_printf("measure: interrupts off for %lu instructions: system call %lu", ticks,
-                   measure.what);
+    bool trap = measure.what & TRAP, invoke = measure.what == AR_SYS_INVOKE;
+    log_printf("measure: interrupts off for %lu instructions: %s 0x%lx", ticks,
+               trap ? "vector" : invoke ? "invocation" : "system call",
+               invoke ? AR_INFO_LABEL(measure.info) : measure.what & ~TRAP);
     log_flush();
 }
 
