@@ -130,6 +130,7 @@ static void fifo_opening(void **state)
     assert_true(r > 0);
     char buffer[8];
     assert_int_equal(t_read(r, buffer, 8), 5);
+    assert_int_equal(t_poll(r, POLLIN, 0), POLLHUP); /* its writer has been there */
     assert_int_equal(t_read(r, buffer, 8), 0);
     t_close(r);
     assert_int_equal(t_open("/p", O_WRONLY, 0), -(int)ST_WAIT);

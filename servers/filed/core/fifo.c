@@ -45,7 +45,9 @@ void fifo_opened(struct filed *filed, struct description *description)
 {
     struct node *node = description->node;
     struct fifo *fifo = node->fifo;
+    bool owed = false; /* its writer has come, and perhaps gone */
     if (description_reads(description)) {
+        owed = fifo->reader_owed;
         fifo->readers++;
         fifo->reader_owed = false;
         fifo->writer_owed |= fifo->opening_writers.first != NULL;
@@ -59,7 +61,7 @@ void fifo_opened(struct filed *filed, struct description *description)
         waiters_wake(&fifo->opening_readers, POLLIN | POLLOUT, filed->effects);
     }
     description->fifo_writers =
-        description_writes(description) ? 0 : fifo->writers_ever - fifo->writers;
+        description_writes(description) ? 0 : fifo->writers_ever - fifo->writers - (owed && !fifo->writers);
     fifo_notify(filed, node, POLLIN | POLLOUT);
 }
 
