@@ -21,7 +21,7 @@ void drive_end(void)
 {
     platform_end();
     if (has_flown) /* what nobody can reach counts against its user until it is collected */
-        platform_settle();
+        platform_settle(true);
 }
 
 static bool may_leave_garbage(const struct op *op)
@@ -41,7 +41,7 @@ static bool may_leave_garbage(const struct op *op)
 
 static void collect(struct step *step)
 {
-    memset(step, 0, sizeof(*step));
+    step->events = 0;
     for (int i = 0; i < WORKERS_MAX; i++) {
         struct slot *slot = &board->slot[i];
         if (slot->state != SLOT_DONE)
@@ -72,8 +72,8 @@ void drive_step(const struct op *op, struct step *step)
         slot->op = *op;
         platform_run(op->worker);
         has_flown |= op->control & C_RIGHTS;
-        if (has_flown && may_leave_garbage(op))
-            platform_settle();
+        if (has_flown)
+            platform_settle(may_leave_garbage(op));
     }
     collect(step);
 }

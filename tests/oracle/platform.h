@@ -49,7 +49,8 @@ struct setting {
 struct board *platform_start(void); /* once */
 void platform_begin(const struct setting *setting);
 void platform_run(int worker); /* its slot holds an operation; returns when everybody waits */
-void platform_settle(void);    /* gives Linux time to collect garbage, and a reason to */
+void platform_settle(bool closed); /* after each operation since descriptors flew: if it may have left garbage,
+                                      gives Linux a reason to collect it, and time */
 void platform_advance(int ms);
 void platform_end(void);
 bool platform_clean(void); /* the program that ended left no socket behind */

@@ -5,6 +5,9 @@
  * the driver at the normal one: when the driver runs again, every worker has finished or waits.
  * Where there is no such priority (`patient`) the driver sleeps, which costs nothing under -icount,
  * and what has not finished by then is blocked.
+ *
+ * On Linux all processes have one address space, the driver's: no system call that a program makes
+ * tells it, and under QEMU a switch of address spaces costs more than most operations.
  */
 #include "options.h"
 
@@ -28,6 +31,7 @@
 #include <unistd.h>
 
 #include "execute.h"
+#include "garbage_linux.h"
 
 enum {
     PAGE = 4096,
@@ -35,14 +39,16 @@ enum {
     PATIENCE_TURNS = 12,
     SETTLE_MS = 30,        /* Linux's collector, then its delayed fput (a tick), again for what that freed */
     STACK_SIZE = 256 * 1024,
-    FUTEX_WAIT = 0,
-    FUTEX_WAKE = 1
+    FUTEX_WAIT_PRIVATE = 128,
+    FUTEX_WAKE_PRIVATE = 129,
+    CLONE_PROCESS = CLONE_VM | SIGCHLD,
+    CLONE_WORKER = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM
 };
 
 static bool patient;
 static int directory_number;
 static char base[64];
-static uint8_t *guards[WORKERS_MAX];
+static uint8_t *guards[WORKERS_MAX], *stacks[WORKERS_MAX]; /* the ends of both */
 static int first_pid;
 static int sockets_before; /* the first program */
 
@@ -104,20 +110,16 @@ static _Noreturn void worker_loop(int worker)
             if (patient)
                 sleep_us(PATIENCE_US);
             else
-                syscall(SYS_futex, &slot->turn, FUTEX_WAIT, turn, 0, 0, 0);
+                syscall(SYS_futex, &slot->turn, FUTEX_WAIT_PRIVATE, turn, 0, 0, 0);
         }
         turn = slot->turn;
         worker_step(worker);
     }
 }
 
-int platform_fork(int worker)
+static int worker_main(void *argument)
 {
-    board->slot[worker].process = worker;
-    pid_t pid = fork();
-    if (pid == 0)
-        worker_loop(worker);
-    return pid < 0 ? -errno : 0;
+    worker_loop((int)(intptr_t)argument);
 }
 
 static void *thread_main(void *argument)
@@ -125,11 +127,22 @@ static void *thread_main(void *argument)
     worker_loop((int)(intptr_t)argument);
 }
 
+int platform_fork(int worker)
+{
+    board->slot[worker].process = worker;
+    pid_t pid = patient ? fork() : clone(worker_main, stacks[worker], CLONE_PROCESS, (void *)(intptr_t)worker);
+    if (pid == 0)
+        worker_loop(worker);
+    return pid < 0 ? -errno : 0;
+}
+
 int platform_thread(int worker)
 {
     pthread_t thread;
     pthread_attr_t attributes;
     board->slot[worker].process = board->slot[process_of_thread()].process;
+    if (!patient)
+        return clone(worker_main, stacks[worker], CLONE_WORKER, (void *)(intptr_t)worker) < 0 ? -errno : 0;
     pthread_attr_init(&attributes);
     pthread_attr_setstacksize(&attributes, STACK_SIZE);
     return -pthread_create(&thread, &attributes, thread_main, (void *)(intptr_t)worker);
@@ -180,19 +193,26 @@ struct board *platform_start(void)
         if (area == MAP_FAILED || mprotect(area + DATA_MAX, PAGE, PROT_NONE) != 0)
             fail("mmap");
         guards[i] = area + DATA_MAX;
+        area = patient ? 0 : mmap(0, STACK_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        if (area == MAP_FAILED)
+            fail("mmap");
+        stacks[i] = area + STACK_SIZE;
     }
     prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
     signal(SIGCHLD, SIG_IGN); /* nobody stays as a zombie, so a dead pid is dead */
     snprintf(base, sizeof(base), "/tmp/oracle.%d", (int)getpid());
     umask(0);
+    if (!patient)
+        garbage_begin();
     sockets_before = sockets_count();
     if (mkdir(base, 0777) != 0)
         fail(base);
     return board;
 }
 
-static _Noreturn void first_process(const struct setting *setting)
+static int first_process(void *argument)
 {
+    const struct setting *setting = argument;
     struct sched_param priority = {.sched_priority = 1};
     struct sigaction action = {.sa_handler = signal_count, .sa_flags = SA_RESTART};
     if (!patient && syscall(SYS_sched_setscheduler, 0, SCHED_FIFO, &priority) != 0)
@@ -224,11 +244,11 @@ void platform_begin(const struct setting *setting)
     snprintf(directory, sizeof(directory), "%s/%d", base, ++directory_number);
     if (mkdir(directory, 0777) != 0 || chdir(directory) != 0)
         fail(directory);
-    first_pid = fork();
+    first_pid = patient ? fork() : clone(first_process, stacks[0], CLONE_PROCESS, (void *)setting);
     if (first_pid < 0)
         fail("fork");
     if (first_pid == 0)
-        first_process(setting);
+        first_process((void *)setting);
     wait_until_idle(0);
 }
 
@@ -253,8 +273,7 @@ void platform_run(int worker)
     slot->state = SLOT_BUSY;
     slot->turn++;
     if (!patient) {
-        syscall(SYS_futex, &slot->turn, FUTEX_WAKE, 1, 0, 0, 0);
-        sched_yield();
+        syscall(SYS_futex, &slot->turn, FUTEX_WAKE_PRIVATE, 1, 0, 0, 0); /* it runs at once */
     } else {
         for (int i = 0; i < PATIENCE_TURNS && slot->state == SLOT_BUSY; i++)
             sleep_us(PATIENCE_US);
@@ -266,13 +285,21 @@ void platform_run(int worker)
         wait_until_idle(other);
 }
 
-void platform_settle(void)
+void platform_settle(bool closed)
 {
+    static bool due;
     if (patient)
+        return;
+    due |= garbage_possible();
+    if (!closed)
         return;
     int pair = socket(AF_UNIX, SOCK_STREAM, 0);
     close(pair);
-    sleep_us(SETTLE_MS * 1000);
+    if (due)
+        sleep_us(SETTLE_MS * 1000);
+    else
+        sched_yield(); /* the collector sees that there is nothing to do now, not between later operations */
+    due = false;
 }
 
 void platform_advance(int ms)
@@ -313,6 +340,8 @@ void platform_end(void)
 
 bool platform_clean(void)
 {
+    if (sockets_count() > sockets_before)
+        sleep_us(SETTLE_MS * 1000); /* what the collector began by itself */
     return sockets_count() <= sockets_before;
 }
 

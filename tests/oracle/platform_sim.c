@@ -183,8 +183,9 @@ void platform_run(int worker)
     run_until_quiet();
 }
 
-void platform_settle(void)
+void platform_settle(bool closed)
 {
+    (void)closed;
 }
 
 void platform_advance(int ms)
