@@ -166,8 +166,8 @@ static void datagram_set_peer(struct sockd *sockd, struct socket *socket, struct
         other->shown_connected = true;
     socket_trace(sockd, socket, AR_TRACE_SOCKET_CONNECTED, other ? other->object.ino : 0, 0, 0);
     if (old) {
+        object_wake(sockd, &socket->object, WAKE_WRITE); /* also if it is the same one */
         if (other != old) {
-            object_wake(sockd, &socket->object, WAKE_WRITE);
             datagram_disconnected(sockd, socket, old);
             if (!old->peer)
                 old->shown_connected = false;

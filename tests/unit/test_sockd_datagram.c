@@ -38,6 +38,18 @@ static void c6_unspecified_disconnects(void **state)
     assert_int_equal(sk_send(a, "x", 1, 0), -ST_NOTCONN);
 }
 
+static void c6_reconnecting_wakes_writers(void **state)
+{
+    (void)state;
+    long a = bound("@a");
+    assert_int_equal(sk_connect(a, "@a", 0), 0);
+    while (sk_send(a, "x", 1, LX_MSG_DONTWAIT) == 1)
+        ;
+    assert_int_equal(fd_poll_arm(a, LX_POLLOUT, true), 0);
+    assert_int_equal(sk_connect(a, "@a", 0), 0); /* to the same one */
+    assert_int_equal(woken(USER), 1);
+}
+
 static void c6_reconnecting_purges_and_resets(void **state)
 {
     (void)state;
@@ -255,6 +267,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(c6_connect_filters_senders),
         TEST(c6_unspecified_disconnects),
+        TEST(c6_reconnecting_wakes_writers),
         TEST(c6_reconnecting_purges_and_resets),
         TEST(c6_queue_holds_eleven),
         TEST(c6_connected_sender_loses_pollout),
