@@ -191,6 +191,8 @@ enum status datagram_receive(struct sockd *sockd, struct socket *socket, struct 
     status = receive_address(receive, message->sender);
     if (status == ST_OK)
         status = ipc_data_put(receive->call, 0, &message->data[skip], bytes);
+    if (peek && (status == ST_OK || receive->memory_bad))
+        room_wake(sockd, socket, WAKE_WRITE); /* there is none, but so does Linux */
     if (status != ST_OK && (!receive->memory_bad || peek))
         return status;
     if (status != ST_OK) { /* the memory is the program's fault: as on Linux the message is lost */

@@ -50,6 +50,22 @@ static void c6_reconnecting_wakes_writers(void **state)
     assert_int_equal(woken(USER), 1);
 }
 
+/* On Linux whoever looks wakes those who wait for room; only what changed meanwhile can be seen. */
+static void c6_a_peek_wakes_who_waits_for_room(void **state)
+{
+    (void)state;
+    long a = bound("@a"), sender = sk(LX_SOCK_DGRAM);
+    while (send_to(sender, "@a", "x") == 1)
+        ;
+    struct send_extra to = {.to = "@a"};
+    assert_int_equal(sk_send_extra(sender, "x", 1, 0, to), -ST_WAIT);
+    assert_int_equal(sk_connect(a, "@a", 0), 0);
+    assert_int_equal(woken(USER), 0);
+    assert_int_equal(sk_recv(a, 9, LX_MSG_PEEK), 1);
+    assert_int_equal(woken(USER), 1);
+    assert_int_equal(sk_send_extra(sender, "x", 1, SOCK_AGAIN, to), -ST_PERM);
+}
+
 static void c6_reconnecting_purges_and_resets(void **state)
 {
     (void)state;
@@ -268,6 +284,7 @@ int main(void)
         TEST(c6_connect_filters_senders),
         TEST(c6_unspecified_disconnects),
         TEST(c6_reconnecting_wakes_writers),
+        TEST(c6_a_peek_wakes_who_waits_for_room),
         TEST(c6_reconnecting_purges_and_resets),
         TEST(c6_queue_holds_eleven),
         TEST(c6_connected_sender_loses_pollout),
