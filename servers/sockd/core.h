@@ -548,6 +548,9 @@ void rights_unref(struct sockd *sockd, struct rights *rights);
 unsigned rights_deliver(struct sockd *sockd, struct ipc_call *call, struct rights *rights,
                         unsigned room);
 void session_object_release(struct sockd *sockd, struct session_object *session);
+/* Its thread's datagram waits no more; it gives its memory back. */
+void sending_end(struct sockd *sockd, struct session_object *session);
+void sending_release(struct sockd *sockd, struct session_object *session);
 /* Drop slots of doomed rights while the effects have room. */
 void doomed_drain(struct sockd *sockd);
 /* Find sockets that only each other's queues hold, and empty those queues. */

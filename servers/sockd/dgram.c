@@ -1,5 +1,10 @@
 /*
  * SOCK_DGRAM and SOCK_SEQPACKET: whole messages. SPDX-License-Identifier: MIT
+ *
+ * A send that waits is not asked from the start again. Linux looks first whom the socket is connected to,
+ * then waits for memory, then looks for the address if there is one, then waits for room in that queue;
+ * what was found out before a wait counts after it, whatever becomes of the socket meanwhile. The
+ * session keeps it.
  */
 #include "queue.h"
 
@@ -14,6 +19,61 @@ bool datagram_room(const struct socket *socket, const struct socket *other)
 {
     return other == socket || other->peer == socket || other->message_count <= LX_MAX_DGRAM_QLEN;
 }
+
+/* ---- a send that waits ----------------------------------------------------------------------- */
+
+/* What is kept of this send from before it waited, or NULL. */
+static struct session_object *sending_find(struct sockd *sockd, const struct socket *socket,
+                                           const struct send *send)
+{
+    struct session_object *session =
+        send->again ? session_object_find(sockd, send->principal) : NULL;
+    return session && session->sending == socket ? session : NULL;
+}
+
+/* Its answer is `status`: if that is to wait, keep what is known. */
+static enum status sending_keep(struct sockd *sockd, struct socket *socket, const struct send *send,
+                                struct socket *destination, bool has_memory, enum status status)
+{
+    struct session_object *session =
+        status == ST_WAIT ? session_object_find(sockd, send->principal) : NULL;
+    if (!session)
+        return status;
+    object_ref(&socket->object);
+    if (destination)
+        object_ref(&destination->object);
+    sending_end(sockd, session);
+    session->sending = socket;
+    session->destination = destination;
+    session->has_memory = has_memory;
+    session->charge = has_memory ? charge_for_datagram((uint32_t)send->length) : 0;
+    socket->charged += session->charge;
+    return status;
+}
+
+void sending_release(struct sockd *sockd, struct session_object *session)
+{
+    if (!session->charge)
+        return;
+    session->sending->charged -= session->charge;
+    session->charge = 0;
+    session->has_memory = false;
+    if (!session->sending->dead)
+        send_dropped(sockd, session->sending);
+}
+
+void sending_end(struct sockd *sockd, struct session_object *session)
+{
+    struct socket *sender = session->sending, *destination = session->destination;
+    sending_release(sockd, session);
+    session->sending = session->destination = NULL;
+    if (destination)
+        object_unref(sockd, &destination->object);
+    if (sender)
+        object_unref(sockd, &sender->object);
+}
+
+/* ---- sending --------------------------------------------------------------------------------- */
 
 /* Copy the payload in and queue it. */
 static enum status datagram_queue(struct sockd *sockd, struct socket *socket, struct socket *other,
@@ -54,14 +114,16 @@ static enum status datagram_peer_died(struct sockd *sockd, struct socket *socket
     return ST_CONNREFUSED;
 }
 
-/* The checks that Linux makes before it looks at the destination. */
-static enum status datagram_admit(struct sockd *sockd, struct socket *socket, struct send *send)
+/* The checks that Linux makes before it has memory for the message. `to`: whom it is connected to, or
+ * was before it waited; NULL: there is an address. */
+static enum status datagram_admit(struct sockd *sockd, struct socket *socket, struct send *send,
+                                  bool waited, struct socket *to)
 {
     if (send->flags & LX_MSG_OOB)
         return ST_OPNOTSUPP;
-    if (!send->has_address && !socket->peer)
+    if (!send->has_address && !to)
         return ST_NOTCONN;
-    if ((socket->option_flags & OPTIONS_SENDER) && !socket->address) {
+    if (!waited && (socket->option_flags & OPTIONS_SENDER) && !socket->address) {
         enum status status = socket_autobind(sockd, socket);
         if (status != ST_OK)
             return status;
@@ -75,7 +137,8 @@ static enum status datagram_admit(struct sockd *sockd, struct socket *socket, st
         return ST_PIPE;
     if (socket->charged >= (uint64_t)socket->sndbuf) {
         socket_no_space(socket);
-        return object_wait(sockd, send->call, &socket->object.waiters, WAKE_SENDER, send->nowait);
+        status = object_wait(sockd, send->call, &socket->object.waiters, WAKE_SENDER, send->nowait);
+        return sending_keep(sockd, socket, send, to, false, status);
     }
     if (!rights_too_many(sockd, send->principal, send->rights))
         return ST_OK;
@@ -97,37 +160,66 @@ static enum status datagram_refuse(struct sockd *sockd, struct socket *socket,
     return refusal;
 }
 
+/* The destination that was found is dead. */
+static enum status datagram_to_dead(struct sockd *sockd, struct socket *socket,
+                                    const struct send *send, const struct socket *other)
+{
+    bool peer = socket->peer == other;
+    enum status status = datagram_refuse(sockd, socket, send, peer ? ST_OK : ST_CONNRESET);
+    return status == ST_OK ? datagram_peer_died(sockd, socket) : status;
+}
+
+static enum status datagram_deliver(struct sockd *sockd, struct socket *socket, struct send *send,
+                                    struct socket *other)
+{
+    enum status status = ST_OK;
+    /* One with an address is looked for again if it died while there was no room. */
+    if (send->has_address && (!other || (other->dead && other != socket->peer)))
+        status = destination_find(sockd, send->call, socket->type, send->address, &other);
+    if (status != ST_OK)
+        return datagram_refuse(sockd, socket, send, status);
+    if (other->dead)
+        return datagram_to_dead(sockd, socket, send, other);
+    if (!datagram_may_send(socket, other))
+        return datagram_refuse(sockd, socket, send, ST_PERM);
+    if (other->shutdown & SHUT_RECEIVE)
+        return datagram_refuse(sockd, socket, send, ST_PIPE);
+    if (datagram_room(socket, other))
+        return datagram_queue(sockd, socket, other, send);
+    status = send->again ? ST_OK : datagram_refuse(sockd, socket, send, ST_OK);
+    if (status == ST_OK)
+        status = object_wait_turn(sockd, send->call, &other->object, true, WAKE_WRITE, send->nowait);
+    return sending_keep(sockd, socket, send, other, true, status);
+}
+
 enum status datagram_send(struct sockd *sockd, struct socket *socket, struct send *send,
                           uint64_t *count)
 {
     if (socket->type == LX_SOCK_SEQPACKET)
         send->has_address = false;
     enum status status = send_begin(socket);
-    if (status == ST_OK)
-        status = datagram_admit(sockd, socket, send);
     if (status != ST_OK)
         return status;
-    struct socket *other = socket->peer;
-    if (send->has_address) {
-        status = destination_find(sockd, send->call, socket->type, send->address, &other);
-        if (status != ST_OK)
-            return datagram_refuse(sockd, socket, send, status);
+    struct session_object *waited = sending_find(sockd, socket, send);
+    struct socket *other = waited            ? waited->destination
+                           : send->has_address ? NULL
+                                               : socket->peer;
+    uint32_t charge = waited ? waited->charge : 0; /* of what is queued, kept or dropped now */
+    bool had_memory = waited && waited->has_memory;
+    if (charge) {
+        waited->charge = 0;
+        socket->charged -= charge;
     }
-    if (other->dead) {
-        status = datagram_refuse(sockd, socket, send, ST_OK);
-        return status == ST_OK ? datagram_peer_died(sockd, socket) : status;
+    if (!had_memory)
+        status = datagram_admit(sockd, socket, send, waited, other);
+    if (status == ST_OK)
+        status = datagram_deliver(sockd, socket, send, other);
+    if (waited && status == ST_FAULT) { /* perhaps a page that is not there yet */
+        waited->charge = charge;
+        socket->charged += charge;
+    } else if (waited && status != ST_WAIT) {
+        sending_end(sockd, waited);
     }
-    if (!datagram_may_send(socket, other))
-        return datagram_refuse(sockd, socket, send, ST_PERM);
-    if (other->shutdown & SHUT_RECEIVE)
-        return datagram_refuse(sockd, socket, send, ST_PIPE);
-    if (!datagram_room(socket, other)) {
-        status = send->again ? ST_OK : datagram_refuse(sockd, socket, send, ST_OK);
-        return status != ST_OK ? status
-                               : object_wait_turn(sockd, send->call, &other->object, true,
-                                                  WAKE_WRITE, send->nowait);
-    }
-    status = datagram_queue(sockd, socket, other, send);
     if (status == ST_OK)
         *count = send->length;
     return status;

@@ -342,7 +342,10 @@ enum status op_cancel(void *state, struct ipc_call *call)
 {
     struct sockd *sockd = state;
     struct session *session = session_find(&sockd->sessions, call->principal);
+    struct session_object *object = session_object_find(sockd, call->principal);
     if (session)
         session_disarm_exclusive(session);
+    if (object)
+        sending_release(sockd, object);
     return ST_OK;
 }

@@ -384,6 +384,7 @@ void session_object_release(struct sockd *sockd, struct session_object *session)
 {
     stage_reset(sockd, session);
     claim_end(sockd, session);
+    sending_end(sockd, session);
     sockd->reclaim_wanted = true;
     struct session *entry = session_find(&sockd->sessions, PRINCIPAL(0, session->thread));
     if (!entry || entry->badge != session->object.badge)

@@ -14,6 +14,14 @@ static long send_to(long fd, const char *name, const char *text)
     return sk_send_extra(fd, text, strlen(text), LX_MSG_DONTWAIT, (struct send_extra){.to = name});
 }
 
+static long disconnect(long fd)
+{
+    memory_reset();
+    memset(W.in, 0, 2);
+    W.in_size = 2;
+    return -(long)ASK((uint64_t)fd, SOCK_CONNECT, 2);
+}
+
 static void c6_connect_filters_senders(void **state)
 {
     (void)state;
@@ -31,23 +39,105 @@ static void c6_unspecified_disconnects(void **state)
     bound("@b");
     assert_int_equal(sk_connect(a, "@b", 0), 0);
     assert_int_equal(sk_send(a, "x", 1, 0), 1);
-    memory_reset();
-    memset(W.in, 0, 2);
-    W.in_size = 2;
-    assert_int_equal(ASK(a, SOCK_CONNECT, 2), ST_OK);
+    assert_int_equal(disconnect(a), 0);
     assert_int_equal(sk_send(a, "x", 1, 0), -ST_NOTCONN);
 }
 
-static void c6_reconnecting_wakes_writers(void **state)
+/* What Linux found out before it waited for memory counts afterwards: to whom, and under which name. */
+static void c6_a_send_that_waits_for_memory_keeps_its_destination(void **state)
 {
     (void)state;
-    long a = bound("@a");
-    assert_int_equal(sk_connect(a, "@a", 0), 0);
-    while (sk_send(a, "x", 1, LX_MSG_DONTWAIT) == 1)
-        ;
-    assert_int_equal(fd_poll_arm(a, LX_POLLOUT, true), 0);
-    assert_int_equal(sk_connect(a, "@a", 0), 0); /* to the same one */
+    long fd[2];
+    pair_make(LX_SOCK_DGRAM, fd);
+    assert_int_equal(sk_send_size(fd[0], 108703, 0), 108703);
+    assert_int_equal(sk_send_size(fd[0], 108703, 0), 108703);
+    assert_int_equal(sk_send(fd[0], "waits", 5, 0), -ST_WAIT);
+    woken(USER);
+    assert_int_equal(disconnect(fd[0]), 0);
     assert_int_equal(woken(USER), 1);
+    assert_int_equal(sk_send(fd[0], "waits", 5, SOCK_AGAIN), -ST_WAIT);
+    assert_int_equal(sk_set(fd[0], LX_SO_PASSCRED, 1), 0);
+    assert_int_equal(sk_recv(fd[1], 9, 0), 9);
+    assert_int_equal(sk_send(fd[0], "waits", 5, SOCK_AGAIN), 5);
+    assert_int_equal(sk_recv(fd[1], 9, 0), 9);
+    assert_int_equal(sk_recv(fd[1], 9, 0), 5);
+    assert_int_equal(RECV_ADDRESS, 0); /* it had none when it began, so none was made up */
+    assert_int_equal(sk_send(fd[0], "x", 1, SOCK_AGAIN), -ST_NOTCONN); /* that was all */
+    assert_int_equal(sk_send(fd[0], "x", 1, 0), -ST_NOTCONN);
+}
+
+/* The memory of one that waits for room counts, and comes back with the call, and with its thread. */
+static void c6_a_send_that_waits_for_room_has_its_memory(void **state)
+{
+    (void)state;
+    long a = bound("@a"), sender = sk(LX_SOCK_DGRAM);
+    struct send_extra to = {.to = "@a"};
+    for (unsigned i = 0; i < 11; i++)
+        assert_int_equal(send_to(sender, "@a", "x"), 1);
+    for (unsigned i = 0; i < 2; i++) {
+        assert_true(fd_poll(sender) & LX_POLLOUT);
+        assert_int_equal(sk_send_extra(sender, NULL, 60000, 0, to), -ST_WAIT);
+        assert_false(fd_poll(sender) & LX_POLLOUT);
+        assert_int_equal(fd_poll_arm(sender, LX_POLLOUT, true), 0);
+        woken(USER);
+        assert_int_equal(ASK0(BADGE_ROOT, SOCK_CANCEL), ST_OK); /* a signal */
+        assert_int_equal(woken(USER), 1);
+        assert_int_equal(fd_ioctl(sender, LX_TIOCOUTQ), 11 * 768);
+    }
+    assert_int_equal(sk_send_extra(sender, NULL, 60000, 0, to), -ST_WAIT);
+    assert_int_equal(sk_send_extra(sender, NULL, 60000, SOCK_AGAIN, to), -ST_WAIT);
+    assert_true(fd_ioctl(sender, LX_TIOCOUTQ) < 11 * 768 + 70000);
+    fd_close(sender); /* before the session: the memory is the socket's no more */
+    fd_close(a);
+}
+
+static void c6_a_send_that_waits_for_room_keeps_its_destination(void **state)
+{
+    (void)state;
+    long a = bound("@a"), c = bound("@c"), sender = sk(LX_SOCK_DGRAM);
+    assert_int_equal(sk_connect(sender, "@a", 0), 0);
+    for (unsigned i = 0; i < 11; i++)
+        assert_int_equal(sk_send(sender, "x", 1, 0), 1);
+    assert_int_equal(sk_send(sender, "waits", 5, 0), -ST_WAIT);
+    assert_int_equal(fd_ioctl(sender, LX_TIOCOUTQ), 12 * 768); /* it has its memory */
+    assert_int_equal(sk_connect(sender, "@c", 0), 0);
+    assert_int_equal(sk_shutdown(sender, 1), 0); /* too late */
+    assert_int_equal(sk_recv(a, 9, 0), 1);
+    assert_int_equal(sk_send(sender, "waits", 5, SOCK_AGAIN), 5);
+    assert_int_equal(fd_ioctl(sender, LX_TIOCOUTQ), 11 * 768);
+    for (unsigned i = 0; i < 10; i++)
+        assert_int_equal(sk_recv(a, 9, 0), 1);
+    assert_int_equal(sk_recv(a, 9, 0), 5);
+    assert_int_equal(sk_recv(c, 9, LX_MSG_DONTWAIT), -ST_AGAIN);
+}
+
+static void c6_a_send_that_waits_outlives_its_destination(void **state)
+{
+    (void)state;
+    long a = bound("@a"), sender = sk(LX_SOCK_DGRAM);
+    bound("@c");
+    assert_int_equal(sk_connect(sender, "@a", 0), 0);
+    for (unsigned i = 0; i < 11; i++)
+        assert_int_equal(sk_send(sender, "x", 1, 0), 1);
+    assert_int_equal(sk_send(sender, "waits", 5, 0), -ST_WAIT);
+    assert_int_equal(sk_connect(sender, "@c", 0), 0);
+    fd_close(a);
+    assert_int_equal(sk_send(sender, "waits", 5, SOCK_AGAIN), -ST_CONNRESET);
+    assert_int_equal(sk_send(sender, "x", 1, 0), 1);
+    struct send_extra to = {.to = "@a"};
+    a = bound("@a");
+    while (send_to(sender, "@a", "x") == 1)
+        ;
+    assert_int_equal(sk_send_extra(sender, "waits", 5, 0, to), -ST_WAIT);
+    fd_close(a);
+    a = bound("@a"); /* by an address it is looked for again */
+    assert_int_equal(sk_send_extra(sender, "waits", 5, SOCK_AGAIN, to), 5);
+    assert_int_equal(sk_recv(a, 9, 0), 5);
+    for (unsigned i = 0; i < 11; i++)
+        assert_int_equal(send_to(sender, "@a", "x"), 1);
+    assert_int_equal(sk_send_extra(sender, "waits", 5, 0, to), -ST_WAIT);
+    fd_close(a);
+    assert_int_equal(sk_send_extra(sender, "waits", 5, SOCK_AGAIN, to), -ST_CONNREFUSED);
 }
 
 /* On Linux whoever looks wakes those who wait for room; only what changed meanwhile can be seen. */
@@ -64,6 +154,18 @@ static void c6_a_peek_wakes_who_waits_for_room(void **state)
     assert_int_equal(sk_recv(a, 9, LX_MSG_PEEK), 1);
     assert_int_equal(woken(USER), 1);
     assert_int_equal(sk_send_extra(sender, "x", 1, SOCK_AGAIN, to), -ST_PERM);
+}
+
+static void c6_reconnecting_wakes_writers(void **state)
+{
+    (void)state;
+    long a = bound("@a");
+    assert_int_equal(sk_connect(a, "@a", 0), 0);
+    while (sk_send(a, "x", 1, LX_MSG_DONTWAIT) == 1)
+        ;
+    assert_int_equal(fd_poll_arm(a, LX_POLLOUT, true), 0);
+    assert_int_equal(sk_connect(a, "@a", 0), 0); /* to the same one */
+    assert_int_equal(woken(USER), 1);
 }
 
 static void c6_reconnecting_purges_and_resets(void **state)
@@ -283,8 +385,12 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(c6_connect_filters_senders),
         TEST(c6_unspecified_disconnects),
-        TEST(c6_reconnecting_wakes_writers),
+        TEST(c6_a_send_that_waits_for_memory_keeps_its_destination),
+        TEST(c6_a_send_that_waits_for_room_has_its_memory),
+        TEST(c6_a_send_that_waits_for_room_keeps_its_destination),
+        TEST(c6_a_send_that_waits_outlives_its_destination),
         TEST(c6_a_peek_wakes_who_waits_for_room),
+        TEST(c6_reconnecting_wakes_writers),
         TEST(c6_reconnecting_purges_and_resets),
         TEST(c6_queue_holds_eleven),
         TEST(c6_connected_sender_loses_pollout),
