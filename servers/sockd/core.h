@@ -175,6 +175,7 @@ struct socket {
     bool abstract; /* in the registry of abstract names */
     bool shown_connected;    /* DGRAM, for /proc/net/unix: as Linux's sk_state, also after being
                                 connected to */
+    bool had_low_water;      /* SO_RCVLOWAT was above 1 at some time */
     enum status error;
     unsigned datagram_peers; /* DGRAM: sockets whose peer this is */
     /* name */

@@ -28,7 +28,7 @@ static enum status socket_read(struct sockd *sockd, struct socket *socket, struc
                               .again = flags & IO_AGAIN};
     if (length == 0)
         return ST_OK; /* Linux never gets to the socket */
-    if (socket->type == LX_SOCK_STREAM && stream_below_low_water(socket, length))
+    if (socket->type == LX_SOCK_STREAM && !receive.again && stream_below_low_water(socket, length))
         return ST_REDIRECT; /* it may have to wait with a part of it: that is sock.receive's */
     enum status status = socket_receive(sockd, socket, &receive);
     if (status != ST_OK)
@@ -44,6 +44,7 @@ static enum status socket_read(struct sockd *sockd, struct socket *socket, struc
 static bool read_foresee(struct sockd *sockd, struct socket *socket, const struct ipc_call *call)
 {
     if (socket_receives_at_once(socket) || (socket->rare && socket->rare->rcvtimeo_us) ||
+        socket->had_low_water ||
         object_poll(sockd, &socket->object, WAKE_READ | LX_POLLRDHUP))
         return false;
     return waiters_arm(&socket->object.waiters, session_find(&sockd->sessions, call->principal),

@@ -249,6 +249,8 @@ static enum status number_set(struct sockd *sockd, struct socket *socket, int64_
         return ST_OK;
     case LX_SO_RCVLOWAT:
         socket->rcvlowat = number < 0 ? INT32_MAX : number ? number : 1;
+        socket->had_low_water |= socket->rcvlowat > 1;
+        waiters_wake(&socket->object.waiters, WAKE_FORESEEN, sockd->effects);
         return ST_OK;
     case LX_SO_PEEK_OFF: socket->peek_offset = number; return ST_OK;
     case LX_SO_REUSEPORT: return number ? ST_OPNOTSUPP : ST_OK;

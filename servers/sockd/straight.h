@@ -101,7 +101,7 @@ static inline struct message *only_message(const struct socket *socket, uint64_t
                                            uint32_t *count)
 {
     struct message *message = socket->first;
-    if (!message || socket->oob || socket->rcvlowat > 1 || socket->peek_offset >= 0)
+    if (!message || socket->oob || socket->had_low_water || socket->peek_offset >= 0)
         return NULL;
     uint32_t unread = message_unread(message);
     *count = unread < length ? unread : (uint32_t)length;

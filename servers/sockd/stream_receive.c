@@ -50,10 +50,20 @@ static struct message *mark_pass(struct sockd *sockd, struct socket *socket,
     return socket->first;
 }
 
-/* The least that the caller waits for: at least one byte. */
-static uint64_t low_water(const struct socket *socket, const struct receive *receive)
+/* SO_RCVLOWAT as it was when the call began. */
+static int low_water_mark(struct sockd *sockd, const struct socket *socket,
+                          const struct receive *receive)
 {
-    uint64_t whole = receive->done + receive->length, least = (uint64_t)socket->rcvlowat;
+    const struct session_object *session =
+        receive->again ? session_object_find(sockd, receive->call->principal) : NULL;
+    return session && session->reading == socket->object.ino ? session->low_water
+                                                             : socket->rcvlowat;
+}
+
+/* The least that the caller waits for: at least one byte. */
+static uint64_t low_water(const struct receive *receive, int mark)
+{
+    uint64_t whole = receive->done + receive->length, least = (uint64_t)mark;
     if (receive->flags & LX_MSG_WAITALL || least > whole)
         least = whole;
     return least ? least : 1;
@@ -69,7 +79,8 @@ bool stream_below_low_water(const struct socket *socket, uint64_t length)
 static enum status stream_nothing(struct sockd *sockd, struct socket *socket,
                                   struct receive *receive)
 {
-    if (received(receive) >= low_water(socket, receive))
+    int mark = low_water_mark(sockd, socket, receive);
+    if (received(receive) >= low_water(receive, mark))
         return ST_OK;
     enum status status = socket_take_error(socket);
     if (status != ST_OK)
@@ -84,7 +95,14 @@ static enum status stream_nothing(struct sockd *sockd, struct socket *socket,
         receive->more = true;
         return ST_OK;
     }
-    return object_wait(sockd, receive->call, &socket->object.waiters, WAKE_READ, receive->nowait);
+    status = object_wait(sockd, receive->call, &socket->object.waiters, WAKE_READ, receive->nowait);
+    struct session_object *session =
+        status == ST_WAIT ? session_object_find(sockd, receive->call->principal) : NULL;
+    if (session) {
+        session->reading = socket->object.ino;
+        session->low_water = mark;
+    }
+    return status;
 }
 
 static bool same_writer(const struct receive *receive, const struct message *message)

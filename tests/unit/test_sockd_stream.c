@@ -254,6 +254,29 @@ static void stream_bytes_in_order(void **state)
     assert_true(total_in > 1000000);
 }
 
+/* A read that waits has the mark of its beginning. */
+static void s6_low_water_of_a_read_that_waits(void **state)
+{
+    (void)state;
+    long fd[2];
+    pair_make(LX_SOCK_STREAM, fd);
+    assert_int_equal(sk_recv(fd[1], 20, 0), -ST_WAIT);
+    assert_int_equal(sk_set(fd[1], LX_SO_RCVLOWAT, 13), 0);
+    assert_int_equal(sk_send(fd[0], "abc", 3, 0), 3);
+    assert_int_equal(sk_recv(fd[1], 20, SOCK_AGAIN), 3);
+    assert_false(RECV_FLAGS & SOCK_MORE);
+    assert_int_equal(sk_recv(fd[1], 20, 0), -ST_WAIT);
+    assert_int_equal(sk_set(fd[1], LX_SO_RCVLOWAT, 1), 0);
+    assert_int_equal(sk_send(fd[0], "abc", 3, 0), 3);
+    assert_int_equal(sk_recv(fd[1], 20, SOCK_AGAIN), 3);
+    assert_true(RECV_FLAGS & SOCK_MORE);
+    assert_int_equal(sk_recv_more(fd[1], 17, SOCK_AGAIN, 3, false), -ST_WAIT);
+    assert_int_equal(sk_recv(fd[1], 20, 0), -ST_WAIT);
+    assert_int_equal(sk_send(fd[0], "abc", 3, 0), 3);
+    assert_int_equal(sk_recv(fd[1], 20, SOCK_AGAIN), 3);
+    assert_false(RECV_FLAGS & SOCK_MORE);
+}
+
 static void zero_length_send_and_receive(void **state)
 {
     (void)state;
@@ -285,6 +308,7 @@ int main(void)
         TEST(s7_bad_buffers_change_nothing),
         TEST(s9_shutdown),
         TEST(stream_bytes_in_order),
+        TEST(s6_low_water_of_a_read_that_waits),
         TEST(zero_length_send_and_receive),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
