@@ -63,7 +63,8 @@ enum object_kind {
 struct user {
     struct user *next;
     uint32_t uid;
-    unsigned refs, objects, in_flight; /* in_flight: descriptors, for ETOOMANYREFS */
+    unsigned refs, objects, in_flight; /* in_flight: descriptors */
+    unsigned staged; /* of them: in no message yet, which ETOOMANYREFS does not count */
     unsigned interests;                /* in its epoll instances */
     uint64_t queued;                   /* bytes charged */
 };
@@ -217,6 +218,14 @@ struct session_object {
     struct rights *stage; /* room for SOCK_MAX_RIGHTS, made on first use */
     struct rights *claim;
     unsigned claim_next, claim_end;
+    /* Of its thread's datagram that waits (dgram.c): who sends it, a ref; NULL: none waits. */
+    struct socket *sending;
+    struct socket *destination; /* a ref; NULL: its address will tell */
+    bool has_memory;            /* it waits for room at the destination and nothing else */
+    uint32_t charge;            /* for that memory */
+    /* Of its thread's read that waits on a STREAM: `ino` of the socket, and SO_RCVLOWAT as it was then. */
+    int low_water;
+    uint64_t reading;
 };
 
 #define PIPE_PAGES 16u

@@ -94,7 +94,9 @@ bool rights_too_many(const struct sockd *sockd, uint64_t principal, const struct
     if (!rights)
         return false;
     const struct credentials *caller = caller_credentials(sockd, principal);
-    return caller->euid != 0 && rights->account->user->in_flight - rights->count > caller->nofile;
+    const struct user *user = rights->account->user;
+    return caller->euid != 0 &&
+           user->in_flight - user->staged - rights->count > caller->nofile;
 }
 
 /* With a ref on who pays. */
@@ -192,17 +194,27 @@ static enum status stage_reserve(struct sockd *sockd, struct session_object *ses
         sockd->kept_rights++;
     }
     session->stage = bigger;
+    account->user->staged += more;
     return ST_OK;
+}
+
+/* What is on it, or NULL, is the caller's. */
+static struct rights *stage_clear(struct sockd *sockd, struct session_object *session)
+{
+    struct rights *stage = session->stage;
+    session->stage = NULL;
+    if (stage) {
+        sockd->kept_rights--;
+        stage->account->user->staged -= stage->count;
+    }
+    return stage;
 }
 
 static void stage_reset(struct sockd *sockd, struct session_object *session)
 {
-    struct rights *stage = session->stage;
-    session->stage = NULL;
-    if (!stage)
-        return;
-    sockd->kept_rights--;
-    rights_unref(sockd, stage);
+    struct rights *stage = stage_clear(sockd, session);
+    if (stage)
+        rights_unref(sockd, stage);
 }
 
 enum status op_stage(void *state, struct ipc_call *call, const struct sock_stage_request *request,
@@ -243,9 +255,7 @@ enum status stage_take(struct sockd *sockd, uint64_t principal, uint64_t expecte
         stage_reset(sockd, session); /* left over from a call that a signal ended */
         return expected ? ST_MESSAGE : ST_OK;
     }
-    *out = session->stage;
-    session->stage = NULL;
-    sockd->kept_rights--;
+    *out = stage_clear(sockd, session);
     return ST_OK;
 }
 
@@ -264,6 +274,7 @@ void stage_give_back(struct sockd *sockd, uint64_t principal, struct rights *rig
         return;
     }
     session->stage = rights;
+    rights->account->user->staged += rights->count;
     sockd->kept_rights++;
 }
 

@@ -474,6 +474,34 @@ static void a4_too_many_references(void **state)
     assert_int_equal(send_fds(fd[0], "x", 1, &one, 1), 1);
 }
 
+/* Those of a send that waits are in no message yet. */
+static void a4_staged_are_not_in_flight(void **state)
+{
+    (void)state;
+    long fd[2], full[2], many[30];
+    pair_make(LX_SOCK_STREAM, fd);
+    pair_make(LX_SOCK_STREAM, full);
+    for (unsigned i = 0; i < 30; i++)
+        many[i] = fd[0];
+    W.table[1].nofile = 20;
+    while (sk_send_size(full[0], 30000, LX_MSG_DONTWAIT) > 0)
+        ;
+    assert_int_equal(stage_own(many, 30), 30);
+    assert_int_equal(sk_send_extra(full[0], "waits", 5, 0, (struct send_extra){.staged = 30}), -ST_WAIT);
+    credentials_set(4, 104, 1000); /* another thread would do, but has no stage of its own here */
+    W.as = PRINCIPAL(4, 4);
+    W.table[4].nofile = 20;
+    session_make(W.as);
+    assert_int_equal(send_fds(fd[0], "x", 1, many, 1), 1);
+    W.as = USER;
+    while (sk_recv(full[1], 60000, LX_MSG_DONTWAIT) > 0)
+        ;
+    assert_int_equal(sk_send_extra(full[0], "waits", 5, SOCK_AGAIN, (struct send_extra){.staged = 30}), 5);
+    W.as = PRINCIPAL(4, 4);
+    assert_int_equal(send_fds(fd[0], "x", 1, many, 1), -ST_TOOMANYREFS);
+    W.as = USER;
+}
+
 struct ucred_words {
     int32_t pid;
     uint32_t uid, gid;
@@ -681,6 +709,7 @@ int main(void)
         TEST(a3_session_end_drops_stage_and_claim),
         TEST(many_slots_are_dropped_over_several_entries),
         TEST(a4_too_many_references),
+        TEST(a4_staged_are_not_in_flight),
         TEST(a5_peer_credentials),
         TEST(a6_nothing_unless_asked_for),
         TEST(a6_implicit_credentials_are_real_ids),
