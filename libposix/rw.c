@@ -139,6 +139,23 @@ static long write_rest(int fd, struct fd_info *info, const struct iov_list *list
     }
 }
 
+/* To an eventfd each segment is a write of its own, which must be a count. */
+static long write_counts(int fd, struct fd_info *info, struct iov_list *list, uint64_t flags)
+{
+    unsigned segments = list->count;
+    long done = 0;
+    for (unsigned i = 0; i < segments; i++) {
+        list->segments[0] = list->segments[i];
+        list->total = list->segments[0].length;
+        list->count = 1;
+        long count = write_rest(fd, info, list, 0, IO_CURRENT, flags);
+        if (count < 0)
+            return done ? done : count;
+        done += count;
+    }
+    return done;
+}
+
 long write_list(int fd, struct fd_info *info, struct iov_list *list, int64_t offset, uint64_t flags)
 {
     if (info->kind == FILES_KIND_TIMER || info->kind == FILES_KIND_SIGNAL)
@@ -150,6 +167,9 @@ long write_list(int fd, struct fd_info *info, struct iov_list *list, int64_t off
             return allowed;
         iov_shorten(list, (uint64_t)allowed);
     }
+    if (list->count > 1 && info->server == ISSUER_SOCKD && offset == IO_CURRENT &&
+        fd_kind(fd, info) == IO_KIND_EVENT)
+        return write_counts(fd, info, list, flags);
     return write_rest(fd, info, list, 0, offset, flags);
 }
 

@@ -57,7 +57,7 @@ enum status event_write(struct sockd *sockd, struct event *event, struct ipc_cal
                         uint64_t length, bool nowait, uint64_t *count)
 {
     uint64_t value;
-    if (length < sizeof(value))
+    if (length != sizeof(value)) /* a read has more room, and takes 8 bytes of it */
         return ST_INVAL;
     enum status status = ipc_data_get(call, 0, &value, sizeof(value));
     if (status != ST_OK)

@@ -9,6 +9,7 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <sys/un.h>
 
 static int fds[4];
@@ -314,6 +315,60 @@ static void bad_pointers_are_efault(void)
     CHECK_EQUAL(sim_run_all(), 0);
 }
 
+/* ---- counts in an eventfd -------------------------------------------------------------------- */
+
+static void counter(void *argument)
+{
+    uint64_t words[2] = {3, 4};
+    const struct iovec whole[] = {{&words[0], 8}, {&words[1], 8}}, cut[] = {{words, 4}, {words, 4}},
+                       half[] = {{words, 8}, {words, 4}};
+    (void)argument;
+    int fd = (int)SIM_CALL(SYS_eventfd2, 0, 0);
+    CHECK_EQUAL(SIM_CALL(SYS_write, fd, words, 16), -EINVAL);
+    CHECK_EQUAL(SIM_CALL(SYS_writev, fd, cut, 2), -EINVAL);
+    CHECK_EQUAL(SIM_CALL(SYS_writev, fd, half, 2), 8);
+    CHECK_EQUAL(SIM_CALL(SYS_writev, fd, whole, 2), 16);
+    CHECK_EQUAL(SIM_CALL(SYS_read, fd, words, 16), 8);
+    CHECK_EQUAL(words[0], 10);
+}
+
+static void an_eventfd_takes_one_count_at_a_time(void)
+{
+    sim_process_new(counter, NULL);
+    CHECK_EQUAL(sim_run_all(), 0);
+}
+
+/* ---- a second name --------------------------------------------------------------------------- */
+
+static long bind_to(int fd, const char *path)
+{
+    struct sockaddr_un name = {.sun_family = AF_UNIX};
+    memcpy(name.sun_path, path, strlen(path) + 1);
+    return SIM_CALL(SYS_bind, fd, &name, offsetof(struct sockaddr_un, sun_path) + strlen(path) + 1);
+}
+
+/* Linux looks at the path before it looks whether the socket has a name. */
+static void namer(void *argument)
+{
+    (void)argument;
+    int file = (int)SIM_CALL(SYS_open, "/tmp/f", O_CREAT | O_RDWR, 0600);
+    int fd = (int)SIM_CALL(SYS_socket, AF_UNIX, SOCK_STREAM, 0);
+    CHECK(file >= 0 && fd >= 0);
+    for (int i = 0; i < 2; i++) {
+        CHECK_EQUAL(bind_to(fd, "/tmp/f/"), -EADDRINUSE);
+        CHECK_EQUAL(bind_to(fd, "/tmp/none/"), -ENOENT);
+        CHECK_EQUAL(bind_to(fd, "/tmp/f/x"), -ENOTDIR);
+        CHECK_EQUAL(bind_to(fd, "/tmp/name"), i ? -EADDRINUSE : 0);
+    }
+    CHECK_EQUAL(bind_to(fd, "/tmp/other"), -EINVAL);
+}
+
+static void a_bound_socket_finds_what_is_wrong_with_the_path_first(void)
+{
+    sim_process_new(namer, NULL);
+    CHECK_EQUAL(sim_run_all(), 0);
+}
+
 int main(void)
 {
     static const struct tap_case cases[] = {
@@ -325,6 +380,8 @@ int main(void)
         TAP_CASE(urgent_data_is_a_signal_to_the_owner),
         TAP_CASE(a_killed_peer_is_an_end_of_file),
         TAP_CASE(bad_pointers_are_efault),
+        TAP_CASE(an_eventfd_takes_one_count_at_a_time),
+        TAP_CASE(a_bound_socket_finds_what_is_wrong_with_the_path_first),
     };
     return TAP_RUN(cases, .seed = 1);
 }

@@ -185,6 +185,8 @@ static void eventfd_counts(void **state)
     assert_int_equal(value, 7);
     assert_int_equal(fd_poll(fd), LX_POLLOUT);
     assert_int_equal(fd_read(fd, 7), -ST_INVAL);
+    assert_int_equal(fd_write(fd, NULL, 7), -ST_INVAL);
+    assert_int_equal(fd_write(fd, NULL, 16), -ST_INVAL); /* since Linux 6.9 */
     assert_int_equal(fd_read(fd, 8), -ST_WAIT);
     value = UINT64_MAX;
     assert_int_equal(fd_write(fd, &value, 8), -ST_INVAL);
