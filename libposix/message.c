@@ -18,7 +18,7 @@ struct outgoing {
     uint32_t flags;
     const struct send_answer *first; /* NULL: none was made, or it was looked at */
     uint64_t address_length; /* 0: none */
-    bool waited;             /* the last request did: then a broken pipe is quiet, as on Linux */
+    bool waited; /* a request of this call did: it stays a blocking one, and a broken pipe is quiet */
     bool named;              /* the destination's name gate is in FILES_TS_MOUNT */
     union socket_address address;
     struct control_out control;
@@ -77,11 +77,11 @@ static __attribute__((noinline)) long send_again(const struct fd_info *info,
         long error = stage && !staged ? control_stage(info->slot, &out->control) : 0;
         if (error)
             return error;
-        status = send_ask(info, out, flags | (retry.waited ? SOCK_AGAIN : 0), length, rights,
-                          count, transfer);
+        status = send_ask(info, out, flags | (retry.waited || out->waited ? SOCK_AGAIN : 0), length,
+                          rights, count, transfer);
         staged = status == ST_WAIT;
     }
-    out->waited = retry.waited;
+    out->waited |= retry.waited;
     if (stage && staged)
         control_unstage(info->slot);
     return retry.result;
@@ -90,7 +90,6 @@ static __attribute__((noinline)) long send_again(const struct fd_info *info,
 static long send_request(const struct fd_info *info, struct outgoing *out, uint64_t done,
                          uint64_t length, struct ipc_transfer *transfer)
 {
-    out->waited = false;
     /* Descriptors go with the first bytes, once; the byte that is out of band is the last. */
     unsigned rights = done ? 0 : out->control.rights;
     uint64_t flags = done + length < out->list.total ? out->flags & ~LX_MSG_OOB : out->flags;
@@ -114,7 +113,8 @@ static long send_request(const struct fd_info *info, struct outgoing *out, uint6
         count = out->first->count;
         out->first = NULL;
     } else {
-        status = send_ask(info, out, flags, length, rights, &count, transfer);
+        status = send_ask(info, out, flags | (out->waited ? SOCK_AGAIN : 0), length, rights, &count,
+                          transfer);
     }
     if (status != ST_OK)
         error = send_again(info, out, flags, length, rights, &count, status, transfer);
@@ -148,6 +148,7 @@ static long send_list(const struct fd_info *info, struct outgoing *out)
 {
     long result, lost = destination_find(info, out);
     uint64_t done = 0;
+    out->waited = false;
     do {
         result = send_once(info, out, done);
         if (result > 0)

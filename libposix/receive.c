@@ -10,6 +10,7 @@
 struct incoming {
     uint32_t flags;
     bool want_address;
+    bool waited;       /* a request of this call did: it stays a blocking one */
     enum status first; /* the answer of a first request, made by the straight way below; ST_OK: none */
     uint64_t max_rights;
     const struct iov_list *list;
@@ -27,6 +28,7 @@ static inline void incoming_begin(struct incoming *in, uint32_t flags, const str
 {
     in->flags = flags;
     in->first = ST_OK;
+    in->waited = false;
     in->want_address = want_address;
     in->max_rights = max_rights;
     in->list = list;
@@ -97,8 +99,10 @@ static __attribute__((noinline)) long receive_again(const struct fd_info *info,
                                 .deadline_ns = in->deadline_ns,
                                 .interrupted = in->deadline_ns ? ERR(INTR) : 0};
     while (!posix_done(&retry, status) && posix_again(&retry, status))
-        status = receive_ask(info, in, length, address, retry.waited ? SOCK_AGAIN : 0,
-                             retry.memory_bad, transfer);
+        status = receive_ask(info, in, length, address,
+                             retry.waited || in->waited ? SOCK_AGAIN : 0, retry.memory_bad,
+                             transfer);
+    in->waited |= retry.waited;
     return retry.result;
 }
 
@@ -124,7 +128,8 @@ static long receive_once(const struct fd_info *info, struct incoming *in)
     }
     enum status status = in->first;
     if (status == ST_OK)
-        status = receive_ask(info, in, window.length, address, 0, false, &transfer);
+        status = receive_ask(info, in, window.length, address, in->waited ? SOCK_AGAIN : 0, false,
+                             &transfer);
     in->first = ST_OK;
     if (status != ST_OK)
         result = receive_again(info, in, window.length, address, status, &transfer);

@@ -68,12 +68,14 @@ static long write_once(struct fd_info *info, const struct iov_list *list, uint64
         .server = info->server, .transfer = &transfer, .no_wait = flags & IO_NOWAIT};
     if (info->server == ISSUER_SOCKD && !(flags & IO_NOWAIT))
         socket_set_deadline(&retry, info, LX_SO_SNDTIMEO);
+    if (*waited && info->kind == IO_KIND_SOCKET) /* a pipe looks at its flags each time */
+        flags |= IO_AGAIN;
     struct io_write_reply reply = {0};
     error =
         POSIX_CALL(&retry, io_write(info->slot, offset, flags | io_again(&retry), window.length, &reply,
                                     &transfer));
     iov_window_end(&window, list, done, 0);
-    *waited = retry.waited;
+    *waited |= retry.waited;
     if (error)
         return error;
     return reply.count > window.length ? (long)window.length : (long)reply.count;
@@ -120,12 +122,14 @@ void pipe_signal(int fd, struct fd_info *info, uint64_t done, bool waited)
         signal_raise(LINUX_SIGPIPE);
 }
 
-/* From byte `done` of the list on: how much of the list is written then, or -errno. */
+/* From byte `done` of the list on: how much of the list is written then, or -errno. IO_AGAIN among the
+ * flags: what is written had to wait, so that the call stays a blocking one. */
 static long write_rest(int fd, struct fd_info *info, const struct iov_list *list, uint64_t done,
                        int64_t offset, uint64_t flags)
 {
+    bool waited = flags & IO_AGAIN;
+    flags &= ~(uint64_t)IO_AGAIN;
     for (;;) {
-        bool waited = false;
         long count = write_once(info, list, done,
                                 offset == IO_CURRENT ? offset : offset + (int64_t)done, flags,
                                 &waited);
@@ -185,12 +189,13 @@ static long move_list(int fd, struct fd_info *info, struct iov_list *list, int64
 /* Not inlined: an iov_list has 16 KiB. */
 __attribute__((noinline)) long move_single(int fd, struct fd_info *info,
                                            const struct ar_segment *segment, uint64_t done,
-                                           int64_t offset, enum direction direction)
+                                           int64_t offset, uint64_t flags,
+                                           enum direction direction)
 {
     struct iov_list list;
     iov_single(&list, segment->address, segment->length);
-    return done ? write_rest(fd, info, &list, done, offset, 0)
-                : move_list(fd, info, &list, offset, 0, direction);
+    return done ? write_rest(fd, info, &list, done, offset, flags)
+                : move_list(fd, info, &list, offset, flags, direction);
 }
 
 /* sockd's sockets, pipes and event counters answer a read with one request, and most writes: for
@@ -218,7 +223,7 @@ long move_buffer(int fd, uint64_t user, uint64_t length, int64_t offset, enum di
         result = direction == READING ? read_plain(fd, &info, &segment)
                                       : write_plain(fd, &info, &segment);
     else if (!result)
-        result = move_single(fd, &info, &segment, 0, offset, direction);
+        result = move_single(fd, &info, &segment, 0, offset, 0, direction);
     fd_end(&info);
     return result;
 }

@@ -11,7 +11,7 @@ enum direction { READING, WRITING };
 long move_buffer(int fd, uint64_t user, uint64_t length, int64_t offset, enum direction direction);
 /* The same for a checked segment, of which `done` bytes were written already. */
 long move_single(int fd, struct fd_info *info, const struct ar_segment *segment, uint64_t done,
-                 int64_t offset, enum direction direction);
+                 int64_t offset, uint64_t flags, enum direction direction);
 /* A write had EPIPE after `done` bytes: SIGPIPE when it is due. */
 void pipe_signal(int fd, struct fd_info *info, uint64_t done, bool waited);
 static inline uint64_t io_again(const struct posix_retry *retry)

@@ -68,7 +68,7 @@ static __attribute__((noinline)) long read_again(int fd, struct fd_info *info,
         status = read_try(info->slot, segment, flags | io_again(&retry), &reply, &tail_words);
     /* Not for this way: a low-water mark, memory that is not there. */
     if (retry.status == ST_REDIRECT || retry.memory_bad)
-        return move_single(fd, info, segment, 0, IO_CURRENT, READING);
+        return move_single(fd, info, segment, 0, IO_CURRENT, 0, READING);
     if (retry.result)
         return retry.result;
     read_note_armed(fd, &reply);
@@ -169,7 +169,7 @@ static __attribute__((noinline)) long write_again(int fd, struct fd_info *info,
         return (long)segment->length;
     if (count == 0 || info->kind == IO_KIND_EVENT)
         return (long)count;
-    return move_single(fd, info, segment, count, IO_CURRENT, WRITING);
+    return move_single(fd, info, segment, count, IO_CURRENT, io_again(&retry), WRITING);
 }
 
 long write_plain(int fd, struct fd_info *info, const struct ar_segment *segment)

@@ -170,6 +170,59 @@ static void sender_main_run(void (*body)(void *argument))
     CHECK_EQUAL(sim_run_all(), 0);
 }
 
+/* What it sends does not fit at once: after a part it is a blocking call still. */
+static void write_all(void *argument)
+{
+    (void)argument;
+    result = SIM_CALL(SYS_write, fds[0], bytes, sizeof(bytes));
+}
+
+static void send_all(void *argument)
+{
+    (void)argument;
+    result = SIM_CALL(SYS_sendto, fds[0], bytes, sizeof(bytes), 0, 0, 0);
+}
+
+static void (*sends_all)(void *argument);
+
+static void part_main(void *argument)
+{
+    (void)argument;
+    pair_full();
+    result = -1;
+    thread_begin(sends_all);
+    let_run(); /* it has a session by now, and waits */
+    CHECK_EQUAL(SIM_CALL(SYS_fcntl, fds[0], F_SETFL, O_NONBLOCK), 0);
+    for (int i = 0; i < 10; i++) {
+        CHECK_EQUAL(result, -1);
+        CHECK_EQUAL(SIM_CALL(SYS_read, fds[1], bytes, 36544), 36544);
+        let_run();
+    }
+    CHECK_EQUAL(result, (long)sizeof(bytes));
+}
+
+/* Room for one, not for a quarter, and a signal that nobody handles. */
+static void ignored_main(void *argument)
+{
+    (void)argument;
+    CHECK_EQUAL(SIM_CALL(SYS_socketpair, AF_UNIX, SOCK_SEQPACKET, 0, fds), 0);
+    CHECK_EQUAL(SIM_CALL(SYS_write, fds[0], bytes, 100000), 100000);
+    CHECK_EQUAL(SIM_CALL(SYS_write, fds[0], bytes, 20000), 20000);
+    CHECK_EQUAL(SIM_CALL(SYS_write, fds[0], bytes, 100000), 100000);
+    result = -1;
+    thread_begin(write_one);
+    CHECK_EQUAL(SIM_CALL(SYS_read, fds[1], bytes, 100000), 100000);
+    let_run();
+    CHECK_EQUAL(result, -1);
+    CHECK_EQUAL(SIM_CALL(SYS_kill, sim_pid(), SIGWINCH), 0);
+    let_run();
+    CHECK_EQUAL(result, -1);
+    CHECK_EQUAL(SIM_CALL(SYS_read, fds[1], bytes, 20000), 20000);
+    CHECK_EQUAL(SIM_CALL(SYS_read, fds[1], bytes, 100000), 100000);
+    let_run();
+    CHECK_EQUAL(result, 1);
+}
+
 static void a_blocked_sender_finds_the_reset_and_no_signal(void)
 {
     sender_main_run(reset_main);
@@ -179,6 +232,43 @@ static void a_blocked_sender_finds_the_reset_and_no_signal(void)
 static void a_blocked_sender_stays_one_and_goes_on_when_data_arrive(void)
 {
     sender_main_run(arrival_main);
+    sends_all = write_all;
+    sender_main_run(part_main);
+    sends_all = send_all;
+    sender_main_run(part_main);
+}
+
+static void an_ignored_signal_wakes_no_sender(void)
+{
+    sender_main_run(ignored_main);
+}
+
+/* ---- a blocked receiver ---------------------------------------------------------------------- */
+
+static void receive_all(void *argument)
+{
+    (void)argument;
+    result = SIM_CALL(SYS_recvfrom, fds[1], bytes, 20, MSG_WAITALL, 0, 0);
+}
+
+static void wait_all_main(void *argument)
+{
+    (void)argument;
+    CHECK_EQUAL(SIM_CALL(SYS_socketpair, AF_UNIX, SOCK_STREAM, 0, fds), 0);
+    result = -1;
+    thread_begin(receive_all);
+    CHECK_EQUAL(SIM_CALL(SYS_fcntl, fds[1], F_SETFL, O_NONBLOCK), 0);
+    CHECK_EQUAL(SIM_CALL(SYS_write, fds[0], bytes, 14), 14);
+    let_run();
+    CHECK_EQUAL(result, -1);
+    CHECK_EQUAL(SIM_CALL(SYS_write, fds[0], bytes, 6), 6);
+    let_run();
+    CHECK_EQUAL(result, 20);
+}
+
+static void a_blocked_receiver_of_all_stays_one(void)
+{
+    sender_main_run(wait_all_main);
 }
 
 int main(void)
@@ -188,6 +278,8 @@ int main(void)
         TAP_CASE(poll_holds_what_another_thread_closes),
         TAP_CASE(a_blocked_sender_finds_the_reset_and_no_signal),
         TAP_CASE(a_blocked_sender_stays_one_and_goes_on_when_data_arrive),
+        TAP_CASE(an_ignored_signal_wakes_no_sender),
+        TAP_CASE(a_blocked_receiver_of_all_stays_one),
     };
     return TAP_RUN(cases, .seed = 1);
 }
