@@ -66,6 +66,9 @@ enum posix_thread_slot {
  * the process gate and the thread's notification itself. A thread's slots are emptied by procd
  * when it ends. */
 
+/* The notification's bit that procd signals for an upcall, and nobody else: answer.h has the others. */
+#define POSIX_WAKE_SIGNAL (1ull << 63)
+
 /* stat(2) of the terminal: consoled says it of its descriptions and filed of /dev/console, so
  * that ttyname(3), which compares, finds the name. No other node of filed has the number. */
 #define CONSOLE_STAT_DEVICE 0x16u
@@ -105,7 +108,8 @@ struct posix_header {
 
 /*
  * Upcall, by procd, when a thread gets a signal that its process does not ignore:
- *   1. set ipc_buffer.upcall_pending = 1 (FRAME_WRITE), signal the thread's notification;
+ *   1. set ipc_buffer.upcall_pending = 1 (FRAME_WRITE), signal the thread's notification
+ *      (POSIX_WAKE_SIGNAL);
  *   2. read its registers. rip inside [native_low, native_high): if in [exit_low, exit_high) write
  *   rip = exit_redo; else
  *      nothing, libposix looks at upcall_pending on its way out and after every wait;

@@ -144,7 +144,7 @@ void kernel_thread_info(void *machine, uint32_t handle, enum ar_thread_state *st
 void kernel_thread_signal(void *machine, uint32_t handle)
 {
     (void)machine;
-    ar_signal(thread_get(handle)->notification, 1);
+    ar_signal(thread_get(handle)->notification, POSIX_WAKE_SIGNAL);
 }
 
 void kernel_thread_set_principal(void *machine, uint32_t handle, uint64_t principal)

@@ -80,7 +80,7 @@ struct procd_machine_ops {
     void (*thread_write)(void *machine, uint32_t thread, const struct ar_regs *regs);
     void (*thread_info)(void *machine, uint32_t thread, enum ar_thread_state *state,
                         uint64_t *cpu_ns);
-    void (*thread_signal)(void *machine, uint32_t thread); /* its notification, bit 0 */
+    void (*thread_signal)(void *machine, uint32_t thread); /* its notification: POSIX_WAKE_SIGNAL */
     void (*thread_set_principal)(void *machine, uint32_t thread, uint64_t principal);
     /* for the kernel's log */
     void (*thread_set_name)(void *machine, uint32_t thread, const char name[16]);

@@ -279,7 +279,7 @@ static void thread_info(void *m, uint32_t thread, enum ar_thread_state *state, u
 static void thread_signal(void *m, uint32_t thread)
 {
     (void)m;
-    host_signal_object(thread_of(thread)->notification, 1);
+    host_signal_object(thread_of(thread)->notification, POSIX_WAKE_SIGNAL);
 }
 
 static void thread_set_principal(void *m, uint32_t thread, uint64_t principal)
