@@ -32,8 +32,10 @@ static struct report foreign_ask(const struct foreign *foreign, bool arm)
     struct report report = {.id = foreign->id};
     uint32_t wanted = (uint32_t)foreign->events & ~EPOLL_BEHAVIOUR;
     int fd = wanted ? foreign_descriptor(foreign) : -1;
-    if (fd < 0)
+    if (fd < 0) {
+        report.ready = wanted ? SOCK_EPOLL_UNSEEN : 0;
         return report;
+    }
     uint32_t ready = fd_poll(fd, wanted, arm, &report.sequence);
     if (ready & LX_POLLNVAL)
         ready = 0;

@@ -56,7 +56,8 @@ struct foreign_interest {
     uint64_t id, issuer, badge;
     uint64_t sequence; /* and `ready`: of the last report */
     uint32_t ready, owner_pid;
-    bool fresh; /* nothing was reported since ADD or MOD */
+    bool fresh;    /* nothing was reported since ADD or MOD */
+    uint32_t seen; /* `ready` of the last report by somebody who could look */
 };
 
 struct epoll {

@@ -326,8 +326,10 @@ static bool reports_take(void *context, struct foreign_interest *interest)
         if (words[0] != interest->id)
             continue;
         uint32_t ready = (uint32_t)words[1];
-        bool news = interest->fresh || words[2] != interest->sequence || (ready & ~interest->ready);
+        bool news = interest->fresh || words[2] != interest->sequence || (ready & ~interest->seen);
         interest->ready = ready;
+        if (words[1] != SOCK_EPOLL_UNSEEN)
+            interest->seen = ready;
         if (interest_poll(reports->sockd, &interest->interest) == 0)
             return true;
         interest->sequence = words[2];

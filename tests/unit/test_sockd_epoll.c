@@ -430,7 +430,7 @@ static unsigned foreign_list(long epoll, uint64_t ids[32])
     return (unsigned)REPLY(0);
 }
 
-static void report(long epoll, uint64_t id, uint32_t ready, uint64_t sequence)
+static void report(long epoll, uint64_t id, uint64_t ready, uint64_t sequence)
 {
     const uint64_t words[3] = {id, ready, sequence};
     memory_reset();
@@ -474,6 +474,10 @@ static void r2_foreign(void **state)
     report(e, ids[0], 0, 2);
     report(e, ids[1], IN, 2);
     assert_int_equal(wait_reported(e, false), 1); /* news on the edge */
+    report(e, ids[1], SOCK_EPOLL_UNSEEN, 0);
+    assert_int_equal(wait_reported(e, false), 0);
+    report(e, ids[1], IN, 2); /* no news, though one who cannot see it has asked */
+    assert_int_equal(wait_reported(e, false), 0);
     assert_int_equal(wait_reported(e, true), -ST_WAIT);
     assert_int_equal(ctl_foreign(e, LX_EPOLL_CTL_MOD, 3, 77, IN | ONESHOT), 0);
     assert_int_equal(woken(USER), 1);
