@@ -189,8 +189,10 @@ static long node_check(const union socket_address *address, uint64_t length)
     struct path_request request;
     struct fs_stat_reply stat;
     struct fs_access_reply access;
-    uint64_t end = address_path_length(address, length);
-    long error = path_begin_text(&path, address->un.path, end);
+    uint64_t end = address_path_length(address, length), bare = end;
+    while (bare > 1 && address->un.path[bare - 1] == '/') /* what is there may be no directory */
+        bare--;
+    long error = path_begin_text(&path, address->un.path, bare);
     if (error)
         return error;
     path_request_begin(&path, &request);
@@ -200,7 +202,7 @@ static long node_check(const union socket_address *address, uint64_t length)
         error = ERR(EXIST);
     receive_slots_clear();
     path_end(&path);
-    if (error != ERR(NOENT))
+    if (error != ERR(NOENT) || bare < end)
         return error;
     /* Only the last part is missing, or more: may one be made in the directory? */
     while (end > 1 && address->un.path[end - 1] != '/')
