@@ -169,22 +169,51 @@ static bool collected(const struct case_of *c)
             continue;
         const struct model_worker *worker = &c->model->worker[event->worker];
         const struct result *other = own(c->found, event->worker);
-        if (is_send(worker->op.kind) && other && other->ret > 0 && event->result.ret > other->ret &&
+        if (is_send(worker->op.kind) && other && (other->ret > 0 || other->ret == -EPIPE) &&
+            event->result.ret > 0 && event->result.ret > other->ret &&
             c->model->object[c->model->object[worker->object].peer].batches)
             return true;
     }
     return false;
 }
 
-/* Somebody is blocked sending a datagram through the same socket. */
-static bool datagram_waits(const struct case_of *c)
+/* Here somebody blocked in MSG_PEEK finds what arrives. On Linux it is told that the queue changed by the
+ * address of the last message that it saw, and that one was freed meanwhile. */
+static bool peek_sleeps(const struct case_of *c)
 {
-    const struct object *object = object_at(c, c->model->worker[c->op->worker].process, c->op->fd);
+    for (int i = 0; i < c->found->events; i++) {
+        int worker = c->found->event[i].worker;
+        if (worker >= WORKERS_MAX || worker == c->op->worker || own(c->expected, worker))
+            continue;
+        const struct model_worker *peeker = &c->model->worker[worker];
+        const struct object *object = &c->model->object[peeker->object];
+        if (is_send(c->op->kind) && peeker->busy && peeker->op.kind >= OP_RECVFROM &&
+            peeker->op.kind <= OP_RECVMMSG && peeker->op.flags & MSG_PEEK &&
+            object->type == SOCK_STREAM && (object->oob || object->offset))
+            return true;
+    }
+    return false;
+}
+
+/* A thread of the process is blocked in accept, or was, for which Linux has taken a number. The generator
+ * sees to it that no other thread is there, but a client that was waiting may be gone. */
+static bool accept_number(const struct case_of *c)
+{
     for (int i = 0; i < WORKERS_MAX; i++) {
-        const struct model_worker *worker = &c->model->worker[i];
-        if (worker->busy && is_send(worker->op.kind) && object->type != SOCK_STREAM &&
-            &c->model->object[worker->object] == object)
-            return c->op->kind == OP_IOCTL && c->op->value == 0x5411 /* TIOCOUTQ */;
+        const struct model_worker *waits = &c->model->worker[i];
+        int maker = c->op->worker;
+        if (!waits->busy || waits->op.kind != OP_ACCEPT)
+            continue;
+        const struct result *a = own(c->expected, i), *b = own(c->found, i);
+        if (a && b && a->ret >= 0 && b->ret >= 0 && a->ret != b->ret)
+            return true;
+        a = own(c->expected, maker);
+        b = own(c->found, maker);
+        int32_t fds[2][2] = {{-1, -1}, {-1, -1}};
+        int first = a ? result_fds(c->op, a, fds[0], 2) : 0, second = b ? result_fds(c->op, b, fds[1], 2) : 0;
+        if (waits->process == c->model->worker[maker].process && first > 0 && first == second &&
+            (fds[0][0] > fds[1][0] || fds[0][1] > fds[1][1]))
+            return true;
     }
     return false;
 }
@@ -200,10 +229,13 @@ static bool timed_elsewhere(const struct case_of *c)
 {
     for (int i = 0; i < c->expected->events; i++) {
         int worker = c->expected->event[i].worker;
-        if (c->op->kind != OP_WAIT || worker >= WORKERS_MAX || c->expected->event[i].result.ret != -EAGAIN)
+        if (c->op->kind != OP_WAIT || worker >= WORKERS_MAX || own(c->found, worker))
             continue;
-        const struct object *object = &c->model->object[c->model->worker[worker].object];
-        if (object->timed && object->timed_by != c->model->worker[worker].process && !own(c->found, worker))
+        const struct model_worker *waits = &c->model->worker[worker];
+        const struct object *object = &c->model->object[waits->object];
+        bool sends = is_send(waits->op.kind) || waits->op.kind == OP_CONNECT;
+        int by = object->timed_by[sends];
+        if (by && by - 1 != waits->process)
             return true;
     }
     return false;
@@ -226,8 +258,10 @@ static struct allowed {
      polled_number, true, 35, 0},
     {"collected", "Linux empties the queue of a socket that only rights held before it ends, and a blocked sender fills it again",
      collected, true, 8, 0},
-    {"datagram-waits", "TIOCOUTQ counts on Linux a datagram that still waits for room in the receiver's queue",
-     datagram_waits, false, 10, 0},
+    {"peek-sleeps", "who is blocked in MSG_PEEK sleeps on, on Linux, when a message takes the memory of the last that it saw",
+     peek_sleeps, true, 6, 0},
+    {"accept-number", "accept takes a number before it waits on Linux, afterwards here: other threads see it",
+     accept_number, true, 8, 0},
     {"peek-of-nothing", "MSG_PEEK of no bytes passes over all data before an out-of-band byte on Linux, and finds none",
      peek_of_nothing, true, 12, 0},
     {"timed-elsewhere", "SO_RCVTIMEO and SO_SNDTIMEO that another process set after both shared the socket are not looked at",

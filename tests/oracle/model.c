@@ -350,7 +350,9 @@ static void learn_state(struct model *model, int process, const struct op *op, c
     case OP_SETSOCKOPT:
         object->passes |= op->value2 == SO_PASSCRED && op->mask0;
         object->timed |= op->value2 == SO_RCVTIMEO || op->value2 == SO_SNDTIMEO;
-        object->timed_by = object->timed ? process : 0;
+        if (op->value2 == SO_RCVTIMEO || op->value2 == SO_SNDTIMEO)
+            object->timed_by[op->value2 == SO_SNDTIMEO] = process + 1;
+        object->offset |= op->value2 == SO_PEEK_OFF;
         break;
     case OP_IOCTL:
         if (op->value == FIONBIO)

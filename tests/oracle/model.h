@@ -32,7 +32,8 @@ struct object {
     int watched;             /* an epoll instance: how many it watches */
     int watches[WATCHES], watched_by[WATCHES]; /* what, and added by which process: for allowed.c */
     bool hole;               /* a pipe: a write with bad memory left something empty in it */
-    int timed_by;            /* the process that set a time limit */
+    int timed_by[2];         /* the processes that set SO_RCVTIMEO and SO_SNDTIMEO: number + 1, 0 none */
+    bool offset;             /* SO_PEEK_OFF was set */
     bool pending;            /* a timer that the next WAIT ends */
 };
 
