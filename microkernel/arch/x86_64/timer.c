@@ -80,6 +80,7 @@ static void calibrate_best(uint64_t *tsc_ticks, uint64_t *apic_ticks)
 {
     uint64_t tsc, apic_count;
     *tsc_ticks = UINT64_MAX;
+    *apic_ticks = 0;
     for (int i = 0; i < CALIBRATIONS; i++) {
         calibrate(&tsc, &apic_count);
         if (tsc < *tsc_ticks) {

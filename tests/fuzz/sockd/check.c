@@ -109,6 +109,23 @@ static void pipe_end_check(const struct pipe_end *end)
     }
 }
 
+/* A datagram of its thread that waits: whose, to whom. */
+static void sending_check(const struct session_object *session)
+{
+    const struct socket *ends[] = {session->sending, session->destination};
+    CHECK(ends[0] || (!ends[1] && !session->charge), "a datagram that waits is nobody's");
+    CHECK(!session->charge || session->has_memory, "a datagram without memory is charged");
+    for (unsigned i = 0; i < 2 && ends[0]; i++) {
+        if (!ends[i])
+            continue;
+        tally_of(ends[i])->refs++;
+        if (ends[i]->dead)
+            dead_found(ends[i]);
+    }
+    if (session->charge)
+        tally_of(session->sending)->charged += session->charge;
+}
+
 static void session_object_check(const struct sockd *sockd, const struct session_object *session)
 {
     const struct rights *stage = session->stage, *claim = session->claim;
@@ -117,7 +134,9 @@ static void session_object_check(const struct sockd *sockd, const struct session
         CHECK(stage->refs == 1, "a stage is shared");
         CHECK(stage->count <= SOCK_MAX_RIGHTS, "a stage is longer than a message may have");
         rights_check(sockd, stage, false);
+        tally_of(stage->account->user)->staged += stage->count;
     }
+    sending_check(session);
     if (claim) {
         tally_of(claim)->refs++;
         CHECK(session->claim_next < session->claim_end && session->claim_end <= claim->count,
@@ -300,6 +319,7 @@ static void users_check(const struct sockd *sockd)
         CHECK(user->refs > 0 && tally->refs == user->refs, "refs of a user");
         CHECK(tally->objects == user->objects, "objects of a user");
         CHECK(tally->in_flight == user->in_flight, "descriptors in flight of a user");
+        CHECK(tally->staged == user->staged, "descriptors on the stages of a user");
         CHECK(tally->interests == user->interests, "interests of a user");
         CHECK(tally->charged == user->queued, "bytes queued of a user");
         CHECK(user->uid == 0 || user->queued <= limits->queued_of_user, "queued over the limit");

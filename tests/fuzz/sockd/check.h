@@ -13,7 +13,8 @@ struct tally {
     uint64_t generation;
     uint64_t refs;      /* who points at it */
     uint64_t in_flight; /* object: rights that name it; account, user: descriptors */
-    uint64_t charged;   /* socket: its messages in other queues; account, user: bytes queued */
+    uint64_t staged;    /* user: descriptors on its sessions' stages */
+    uint64_t charged;   /* socket: its messages in other queues, or that wait; account, user: bytes queued */
     uint64_t objects;   /* account, user */
     uint64_t peers;     /* socket: those whose peer it is */
     uint64_t watchers;  /* object: interests in it */
