@@ -8,6 +8,8 @@ struct thread_start {
     struct posix_frame frame;
     uint64_t fs_base, mask, clear_tid, set_tid, parent_tid;
     char name[16];
+    struct posix_lock lock;
+    bool told, left;  /* the id is where CLONE_PARENT_SETTID wants it; one of the two needs this no more */
     uint64_t fpu[]; /* fpu_state_size() bytes */
 };
 
@@ -26,6 +28,22 @@ void thread_init(struct posix_thread *thread, uint32_t tid, uint32_t area)
     };
     for (unsigned i = 0; i < AR_MSG_CAPS; i++)
         thread->receive_slots[i] = POSIX_THREAD_SLOT(area, POSIX_TS_RECEIVE + i);
+}
+
+/* The new thread and its maker both do this: whoever comes first writes the id, so the program sees it
+ * before either goes on, and the other one does not write it again: by then the thread may have ended and
+ * cleared that word. */
+static void start_leave(struct thread_start *start, uint32_t tid)
+{
+    lock_take(&start->lock);
+    if (!start->told && start->parent_tid)
+        user_write((void *)start->parent_tid, &tid, sizeof(tid));
+    start->told = true;
+    bool last = start->left;
+    start->left = true;
+    lock_release(&start->lock);
+    if (last)
+        private_free(start);
 }
 
 long thread_clone(const struct clone_request *request)
@@ -56,10 +74,7 @@ long thread_clone(const struct clone_request *request)
         private_free(start);
         return status_to_errno(status);
     }
-    /* Both write it: whichever runs first, the program sees it before either goes on. */
-    int32_t tid = (int32_t)reply.tid;
-    if (request->flags & LINUX_CLONE_PARENT_SETTID)
-        user_write((void *)request->parent_tid, &tid, 4);
+    start_leave(start, (uint32_t)reply.tid);
     return (long)reply.tid;
 }
 
@@ -74,11 +89,10 @@ void posix_thread_start(uint64_t tid, uint64_t area, struct thread_start *start)
     memcpy(fpu_buffer(), start->fpu, fpu_state_size());
     fpu_load();
     fs_base_write(start->fs_base);
-    if (start->parent_tid)
-        user_write((void *)start->parent_tid, &thread->tid, 4);
-    if (start->set_tid)
-        user_write((void *)start->set_tid, &thread->tid, 4);
-    private_free(start);
+    uint64_t set_tid = start->set_tid;
+    start_leave(start, thread->tid);
+    if (set_tid)
+        user_write((void *)set_tid, &thread->tid, 4);
 }
 
 /* ---- the end --------------------------------------------------------------------------------- */
