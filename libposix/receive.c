@@ -82,7 +82,7 @@ static long receive_end(struct incoming *in, struct iov_window *window,
         rights_close(&in->rights); /* the message is lost, as Linux loses it */
         return error;
     }
-    if (in->done == 0)
+    if (outcome_byte(in, SOCK_ADDRESS_SHIFT)) /* a later part may have been sent under another name */
         in->address_length = outcome_byte(in, SOCK_ADDRESS_SHIFT);
     return (long)moved;
 }
@@ -110,7 +110,7 @@ static long receive_once(const struct fd_info *info, struct incoming *in)
 {
     struct iov_window window;
     struct ar_segment segments[AR_MSG_SEGS];
-    bool address = in->want_address && in->done == 0;
+    bool address = in->want_address;
     long result = iov_window_begin(&window, in->list, in->done, AR_MSG_SEGS - address, true);
     if (result)
         return result;

@@ -7,6 +7,7 @@
 #include <sys/select.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/un.h>
 
 enum { ALL = 219264 /* what a socket takes at once */ };
 
@@ -266,6 +267,39 @@ static void wait_all_main(void *argument)
     CHECK_EQUAL(result, 20);
 }
 
+/* Linux copies the sender's name with each chunk, so one that it got meanwhile is seen. */
+static struct sockaddr_un from;
+static unsigned from_length;
+
+static void receive_named(void *argument)
+{
+    (void)argument;
+    from_length = sizeof(from);
+    result = SIM_CALL(SYS_recvfrom, fds[1], bytes, 20, MSG_WAITALL, &from, &from_length);
+}
+
+static void named_main(void *argument)
+{
+    const struct sockaddr_un name = {AF_UNIX, "\0n"};
+    (void)argument;
+    CHECK_EQUAL(SIM_CALL(SYS_socketpair, AF_UNIX, SOCK_STREAM, 0, fds), 0);
+    CHECK_EQUAL(SIM_CALL(SYS_write, fds[0], bytes, 14), 14);
+    result = -1;
+    thread_begin(receive_named);
+    CHECK_EQUAL(result, -1);
+    CHECK_EQUAL(SIM_CALL(SYS_bind, fds[0], &name, 4), 0);
+    CHECK_EQUAL(SIM_CALL(SYS_write, fds[0], bytes, 6), 6);
+    let_run();
+    CHECK_EQUAL(result, 20);
+    CHECK_EQUAL(from_length, 4);
+    CHECK(memcmp(&from, &name, 4) == 0);
+}
+
+static void a_name_that_came_meanwhile_is_told(void)
+{
+    sender_main_run(named_main);
+}
+
 static void a_blocked_receiver_of_all_stays_one(void)
 {
     sender_main_run(wait_all_main);
@@ -280,6 +314,7 @@ int main(void)
         TAP_CASE(a_blocked_sender_stays_one_and_goes_on_when_data_arrive),
         TAP_CASE(an_ignored_signal_wakes_no_sender),
         TAP_CASE(a_blocked_receiver_of_all_stays_one),
+        TAP_CASE(a_name_that_came_meanwhile_is_told),
     };
     return TAP_RUN(cases, .seed = 1);
 }
