@@ -218,6 +218,14 @@ static bool accept_number(const struct case_of *c)
     return false;
 }
 
+/* What a message brought and nobody wants is closed on Linux when the call ends, not before its next message. */
+static bool closed_late(const struct case_of *c)
+{
+    const struct result *a = own(c->expected, c->op->worker), *b = own(c->found, c->op->worker);
+    return c->op->kind == OP_RECVMMSG && a && b && a->ret > 0 && b->ret > a->ret &&
+           object_at(c, c->model->worker[c->op->worker].process, c->op->fd)->batches;
+}
+
 static bool peek_of_nothing(const struct case_of *c)
 {
     const struct object *object = object_at(c, c->model->worker[c->op->worker].process, c->op->fd);
@@ -260,6 +268,8 @@ static struct allowed {
      collected, true, 8, 0},
     {"peek-sleeps", "who is blocked in MSG_PEEK sleeps on, on Linux, when a message takes the memory of the last that it saw",
      peek_sleeps, true, 6, 0},
+    {"closed-late", "descriptors that recvmmsg has no room for are closed on Linux when it ends, here before its next message",
+     closed_late, true, 4, 0},
     {"accept-number", "accept takes a number before it waits on Linux, afterwards here: other threads see it",
      accept_number, true, 8, 0},
     {"peek-of-nothing", "MSG_PEEK of no bytes passes over all data before an out-of-band byte on Linux, and finds none",

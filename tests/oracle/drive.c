@@ -71,7 +71,7 @@ void drive_step(const struct op *op, struct step *step)
     } else if (slot->state == SLOT_IDLE) {
         slot->op = *op;
         platform_run(op->worker);
-        has_flown |= op->control & C_RIGHTS;
+        has_flown |= op->control & (C_RIGHTS | C_BROKEN); /* broken ones may carry a descriptor, too */
         if (has_flown)
             platform_settle(may_leave_garbage(op));
     }
