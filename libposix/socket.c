@@ -291,7 +291,8 @@ long sys_listen(const uint64_t a[6])
 /* One try. A name gate says all that sockd needs to know, and goes with the request; so the next
  * try looks its path up again, as Linux does after it has waited. */
 static enum status connect_try(const struct fd_info *info, const union socket_address *address,
-                               uint64_t length, struct ipc_transfer *transfer, long *lost)
+                               uint64_t length, uint64_t again, struct ipc_transfer *transfer,
+                               long *lost)
 {
     transfer->cap_count = 0;
     if (socket_address_is_path(address, length)) {
@@ -299,7 +300,7 @@ static enum status connect_try(const struct fd_info *info, const union socket_ad
         transfer->cap_count = *lost == 0;
     }
     transfer->in_count = !transfer->cap_count;
-    return sock_connect(info->slot, transfer->cap_count ? 0 : length, transfer);
+    return sock_connect(info->slot, (transfer->cap_count ? 0 : length) | again, transfer);
 }
 
 static long connect_run(const struct fd_info *info, const union socket_address *address,
@@ -311,7 +312,8 @@ static long connect_run(const struct fd_info *info, const union socket_address *
     long lost = 0; /* the path's error: SO_PASSCRED binds the socket all the same */
     struct posix_retry retry = {.server = ISSUER_SOCKD, .transfer = &transfer};
     socket_set_deadline(&retry, info, LX_SO_SNDTIMEO);
-    long error = POSIX_CALL(&retry, connect_try(info, address, length, &transfer, &lost));
+    long error = POSIX_CALL(&retry, connect_try(info, address, length, retry.waited ? SOCK_AGAIN : 0,
+                                                &transfer, &lost));
     if (error && transfer.cap_count)
         slot_delete(receive_slots()[0]); /* where it is when the request did not get through */
     return lost && error != ERR(OPNOTSUPP) ? lost : error;

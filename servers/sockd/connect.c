@@ -203,13 +203,14 @@ enum status op_connect(void *state, struct ipc_call *call,
     struct sockd *sockd = state;
     struct socket *socket;
     struct address address, *to = call->cap_count ? NULL : &address;
+    uint64_t length = request->address_length & ~(uint64_t)SOCK_AGAIN;
     enum status status = socket_of_call(sockd, &socket);
     if (status != ST_OK)
         return status;
     if (to) {
-        status = address_get(call, request->address_length, to);
+        status = address_get(call, length, to);
         if (status == ST_INVAL) {
-            bool unspecified = address_unspecified(call, request->address_length, &status);
+            bool unspecified = address_unspecified(call, length, &status);
             if (status != ST_OK)
                 return status;
             if (!unspecified || socket_connection_based(socket))
@@ -222,7 +223,8 @@ enum status op_connect(void *state, struct ipc_call *call,
     } else if (call->caps[0].kind != AR_RECEIVED_BADGE) {
         return ST_CONNREFUSED; /* no name of ours; the dispatcher drops it */
     }
-    if (socket->option_flags & OPTIONS_SENDER) {
+    bool again = request->address_length & SOCK_AGAIN; /* then that was looked at before it waited */
+    if (!again && (socket->option_flags & OPTIONS_SENDER)) {
         status = socket_autobind(sockd, socket);
         if (status != ST_OK)
             return status == ST_NOSPC ? ST_NOMEM : status;

@@ -44,6 +44,21 @@ static void c2_backlog_admits_one_more(void **state)
     assert_int_equal(sk_connect(sk(LX_SOCK_STREAM | LX_SOCK_NONBLOCK), "@s", 0), -ST_AGAIN);
 }
 
+/* Whether it must have a name was looked at before it waited. */
+static void c2_a_connect_that_waits_gets_no_name(void **state)
+{
+    (void)state;
+    listener_make(LX_SOCK_STREAM, "@s", 0);
+    long first = sk(LX_SOCK_STREAM), fd = sk(LX_SOCK_STREAM);
+    assert_int_equal(sk_connect(first, "@s", 0), 0);
+    assert_int_equal(sk_connect(fd, "@s", 0), -ST_WAIT);
+    assert_int_equal(sk_set(fd, LX_SO_PASSCRED, 1), 0);
+    memory_reset();
+    uint64_t length = address_put("@s");
+    assert_int_equal(ASK((uint64_t)fd, SOCK_CONNECT, length | SOCK_AGAIN), ST_WAIT);
+    assert_int_equal(sk_bind(fd, "@mine"), 0);
+}
+
 static void c2_backlog_of_minus_one_is_somaxconn(void **state)
 {
     (void)state;
@@ -244,6 +259,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(c1_refusals),
         TEST(c2_backlog_admits_one_more),
+        TEST(c2_a_connect_that_waits_gets_no_name),
         TEST(c2_backlog_of_minus_one_is_somaxconn),
         TEST(c3_data_flows_before_accept),
         TEST(c3_client_gone_before_accept),
