@@ -20,6 +20,7 @@ struct outgoing {
     uint64_t address_length; /* 0: none */
     bool waited; /* a request of this call did: it stays a blocking one, and a broken pipe is quiet */
     bool named;              /* the destination's name gate is in FILES_TS_MOUNT */
+    long lost;               /* why it is not there, though the address is a path */
     union socket_address address;
     struct control_out control;
     struct iov_list list;
@@ -27,14 +28,36 @@ struct outgoing {
 
 /* A name that cannot be found matters to a datagram only: the others never look at the address
  * (unix(7)). */
-static long destination_find(const struct fd_info *info, struct outgoing *out)
+static void destination_find(const struct fd_info *info, struct outgoing *out)
 {
     out->named = false;
+    out->lost = 0;
     if (!socket_address_is_path(&out->address, out->address_length))
-        return 0;
+        return;
     long error = socket_find_name(&out->address, out->address_length);
     out->named = error == 0;
-    return error && socket_type(info) == LX_SOCK_DGRAM ? error : 0;
+    out->lost = error && socket_type(info) == LX_SOCK_DGRAM ? error : 0;
+}
+
+/* Linux looks a path up when it has the memory for the message, which may be after a wait. `caps` are
+ * the transfer's. */
+static void destination_again(const struct fd_info *info, struct outgoing *out, uint64_t *caps,
+                              struct ipc_transfer *transfer)
+{
+    if (!socket_address_is_path(&out->address, out->address_length))
+        return;
+    unsigned others = transfer->cap_count - out->named, from = out->named;
+    if (out->named)
+        slot_delete(thread_slot(FILES_TS_MOUNT));
+    destination_find(info, out);
+    if (out->named && others == AR_MSG_CAPS) { /* no room for it: as if it were not there */
+        slot_delete(thread_slot(FILES_TS_MOUNT));
+        out->named = false;
+    }
+    memmove(&caps[out->named], &caps[from], others * sizeof(caps[0]));
+    if (out->named)
+        caps[0] = thread_slot(FILES_TS_MOUNT);
+    transfer->cap_count = others + out->named;
 }
 
 static enum status send_ask(const struct fd_info *info, const struct outgoing *out, uint64_t flags,
@@ -65,7 +88,8 @@ static enum status send_ask(const struct fd_info *info, const struct outgoing *o
 static __attribute__((noinline)) long send_again(const struct fd_info *info,
                                                  struct outgoing *out, uint64_t flags,
                                                  uint64_t length, unsigned rights, uint64_t *count,
-                                                 enum status status, struct ipc_transfer *transfer)
+                                                 enum status status, uint64_t *caps,
+                                                 struct ipc_transfer *transfer)
 {
     struct posix_retry retry = {.server = ISSUER_SOCKD, .transfer = transfer};
     bool stage = flags & SOCK_STAGED;
@@ -77,6 +101,8 @@ static __attribute__((noinline)) long send_again(const struct fd_info *info,
         long error = stage && !staged ? control_stage(info->slot, &out->control) : 0;
         if (error)
             return error;
+        if (retry.waited)
+            destination_again(info, out, caps, transfer);
         status = send_ask(info, out, flags | (retry.waited || out->waited ? SOCK_AGAIN : 0), length,
                           rights, count, transfer);
         staged = status == ST_WAIT;
@@ -117,7 +143,7 @@ static long send_request(const struct fd_info *info, struct outgoing *out, uint6
                           transfer);
     }
     if (status != ST_OK)
-        error = send_again(info, out, flags, length, rights, &count, status, transfer);
+        error = send_again(info, out, flags, length, rights, &count, status, caps, transfer);
     if (error)
         return error;
     return count > length ? (long)length : (long)count;
@@ -146,16 +172,17 @@ static long send_once(const struct fd_info *info, struct outgoing *out, uint64_t
 
 static long send_list(const struct fd_info *info, struct outgoing *out)
 {
-    long result, lost = destination_find(info, out);
+    long result;
     uint64_t done = 0;
+    destination_find(info, out);
     out->waited = false;
     do {
         result = send_once(info, out, done);
         if (result > 0)
             done += (uint64_t)result;
     } while (result > 0 && done < out->list.total);
-    if (lost && result == ERR(CONNREFUSED)) /* whatever else is wrong comes first, as on Linux */
-        result = lost;
+    if (out->lost && result == ERR(CONNREFUSED)) /* whatever else is wrong comes first, as on Linux */
+        result = out->lost;
     if (out->named)
         slot_delete(thread_slot(FILES_TS_MOUNT));
     if (result == ERR(PIPE) && done == 0 && !out->waited && !(out->flags & LX_MSG_NOSIGNAL) &&

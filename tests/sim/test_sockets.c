@@ -315,6 +315,46 @@ static void bad_pointers_are_efault(void)
     CHECK_EQUAL(sim_run_all(), 0);
 }
 
+/* ---- a destination that appears while its sender waits for memory ------------------------------ */
+
+static const struct sockaddr_un late_name = {AF_UNIX, "/tmp/late"};
+#define LATE_LENGTH (offsetof(struct sockaddr_un, sun_path) + sizeof("/tmp/late"))
+
+static void late_sender(void *argument)
+{
+    (void)argument;
+    results[0] = SIM_CALL(SYS_sendto, fds[0], bytes, 5, 0, &late_name, LATE_LENGTH);
+    SIM_CALL(SYS_exit, 0);
+}
+
+static void late_main(void *argument)
+{
+    static uint8_t much[108703];
+    (void)argument;
+    CHECK_EQUAL(SIM_CALL(SYS_socketpair, AF_UNIX, SOCK_DGRAM, 0, fds), 0);
+    for (int i = 0; i < 2; i++)
+        CHECK_EQUAL(SIM_CALL(SYS_write, fds[0], much, sizeof(much)), (long)sizeof(much));
+    results[0] = -1;
+    CHECK(sim_thread_new(late_sender, NULL) > 0);
+    for (int i = 0; i < 8; i++)
+        sim_yield();
+    CHECK_EQUAL(results[0], -1);
+    int late = (int)SIM_CALL(SYS_socket, AF_UNIX, SOCK_DGRAM, 0);
+    CHECK_EQUAL(SIM_CALL(SYS_bind, late, &late_name, LATE_LENGTH), 0);
+    for (int i = 0; i < 2; i++)
+        CHECK_EQUAL(SIM_CALL(SYS_read, fds[1], much, sizeof(much)), (long)sizeof(much));
+    for (int i = 0; i < 8; i++)
+        sim_yield();
+    CHECK_EQUAL(results[0], 5);
+    CHECK_EQUAL(SIM_CALL(SYS_recvfrom, late, much, 9, MSG_DONTWAIT, 0, 0), 5);
+}
+
+static void a_path_is_looked_up_when_there_is_memory(void)
+{
+    sim_process_new(late_main, NULL);
+    CHECK_EQUAL(sim_run_all(), 0);
+}
+
 /* ---- counts in an eventfd -------------------------------------------------------------------- */
 
 static void counter(void *argument)
@@ -380,6 +420,7 @@ int main(void)
         TAP_CASE(urgent_data_is_a_signal_to_the_owner),
         TAP_CASE(a_killed_peer_is_an_end_of_file),
         TAP_CASE(bad_pointers_are_efault),
+        TAP_CASE(a_path_is_looked_up_when_there_is_memory),
         TAP_CASE(an_eventfd_takes_one_count_at_a_time),
         TAP_CASE(a_bound_socket_finds_what_is_wrong_with_the_path_first),
     };
