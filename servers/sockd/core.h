@@ -266,6 +266,7 @@ struct sockd {
     const struct credentials *credentials;
     struct sockd_limits limits;
     sockd_trace *trace; /* NULL: nobody listens */
+    bool general;       /* nothing takes the straight way: for a test that compares the two */
     sockd_signal *signal; /* NULL: nobody sends them */
     struct session_table sessions;
     struct ipc_effects *effects; /* of the entry in progress; every entry sets it first */

@@ -1,7 +1,7 @@
 /*
  * The short way of few bytes over a connected SOCK_STREAM: most of what sockd is ever asked. Each answers
  * true when it has done all of it. Otherwise something is unusual (an error, a wait, more than one
- * message, somebody who records) and nothing has changed: then the general way (stream.c,
+ * message) and nothing has changed: then the general way (stream.c,
  * stream_receive.c) decides. Whatever is asked here the general way asks as well; what is done is
  * queue.h's, as there. All in place: each has one or two users. SPDX-License-Identifier: MIT
  */
@@ -10,11 +10,11 @@
 
 #include "queue.h"
 
-/* A STREAM socket with a living connection that nobody records. */
+/* A STREAM socket with a connection. */
 static inline struct socket *straight_socket(const struct sockd *sockd)
 {
     struct object *object = sockd->target;
-    if (!object || object->kind != OBJECT_SOCKET || sockd->trace)
+    if (!object || object->kind != OBJECT_SOCKET || sockd->general)
         return NULL;
     struct socket *socket = socket_of(object);
     return socket->type == LX_SOCK_STREAM && socket->state == SOCKET_CONNECTED ? socket : NULL;
@@ -143,12 +143,14 @@ straight_receive(struct sockd *sockd, struct ipc_call *call, uint64_t length,
     out->serial = message->serial;
     out->uid = message->uid;
     out->gid = message->gid;
+    message->consumed += count;
+    socket->unread -= count;
+    socket_trace(sockd, socket, AR_TRACE_SOCKET_TAKEN, socket_trace_amount(count, message->rights),
+                 socket->unread, message->sender->object.ino);
     if (message->rights) {
         message->rights = NULL;
         socket->rights_count--;
     }
-    message->consumed += count;
-    socket->unread -= count;
     if (message_unread(message) == 0) {
         message_unlink_first(socket, message);
         message_free(sockd, message);
