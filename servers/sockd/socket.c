@@ -207,8 +207,6 @@ enum status op_shutdown(void *state, struct ipc_call *call,
     socket->shutdown |= bits;
     socket_trace(sockd, socket, AR_TRACE_SOCKET_SHUTDOWN, bits, 0, 0);
     object_wake(sockd, &socket->object, WAKE_ALL);
-    if (bits & SHUT_RECEIVE) /* connects and senders that wait for room must see it */
-        room_wake(sockd, socket, WAKE_ALL);
     struct socket *peer = socket->peer;
     if (peer && !peer->dead && socket_connection_based(socket)) {
         peer->shutdown |=

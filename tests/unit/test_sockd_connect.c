@@ -147,6 +147,20 @@ static void c4_shutdown_wakes_accept(void **state)
     assert_int_equal(sk_accept(server), -ST_INVAL);
 }
 
+/* As in Linux, only accept and the listener's end wake who waits to connect. */
+static void c4_shutdown_wakes_no_connect(void **state)
+{
+    (void)state;
+    long server = listener_make(LX_SOCK_STREAM, "@s", 0), client = sk(LX_SOCK_STREAM);
+    assert_int_equal(sk_connect(sk(LX_SOCK_STREAM), "@s", 0), 0);
+    assert_int_equal(sk_connect(client, "@s", 0), -ST_WAIT);
+    assert_int_equal(sk_shutdown(server, 0), 0);
+    assert_int_equal(woken(USER), 0);
+    assert_true(sk_accept(server) > 0);
+    assert_int_equal(woken(USER), 1);
+    assert_int_equal(sk_connect(client, "@s", 0), -ST_CONNREFUSED);
+}
+
 static void c5_states(void **state)
 {
     (void)state;
@@ -267,6 +281,7 @@ int main(void)
         TEST(c4_closing_a_listener),
         TEST(c4_shut_down_listener),
         TEST(c4_shutdown_wakes_accept),
+        TEST(c4_shutdown_wakes_no_connect),
         TEST(c5_states),
         TEST(c5_seqpacket_ignores_the_address),
         TEST(c5_connect_stream_unspecified_is_invalid),

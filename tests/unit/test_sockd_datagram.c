@@ -307,6 +307,22 @@ static void s4_shut_down_receiver(void **state)
     assert_int_equal(sk_recv(fd[0], 1, LX_MSG_DONTWAIT), -ST_AGAIN);
 }
 
+/* Who waits for room there hears of it when there is room, as in Linux. */
+static void s4_shut_down_receiver_wakes_no_sender(void **state)
+{
+    (void)state;
+    long a = bound("@a"), sender = sk(LX_SOCK_DGRAM);
+    bound("@c");
+    for (unsigned i = 0; i < 11; i++)
+        assert_int_equal(send_to(sender, "@a", "x"), 1);
+    assert_int_equal(sk_send_extra(sender, "x", 1, 0, (struct send_extra){.to = "@a"}), -ST_WAIT);
+    assert_int_equal(sk_connect(a, "@c", 0), 0); /* from now on the sender may not */
+    assert_int_equal(sk_shutdown(a, 2), 0);
+    assert_int_equal(woken(USER), 0);
+    assert_int_equal(sk_recv(a, 1, 0), 1);
+    assert_int_equal(woken(USER), 1);
+}
+
 static void s5_peek_offset_passes_over_messages(void **state)
 {
     (void)state;
@@ -402,6 +418,7 @@ int main(void)
         TEST(s4_seqpacket_reset_then_pipe),
         TEST(s4_dgram_refused_then_not_connected),
         TEST(s4_shut_down_receiver),
+        TEST(s4_shut_down_receiver_wakes_no_sender),
         TEST(s5_peek_offset_passes_over_messages),
         TEST(s6_boundaries_and_truncation),
         TEST(s6_message_size_limit),
