@@ -111,12 +111,26 @@ static int is_autobind(const uint8_t *bytes, int length)
     return 1;
 }
 
+/* A name that goes on after one by autobind, which the program knows: the digits are nobody's choice. */
+static uint32_t known_hash(const uint8_t *bytes, int length)
+{
+    enum { DIGITS = FAMILY_SIZE + 1 };
+    uint8_t copy[ADDRESS_MAX];
+    if (length <= DIGITS + AUTOBIND_LENGTH || length > ADDRESS_MAX || bytes[FAMILY_SIZE] != 0)
+        return bytes_hash(bytes, (uint64_t)length);
+    memcpy(copy, bytes, (size_t)length);
+    for (int i = 0; i < board->autobinds; i++)
+        if (memcmp(board->autobind[i], bytes + DIGITS, AUTOBIND_LENGTH) == 0)
+            memset(copy + DIGITS, i, AUTOBIND_LENGTH);
+    return bytes_hash(copy, (uint64_t)length);
+}
+
 int32_t address_token(const uint8_t *bytes, int length)
 {
     if (length <= 0)
         return -1;
     if (!is_autobind(bytes, length))
-        return TOKEN_HASH + (int32_t)bytes_hash(bytes, (uint64_t)length);
+        return TOKEN_HASH + (int32_t)known_hash(bytes, length);
     if (length != FAMILY_SIZE + 1 + AUTOBIND_LENGTH)
         return TOKEN_CUT + length;
     for (int i = 0; i < board->autobinds; i++)
