@@ -226,6 +226,9 @@ struct session_object {
     /* Of its thread's read that waits on a STREAM: `ino` of the socket, and SO_RCVLOWAT as it was then. */
     int low_water;
     uint64_t reading;
+    /* Of its thread's send that waits on a STREAM: `ino` of the socket, 0: none, and the size of the chunk. */
+    uint64_t writing;
+    uint32_t chunk;
 };
 
 #define PIPE_PAGES 16u

@@ -75,6 +75,26 @@ static enum status stream_admit(const struct socket *socket, const struct send *
     return socket->shutdown & SHUT_SEND ? ST_PIPE : ST_OK;
 }
 
+/* The session in which the size is kept of the chunk that this send has waited with, or NULL. */
+static struct session_object *chunk_find(struct sockd *sockd, const struct socket *socket,
+                                         const struct send *send)
+{
+    struct session_object *session = send->again ? session_object_find(sockd, send->principal) : NULL;
+    return session && session->writing == socket->object.ino ? session : NULL;
+}
+
+/* The first chunk's answer is `status`: while it waits its size stays, whatever SO_SNDBUF becomes. A fault
+ * may be a page that is not there yet. */
+static void chunk_keep(struct sockd *sockd, const struct socket *socket, const struct send *send,
+                       struct session_object *waited, uint32_t size, enum status status)
+{
+    struct session_object *session = status == ST_WAIT ? session_object_find(sockd, send->principal) : waited;
+    if (!session || status == ST_FAULT)
+        return;
+    session->writing = status == ST_WAIT ? socket->object.ino : 0;
+    session->chunk = status == ST_WAIT ? size : 0;
+}
+
 enum status stream_send(struct sockd *sockd, struct socket *socket, struct send *send,
                         uint64_t *count)
 {
@@ -82,11 +102,16 @@ enum status stream_send(struct sockd *sockd, struct socket *socket, struct send 
     enum status admitted = send->again && socket->peer ? ST_OK : stream_admit(socket, send);
     if (admitted != ST_OK)
         return admitted;
+    struct session_object *waited = chunk_find(sockd, socket, send);
     uint64_t sent = 0, plain = send->length - urgent;
     while (sent < send->length) {
         bool last = sent == plain;
         uint32_t size = last ? 1 : chunk_size(socket, plain - sent);
+        if (sent == 0 && waited && !last)
+            size = waited->chunk < plain ? waited->chunk : (uint32_t)plain;
         enum status status = chunk_send(sockd, socket, send, sent, size, last);
+        if (sent == 0)
+            chunk_keep(sockd, socket, send, waited, size, status);
         if (status != ST_OK) {
             if (sent)
                 break;

@@ -277,6 +277,27 @@ static void s6_low_water_of_a_read_that_waits(void **state)
     assert_false(RECV_FLAGS & SOCK_MORE);
 }
 
+/* A chunk that waits has the size of its beginning; SO_SNDBUF counts for the next one. */
+static void s6_chunk_of_a_send_that_waits(void **state)
+{
+    (void)state;
+    long fd[2];
+    pair_make(LX_SOCK_STREAM, fd);
+    assert_int_equal(sk_set(fd[0], LX_SO_SNDBUF, 4608), 0);
+    assert_int_equal(sk_send_size(fd[0], 144841, 0), 9088);
+    assert_int_equal(sk_send_size(fd[0], 135753, 0), -ST_WAIT);
+    assert_int_equal(sk_set(fd[0], LX_SO_SNDBUF, 65536), 0);
+    for (unsigned i = 0; i < 2; i++) { /* asked again if it may be a page that is not there yet */
+        memory_reset();
+        W.in_size = 135753;
+        W.in_bad = i ? 23147 : 10;
+        assert_int_equal(ASK(fd[0], SOCK_SEND, SOCK_AGAIN, 135753, 0, 0), i ? ST_OK : ST_FAULT);
+    }
+    assert_int_equal(REPLY(0), 4544);
+    assert_int_equal(sk_send_size(fd[0], 40000, SOCK_AGAIN), 40000);
+    assert_int_equal(fd_ioctl(fd[1], LX_FIONREAD), 53632);
+}
+
 static void zero_length_send_and_receive(void **state)
 {
     (void)state;
@@ -309,6 +330,7 @@ int main(void)
         TEST(s9_shutdown),
         TEST(stream_bytes_in_order),
         TEST(s6_low_water_of_a_read_that_waits),
+        TEST(s6_chunk_of_a_send_that_waits),
         TEST(zero_length_send_and_receive),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -137,6 +137,7 @@ static void session_object_check(const struct sockd *sockd, const struct session
         tally_of(stage->account->user)->staged += stage->count;
     }
     sending_check(session);
+    CHECK(!session->writing == !session->chunk, "a send that waits has no chunk, or a chunk no send");
     if (claim) {
         tally_of(claim)->refs++;
         CHECK(session->claim_next < session->claim_end && session->claim_end <= claim->count,
