@@ -177,6 +177,8 @@ long socket_begin(int fd, struct fd_info *info);
 int socket_type(const struct fd_info *info);
 /* SO_ERROR, which reading clears, as -errno; 0: none. */
 long socket_take_pending(const struct fd_info *info);
+/* Linux's number, negative: for the next call. */
+void socket_put_pending(const struct fd_info *info, long error);
 /* Let a request wait no longer than SO_RCVTIMEO or SO_SNDTIMEO (`option`) of its socket says. With a
  * time-out a signal gives EINTR and never restarts it, signal(7). */
 uint64_t socket_deadline(const struct fd_info *info, int option); /* from now; 0: none */

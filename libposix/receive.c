@@ -503,6 +503,8 @@ long sys_recvmmsg(const uint64_t a[6])
         result = socket_take_pending(&info); /* before any message that is there */
     if (!result)
         result = receive_many(&info, a[1], count, flags, deadline, &received);
+    if (received && result && result != ERR(AGAIN) && result != ERR(INTR))
+        socket_put_pending(&info, result); /* the next call is told */
     fd_end(&info);
     if (!received)
         return result;

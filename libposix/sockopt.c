@@ -44,6 +44,16 @@ long socket_take_pending(const struct fd_info *info)
     return length < 0 ? length : -(long)error;
 }
 
+void socket_put_pending(const struct fd_info *info, long error)
+{
+    int32_t number = (int32_t)-error;
+    struct ar_segment in = {(uint64_t)&number, sizeof(number)};
+    struct ipc_transfer transfer = {.in = &in, .in_count = 1};
+    struct posix_retry retry = {.server = ISSUER_SOCKD, .transfer = &transfer};
+    (void)POSIX_CALL(&retry, sock_set_option(info->slot, (int64_t)SOCK_LEVEL_PENDING, LX_SO_ERROR,
+                                             sizeof(number), &transfer));
+}
+
 uint64_t socket_deadline(const struct fd_info *info, int option)
 {
     struct linux_timeval value = {0};

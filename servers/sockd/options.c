@@ -269,6 +269,16 @@ static enum status linger_set(struct socket *socket, const int32_t linger[2])
     return ST_OK;
 }
 
+/* For the next call: what one that had messages to tell of could not report. Wakes nobody, as in Linux. */
+static enum status pending_set(struct socket *socket, int64_t option, int32_t number)
+{
+    enum { ERRORS = 134 }; /* Linux's end at 133 */
+    if (option != LX_SO_ERROR || number <= 0 || number >= ERRORS)
+        return ST_INVAL;
+    socket->error = (enum status)number;
+    return ST_OK;
+}
+
 enum status op_set_option(void *state, struct ipc_call *call,
                           const struct sock_set_option_request *request)
 {
@@ -281,7 +291,7 @@ enum status op_set_option(void *state, struct ipc_call *call,
     enum status status = socket_of_call(sockd, &socket);
     if (status != ST_OK)
         return status;
-    if (request->level != LX_SOL_SOCKET)
+    if (request->level != LX_SOL_SOCKET && request->level != SOCK_LEVEL_PENDING)
         return ST_OPNOTSUPP;
     if (request->length < sizeof(value.number))
         return ST_INVAL;
@@ -289,6 +299,8 @@ enum status op_set_option(void *state, struct ipc_call *call,
     status = ipc_data_get(call, 0, &value, length);
     if (status != ST_OK)
         return status;
+    if (request->level == SOCK_LEVEL_PENDING)
+        return pending_set(socket, request->option, value.number);
     switch (request->option) {
     case LX_SO_LINGER:
         return length < sizeof(value.pair) ? ST_INVAL : linger_set(socket, value.pair);

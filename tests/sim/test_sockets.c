@@ -409,6 +409,36 @@ static void a_bound_socket_finds_what_is_wrong_with_the_path_first(void)
     CHECK_EQUAL(sim_run_all(), 0);
 }
 
+/* ---- what recvmmsg cannot say ---------------------------------------------------------------- */
+
+static void error_keeper(void *argument)
+{
+    int error = 0;
+    socklen_t length = sizeof(error);
+    char text[2];
+    struct iovec vectors[] = {{&text[0], 1}, {&text[1], 1}};
+    struct mmsghdr headers[2] = {{{.msg_iov = &vectors[0], .msg_iovlen = 1}, 0}, {{.msg_iov = &vectors[1], .msg_iovlen = 1}, 0}};
+    (void)argument;
+    CHECK_EQUAL(SIM_CALL(SYS_socketpair, AF_UNIX, SOCK_DGRAM, 0, fds), 0);
+    CHECK_EQUAL(SIM_CALL(SYS_write, fds[0], "x", 1), 1);
+    headers[1].msg_hdr.msg_name = bytes;
+    headers[1].msg_hdr.msg_namelen = (socklen_t)-1;
+    CHECK_EQUAL(SIM_CALL(SYS_recvmmsg, fds[1], headers, 2, 0, 0), 1);
+    CHECK_EQUAL(SIM_CALL(SYS_getsockopt, fds[1], SOL_SOCKET, SO_ERROR, &error, &length), 0);
+    CHECK_EQUAL(error, EINVAL);
+    CHECK_EQUAL(SIM_CALL(SYS_write, fds[0], "x", 1), 1);
+    headers[1].msg_hdr.msg_namelen = sizeof(bytes);
+    CHECK_EQUAL(SIM_CALL(SYS_recvmmsg, fds[1], headers, 2, MSG_DONTWAIT, 0), 1); /* EAGAIN is not kept */
+    CHECK_EQUAL(SIM_CALL(SYS_getsockopt, fds[1], SOL_SOCKET, SO_ERROR, &error, &length), 0);
+    CHECK_EQUAL(error, 0);
+}
+
+static void an_error_after_the_first_message_is_for_the_next_call(void)
+{
+    sim_process_new(error_keeper, NULL);
+    CHECK_EQUAL(sim_run_all(), 0);
+}
+
 int main(void)
 {
     static const struct tap_case cases[] = {
@@ -423,6 +453,7 @@ int main(void)
         TAP_CASE(a_path_is_looked_up_when_there_is_memory),
         TAP_CASE(an_eventfd_takes_one_count_at_a_time),
         TAP_CASE(a_bound_socket_finds_what_is_wrong_with_the_path_first),
+        TAP_CASE(an_error_after_the_first_message_is_for_the_next_call),
     };
     return TAP_RUN(cases, .seed = 1);
 }
