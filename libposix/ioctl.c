@@ -128,6 +128,13 @@ static long terminal_take(void)
     return PROC_CALL(proc_foreground(POSIX_SLOT_PROCD, 1, ids.pgid, &reply));
 }
 
+/* Linux's pidfds have requests without an argument only. FIONREAD is not theirs to answer. */
+static bool pidfd_refuses(int fd, struct fd_info *info, uint32_t request, uint64_t argument)
+{
+    return argument && request != LX_FIONREAD && info->server == ISSUER_PROCD &&
+           fd_kind(fd, info) == IO_KIND_EVENT;
+}
+
 static long ioctl_run(int fd, struct fd_info *info, uint32_t request, uint64_t argument)
 {
     switch (request) {
@@ -156,7 +163,8 @@ static long ioctl_run(int fd, struct fd_info *info, uint32_t request, uint64_t a
             return ERR(NOTTY);
         return owner_ioctl(info, fd, request == LX_FIOSETOWN || request == LX_SIOCSPGRP, argument);
     default:
-        return ioctl_server(info, request, argument);
+        return pidfd_refuses(fd, info, request, argument) ? ERR(INVAL)
+                                                          : ioctl_server(info, request, argument);
     }
 }
 

@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <stddef.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
@@ -439,6 +440,27 @@ static void an_error_after_the_first_message_is_for_the_next_call(void)
     CHECK_EQUAL(sim_run_all(), 0);
 }
 
+/* ---- ioctl of a pidfd ------------------------------------------------------------------------ */
+
+static void pidfd_asker(void *argument)
+{
+    int number = 1;
+    (void)argument;
+    long fd = SIM_CALL(SYS_pidfd_open, SIM_CALL(SYS_getpid), 0);
+    CHECK(fd >= 0);
+    CHECK_EQUAL(SIM_CALL(SYS_ioctl, fd, TIOCOUTQ, &number), -EINVAL);
+    CHECK_EQUAL(SIM_CALL(SYS_ioctl, fd, TIOCOUTQ, 0), -ENOTTY);
+    CHECK_EQUAL(SIM_CALL(SYS_ioctl, fd, FIONBIO, &number), 0);
+    fd = SIM_CALL(SYS_eventfd2, 0, 0);
+    CHECK_EQUAL(SIM_CALL(SYS_ioctl, fd, TIOCOUTQ, &number), -ENOTTY);
+}
+
+static void a_pidfd_knows_no_request_with_an_argument(void)
+{
+    sim_process_new(pidfd_asker, NULL);
+    CHECK_EQUAL(sim_run_all(), 0);
+}
+
 int main(void)
 {
     static const struct tap_case cases[] = {
@@ -454,6 +476,7 @@ int main(void)
         TAP_CASE(an_eventfd_takes_one_count_at_a_time),
         TAP_CASE(a_bound_socket_finds_what_is_wrong_with_the_path_first),
         TAP_CASE(an_error_after_the_first_message_is_for_the_next_call),
+        TAP_CASE(a_pidfd_knows_no_request_with_an_argument),
     };
     return TAP_RUN(cases, .seed = 1);
 }
