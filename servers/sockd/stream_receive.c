@@ -146,6 +146,8 @@ static bool chunk_put(struct socket *socket, struct receive *receive, const stru
     if (receive->count && (!peek || receive->memory_bad)) {
         *status = ST_OK; /* libposix sees whether that memory can be had, and asks for the rest */
         receive->more = !peek;
+    } else if (receive->done && receive->memory_bad && *status == ST_FAULT) {
+        *status = ST_OK; /* no more, but whose it is has been told */
     }
     return false;
 }

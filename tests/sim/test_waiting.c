@@ -5,6 +5,8 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/select.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/un.h>
@@ -295,6 +297,41 @@ static void named_main(void *argument)
     CHECK(memcmp(&from, &name, 4) == 0);
 }
 
+/* Also when there is no memory for the part that was sent under it. */
+static void receive_named_until_bad(void *argument)
+{
+    long end = SIM_CALL(SYS_mmap, 0, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) + 4096;
+    (void)argument;
+    CHECK_EQUAL(SIM_CALL(SYS_munmap, end, 4096), 0);
+    from_length = sizeof(from);
+    result = SIM_CALL(SYS_recvfrom, fds[1], end - 3, 4, MSG_WAITALL, &from, &from_length);
+}
+
+static void named_until_bad_main(void *argument)
+{
+    const struct sockaddr_un name = {AF_UNIX, "\0n"};
+    int left;
+    (void)argument;
+    CHECK_EQUAL(SIM_CALL(SYS_socketpair, AF_UNIX, SOCK_STREAM, 0, fds), 0);
+    CHECK_EQUAL(SIM_CALL(SYS_write, fds[0], bytes, 3), 3);
+    result = -1;
+    thread_begin(receive_named_until_bad);
+    CHECK_EQUAL(result, -1);
+    CHECK_EQUAL(SIM_CALL(SYS_bind, fds[0], &name, 4), 0);
+    CHECK_EQUAL(SIM_CALL(SYS_write, fds[0], bytes, 5), 5);
+    let_run();
+    CHECK_EQUAL(result, 3);
+    CHECK_EQUAL(from_length, 4);
+    CHECK(memcmp(&from, &name, 4) == 0);
+    CHECK_EQUAL(SIM_CALL(SYS_ioctl, fds[1], FIONREAD, &left), 0);
+    CHECK_EQUAL(left, 5);
+}
+
+static void a_name_is_told_of_what_has_no_memory(void)
+{
+    sender_main_run(named_until_bad_main);
+}
+
 static void a_name_that_came_meanwhile_is_told(void)
 {
     sender_main_run(named_main);
@@ -315,6 +352,7 @@ int main(void)
         TAP_CASE(an_ignored_signal_wakes_no_sender),
         TAP_CASE(a_blocked_receiver_of_all_stays_one),
         TAP_CASE(a_name_that_came_meanwhile_is_told),
+        TAP_CASE(a_name_is_told_of_what_has_no_memory),
     };
     return TAP_RUN(cases, .seed = 1);
 }
