@@ -90,6 +90,17 @@ static bool foreign_out_of_reach(const struct case_of *c, int process, const str
     return model_foreign(object) && (!process_has(c, process, index) || !process_has(c, added_by, index));
 }
 
+/* One that is added again, and who added it first has closed it since: here its interest went with that. */
+static bool foreign_forgotten(const struct case_of *c, int process)
+{
+    const struct object *set = object_at(c, process, c->op->fd), *target = object_at(c, process, c->op->fd0);
+    int index = (int)(target - c->model->object);
+    for (int i = 0; c->op->kind == OP_EPOLL_CTL && model_foreign(target) && i < set->watched && i < WATCHES; i++)
+        if (set->watches[i] == index && !process_has(c, set->watched_by[i], index))
+            return true;
+    return false;
+}
+
 /* Also one that is being added to a set that somebody waits for. */
 static bool foreign_unseen(const struct case_of *c)
 {
@@ -101,7 +112,7 @@ static bool foreign_unseen(const struct case_of *c)
             &c->model->object[worker->object] == object_at(c, process, c->op->fd))
             return true;
     }
-    return somebody_watches(c, foreign_out_of_reach);
+    return foreign_forgotten(c, process) || somebody_watches(c, foreign_out_of_reach);
 }
 
 /* The same events, in another order, and one of them of a foreign description. */
