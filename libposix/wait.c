@@ -3,9 +3,10 @@
 
 /* Lost wake-ups: a wake-up is a bit in the notification and stays there until we look, and procd
  * sets upcall_pending before it signals. So looking at signals first and waiting after that
- * misses nothing. A signal that nobody handles wakes nobody on Linux: a send that looked again
- * because of it might find room for which it would have had to wait. One that is blocked may be what
- * a signalfd tells. */
+ * misses nothing. Who is woken and has a signal, too, looks first whether it has what it waited for,
+ * as in Linux; if not, its next wait is interrupted at once. A signal that nobody handles wakes
+ * nobody on Linux: a send that looked again because of it might find room for which it would have
+ * had to wait. One that is blocked may be what a signalfd tells. */
 enum wait_result posix_wait_bits(uint64_t deadline_ns, uint64_t *bits)
 {
     for (;;) {
@@ -13,9 +14,10 @@ enum wait_result posix_wait_bits(uint64_t deadline_ns, uint64_t *bits)
             return WAIT_INTERRUPTED;
         enum ar_error error = ar_wait(thread_slot(POSIX_TS_NOTIFICATION), deadline_ns, bits);
         bool ignored = !error && *bits == POSIX_WAKE_SIGNAL;
+        bool woken = !error && !ignored;
         if (!ignored)
             wakeups_taken();
-        if (signal_due())
+        if (!woken && signal_due())
             return WAIT_INTERRUPTED;
         if (!ignored || process.pending_blocked)
             return error == AR_ERR_TIMEOUT ? WAIT_TIMED_OUT : WAIT_WOKEN;

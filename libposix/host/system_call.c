@@ -15,7 +15,7 @@ long posix_host_call(long number, const uint64_t a[6])
         *f = (struct posix_frame){.rax = (uint64_t)number, .rdi = a[0], .rsi = a[1], .rdx = a[2],
                                   .r10 = a[3], .r8 = a[4], .r9 = a[5], .rip = PLACE};
         thread->system_call = (uint64_t)number;
-        if (!posix_dispatch() || thread->ipc->upcall_pending)
+        if (posix_dispatch() == WAY_OUT_SLOW || thread->ipc->upcall_pending)
             posix_leave();
     } while (f->rip != PLACE); /* to be restarted */
     return (long)f->rax;

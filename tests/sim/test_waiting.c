@@ -269,6 +269,49 @@ static void wait_all_main(void *argument)
     CHECK_EQUAL(result, 20);
 }
 
+/* What it waited for and a signal, before it runs again: as on Linux it has what it waited for. */
+static unsigned handled;
+
+static void count_signal(int signal)
+{
+    CHECK_EQUAL(signal, SIGUSR1);
+    handled++;
+}
+
+static void read_ten(void *argument)
+{
+    (void)argument;
+    result = SIM_CALL(SYS_read, fds[1], bytes, 10);
+}
+
+static void woken_and_signalled_main(void *argument)
+{
+    const struct {
+        void (*handler)(int);
+        uint64_t flags, restorer, mask;
+    } action = {count_signal, 0, 0, 0};
+    (void)argument;
+    handled = 0;
+    result = -1;
+    CHECK_EQUAL(SIM_CALL(SYS_rt_sigaction, SIGUSR1, &action, 0, 8), 0);
+    CHECK_EQUAL(SIM_CALL(SYS_socketpair, AF_UNIX, SOCK_STREAM, 0, fds), 0);
+    waits = read_ten;
+    long reader = sim_thread_new(thread_waits, NULL);
+    CHECK(reader > 0);
+    let_run();
+    CHECK_EQUAL(SIM_CALL(SYS_write, fds[0], bytes, 7), 7);
+    CHECK_EQUAL(SIM_CALL(SYS_tgkill, sim_pid(), reader, SIGUSR1), 0);
+    CHECK_EQUAL(result, -1); /* it has not run yet */
+    let_run();
+    CHECK_EQUAL(result, 7);
+    CHECK_EQUAL(handled, 1);
+}
+
+static void who_is_woken_and_signalled_has_what_it_waited_for(void)
+{
+    sender_main_run(woken_and_signalled_main);
+}
+
 /* Linux copies the sender's name with each chunk, so one that it got meanwhile is seen. */
 static struct sockaddr_un from;
 static unsigned from_length;
@@ -351,6 +394,7 @@ int main(void)
         TAP_CASE(a_blocked_sender_stays_one_and_goes_on_when_data_arrive),
         TAP_CASE(an_ignored_signal_wakes_no_sender),
         TAP_CASE(a_blocked_receiver_of_all_stays_one),
+        TAP_CASE(who_is_woken_and_signalled_has_what_it_waited_for),
         TAP_CASE(a_name_that_came_meanwhile_is_told),
         TAP_CASE(a_name_is_told_of_what_has_no_memory),
     };
