@@ -11,7 +11,7 @@ enum {
     APIC_CURRENT = 0x390,
     APIC_DIVIDE = 0x3e0, APIC_LINT0 = 0x350, TIMER_VECTOR = 48, MSR_APIC_BASE = 0x1b
 };
-enum { PIT_HZ = 1193182, CALIBRATION_TICKS = 5966 /* 5 ms */, CALIBRATIONS = 3 };
+enum { PIT_HZ = 1193182, CALIBRATION_TICKS = 5966 /* 5 ms */ };
 
 static volatile uint32_t *apic;
 static uint64_t tsc_start, tsc_per_us, ns_per_tsc_32; /* 32.32 fixed point */
@@ -74,22 +74,6 @@ static void calibrate(uint64_t *tsc_ticks, uint64_t *apic_ticks)
     *apic_ticks = 0xffffffff - apic_read(APIC_CURRENT);
 }
 
-/* Somebody may stop the machine between two looks at the PIT (a busy host, a hypervisor): the shortest of
- * several is the truest. */
-static void calibrate_best(uint64_t *tsc_ticks, uint64_t *apic_ticks)
-{
-    uint64_t tsc, apic_count;
-    *tsc_ticks = UINT64_MAX;
-    *apic_ticks = 0;
-    for (int i = 0; i < CALIBRATIONS; i++) {
-        calibrate(&tsc, &apic_count);
-        if (tsc < *tsc_ticks) {
-            *tsc_ticks = tsc;
-            *apic_ticks = apic_count;
-        }
-    }
-}
-
 void timer_init(void)
 {
     uint64_t base = cpu_read_msr(MSR_APIC_BASE), tsc_ticks, apic_ticks;
@@ -99,7 +83,7 @@ void timer_init(void)
     apic_write(APIC_LINT0, 0x700); /* the 8259's interrupts come through */
     apic_write(APIC_DIVIDE, 3);    /* by 16 */
     apic_write(APIC_TIMER, TIMER_VECTOR | 1u << 16);
-    calibrate_best(&tsc_ticks, &apic_ticks);
+    calibrate(&tsc_ticks, &apic_ticks);
     apic_write(APIC_TIMER, TIMER_VECTOR);
     uint64_t period_ns = (uint64_t)CALIBRATION_TICKS * 1000000000 / PIT_HZ;
     ns_per_tsc_32 = (period_ns << 32) / tsc_ticks;
