@@ -38,15 +38,19 @@ void job_leave(struct job *job)
         mem_free(job);
 }
 
-/* Pages committed by everybody. Resident pages count where a region is not charged as a whole. */
+/*
+ * Pages committed by everybody: frames in use, each once however many processes share it, and what
+ * was promised and has no frame yet. Fork shares what is not writable (text above all), and
+ * mprotect copies what it makes writable (space_protect), so nobody is promised a copy later.
+ */
 static uint64_t account_committed(struct procd *procd)
 {
-    uint64_t total = 0;
+    uint64_t total = procd->frames.in_use;
     for (unsigned i = 0, left = procd->process_count; i < PROCESS_MAX && left; i++) {
         const struct process *process = procd->processes[i];
         left -= process != NULL;
         if (process && process->state != PROCESS_ZOMBIE)
-            total += process->space.charged + ACCOUNT_ENTRY_PAGES;
+            total += process->space.charged - process->space.touched + ACCOUNT_ENTRY_PAGES;
     }
     return total;
 }

@@ -110,6 +110,8 @@ enum status op_protect(void *state, struct ipc_call *call,
     struct space *space = &caller->process->space;
     int64_t more =
         region_charge_change(space, request->address, end, (uint32_t)request->protection);
+    if (request->protection & PROTECT_WRITE)
+        more += (int64_t)pages_shared(space, request->address, end);
     if (!account_may_map(state, caller->process, more))
         return ST_NOMEM;
     return space_protect(space, request->address, end, (uint32_t)request->protection);

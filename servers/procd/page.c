@@ -57,6 +57,32 @@ static struct chunk *chunk_of(struct space *space, uint64_t address)
     return space->chunks[chunk_index(space, address & ~(CHUNK_SIZE - 1))];
 }
 
+/* The first present page from `*at` on, below `end`; then `*at` is that page's end. NULL: none. */
+static struct page *page_next(const struct space *space, uint64_t *at, uint64_t end)
+{
+    uint64_t address = *at;
+    for (unsigned i = chunk_index(space, address & ~(CHUNK_SIZE - 1));
+         i < space->chunk_count && space->chunks[i]->base < end; i++) {
+        struct chunk *chunk = space->chunks[i];
+        if (address < chunk->base)
+            address = chunk->base;
+        for (; address < chunk->base + CHUNK_SIZE && address < end; address += PAGE_SIZE) {
+            struct page *page = &chunk->pages[(address - chunk->base) / PAGE_SIZE];
+            if (page->frame) {
+                *at = address + PAGE_SIZE;
+                return page;
+            }
+        }
+    }
+    return NULL;
+}
+
+static void page_count(struct space *space, struct page *page, bool counted)
+{
+    space->touched += (uint64_t)counted - (uint64_t)page->counted;
+    page->counted = counted;
+}
+
 /* The entry takes over one reference to the frame. */
 void page_fill(struct space *space, struct page *page, uint64_t address, uint32_t frame)
 {
@@ -64,6 +90,8 @@ void page_fill(struct space *space, struct page *page, uint64_t address, uint32_
     page->mapping = 0;
     page->rights = 0;
     page->lent = 0;
+    const struct region *region = region_find(space, address);
+    page_count(space, page, region && region->flags & REGION_CHARGED);
     chunk_of(space, address)->used++;
     if (++space->resident > space->resident_most)
         space->resident_most = space->resident;
@@ -83,6 +111,7 @@ static void page_free(struct space *space, struct page *page)
     frame_release(space, page->frame);
     page->frame = 0;
     page->lent = 0;
+    page_count(space, page, false);
     space->resident--;
 }
 
@@ -193,7 +222,7 @@ enum page_result page_present(struct space *space, struct region *region, uint64
             space->machine->page_map(space->context, space->handle, address, page->frame, rights);
         if (!mapping)
             return PAGE_NO_MEMORY;
-        page->mapping = mapping & 0xfffffff;
+        page->mapping = mapping & 0x7ffffff;
     }
     page->rights = rights & 7;
     return PAGE_OK;
@@ -220,37 +249,58 @@ enum page_result page_borrow(struct space *space, struct page *page, struct spac
 
 bool pages_any_lent(const struct space *space, uint64_t start, uint64_t end)
 {
-    for (unsigned i = chunk_index(space, start & ~(CHUNK_SIZE - 1));
-         i < space->chunk_count && space->chunks[i]->base < end; i++)
-        for (unsigned p = 0; p < CHUNK_PAGES; p++) {
-            uint64_t address = space->chunks[i]->base + p * PAGE_SIZE;
-            if (space->chunks[i]->pages[p].lent && address >= start && address < end)
-                return true;
-        }
+    for (const struct page *page; (page = page_next(space, &start, end));)
+        if (page->lent)
+            return true;
     return false;
+}
+
+/* Lent pages are one memory on purpose; what a shared region refers to is its object's. */
+static bool page_shared(const struct space *space, const struct page *page, uint64_t address)
+{
+    return !page->lent && space->frames->references[page->frame] > 1 &&
+           !(region_find(space, address)->flags & REGION_SHARED);
+}
+
+uint64_t pages_shared(const struct space *space, uint64_t start, uint64_t end)
+{
+    uint64_t shared = 0;
+    for (const struct page *page; (page = page_next(space, &start, end));)
+        shared += page_shared(space, page, start - PAGE_SIZE);
+    return shared;
+}
+
+enum page_result pages_own(struct space *space, uint64_t start, uint64_t end)
+{
+    for (struct page *page; (page = page_next(space, &start, end));)
+        if (page_shared(space, page, start - PAGE_SIZE) && page_own(space, page) != PAGE_OK)
+            return PAGE_NO_MEMORY;
+    return PAGE_OK;
+}
+
+void pages_recount(struct space *space, const struct region *region)
+{
+    uint64_t at = region->start;
+    for (struct page *page; (page = page_next(space, &at, region->end));)
+        page_count(space, page, region->flags & REGION_CHARGED);
 }
 
 /* The region's protection changed: mapped pages follow. Rights never grow beyond what
  * page_allowed says. */
 void pages_update_rights(struct space *space, const struct region *region)
 {
-    for (unsigned i = chunk_index(space, region->start & ~(CHUNK_SIZE - 1));
-         i < space->chunk_count && space->chunks[i]->base < region->end; i++) {
-        struct chunk *chunk = space->chunks[i];
-        for (unsigned p = 0; p < CHUNK_PAGES; p++) {
-            uint64_t address = chunk->base + p * PAGE_SIZE;
-            struct page *page = &chunk->pages[p];
-            if (!page->mapping || address < region->start || address >= region->end)
-                continue;
-            unsigned rights = page_allowed(space, region, page);
-            if (!rights) {
-                page_unmap(space, page);
-            } else if (rights != page->rights) {
-                space->machine->page_protect(space->context, space->handle, address, page->mapping,
-                                             rights);
-                page->rights = rights & 7;
-            }
+    uint64_t at = region->start;
+    for (struct page *page; (page = page_next(space, &at, region->end));) {
+        unsigned rights = page_allowed(space, region, page);
+        if (!page->mapping || rights == page->rights)
+            continue;
+        if (!rights) {
+            page_unmap(space, page);
+            continue;
         }
+        space->machine->page_protect(space->context, space->handle, at - PAGE_SIZE, page->mapping,
+                                     rights);
+        page->rights = rights & 7;
     }
 }
 
@@ -264,8 +314,10 @@ void page_move(struct space *space, uint64_t from, uint64_t to)
     struct page *new = page_make(space, to);
     new->frame = old->frame;
     new->lent = old->lent;
+    new->counted = old->counted;
     old->frame = 0;
     old->lent = 0;
+    old->counted = 0;
     chunk_of(space, from)->used--;
     chunk_of(space, to)->used++;
 }

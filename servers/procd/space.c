@@ -108,6 +108,9 @@ enum status space_protect(struct space *space, uint64_t start, uint64_t end, uin
 {
     if (!space_covers(space, start, end) || !region_reserve(space, 2))
         return ST_NOMEM;
+    /* now, when we can say so, and not at the first write */
+    if (protection & PROTECT_WRITE && pages_own(space, start, end) != PAGE_OK)
+        return ST_NOMEM;
     region_split(space, start);
     region_split(space, end);
     for (unsigned i = region_after(space, start);
@@ -120,6 +123,7 @@ enum status space_protect(struct space *space, uint64_t start, uint64_t end, uin
                                 ? region->flags | REGION_CHARGED
                                 : region->flags & ~(uint32_t)REGION_CHARGED;
         space->charged += region_charge(region);
+        pages_recount(space, region);
         pages_update_rights(space, region);
     }
     region_merge(space, start, end);

@@ -50,9 +50,10 @@ struct region {
 
 struct page {
     uint32_t frame;         /* 0: none */
-    uint32_t mapping : 28, rights : 3;
+    uint32_t mapping : 27, rights : 3;
     /* all references to the frame are lent pages': one memory of several processes */
     uint32_t lent : 1;
+    uint32_t counted : 1;   /* in the space's `touched`: its region is charged */
 };
 
 /* 64 pages on a 256 KiB boundary. */
@@ -78,6 +79,7 @@ struct space {
     struct chunk **chunks;         /* sorted by base */
     unsigned chunk_count, chunk_capacity;
     uint64_t charged, resident, mapped; /* pages */
+    uint64_t touched;              /* of the charged pages, those that are there */
     uint64_t resident_most, faults;
     uint64_t stack_limit;          /* bytes that a REGION_STACK region may reach */
     /* vfork: whose memory this is, until exec or until the lender goes; NULL: own */
@@ -128,6 +130,13 @@ enum page_result page_present(struct space *space, struct region *region, uint64
 enum page_result page_borrow(struct space *space, struct page *page, struct space *lender,
                              struct region *theirs, uint64_t address);
 bool pages_any_lent(const struct space *space, uint64_t start, uint64_t end);
+/* Private pages in [start, end) whose frame fork shares with others: what writing them would cost.
+ */
+uint64_t pages_shared(const struct space *space, uint64_t start, uint64_t end);
+/* Give each of those its own frame. PAGE_NO_MEMORY: some have theirs, and nobody can tell. */
+enum page_result pages_own(struct space *space, uint64_t start, uint64_t end);
+/* The region began or ceased to be charged: its pages count accordingly. */
+void pages_recount(struct space *space, const struct region *region);
 void pages_update_rights(struct space *space, const struct region *region);
 /* ST_OK is certain after page_make(to) */
 void page_move(struct space *space, uint64_t from, uint64_t to);

@@ -84,6 +84,62 @@ static void the_charge_goes_with_the_memory(void **state)
     fake_shutdown(procd);
 }
 
+/* Fifty shells have one text; who makes it writable pays for a copy there and then. */
+static void what_fork_shares_is_charged_once(void **state)
+{
+    (void)state;
+    struct procd *procd = fake_boot(4000);
+    uint32_t shell = fake_spawn(procd), first = fake_fork(procd, shell);
+    uint64_t text = fake_map(procd, first, 0, 1200 * PAGE_SIZE, 3, PROC_MAP_POPULATE);
+    assert_int_not_equal(text, 0);
+    assert_int_equal(REQUEST(procd, first, PROC_PROTECT, text, 1200 * PAGE_SIZE, 5), ST_OK);
+    uint32_t last = first;
+    for (unsigned i = 0; i < 8; i++)
+        assert_int_not_equal(last = fake_fork(procd, first), 0);
+    uint64_t in_use = procd->frames.in_use;
+    assert_int_equal(REQUEST(procd, last, PROC_PROTECT, text, 100 * PAGE_SIZE, 3), ST_OK);
+    assert_int_equal(procd->frames.in_use, in_use + 100);
+    assert_int_equal(REQUEST(procd, first, PROC_PROTECT, text, 1200 * PAGE_SIZE, 3), ST_OK);
+    assert_int_equal(procd->frames.in_use, in_use + 1300);
+    /* No room for a third copy: refused before anything is copied, and nobody dies of it. */
+    assert_int_equal(REQUEST(procd, last, PROC_PROTECT, text, 1200 * PAGE_SIZE, 3), ST_NOMEM);
+    assert_int_equal(procd->frames.in_use, in_use + 1300);
+    assert_int_equal(procd->process_of[last]->state, PROCESS_RUNNING);
+    fake_shutdown(procd);
+}
+
+/* What was mapped and not touched is promised, whatever else is there. */
+static void a_promise_is_kept(void **state)
+{
+    (void)state;
+    struct procd *procd = fake_boot(4000);
+    uint32_t shell = fake_spawn(procd), holder = fake_fork(procd, shell);
+    struct space *space = &procd->process_of[holder]->space;
+    uint64_t before = space->charged - space->touched;
+    uint64_t at = fake_map(procd, holder, 0, 1000 * PAGE_SIZE, 3, 0);
+    assert_int_not_equal(at, 0);
+    uint64_t stack = fake_map(procd, holder, 0, 200 * PAGE_SIZE, 3, PROC_MAP_STACK);
+    for (unsigned i = 0; i < 200; i++) /* not charged, so no part of the promise */
+        assert_non_null(fake_touch(procd, holder, stack + i * PAGE_SIZE, true));
+    assert_int_equal(space->charged - space->touched, before + 1000);
+    for (unsigned i = 0; i < 100; i++)
+        assert_non_null(fake_touch(procd, holder, at + i * PAGE_SIZE, true));
+    assert_int_equal(space->charged - space->touched, before + 900);
+    assert_int_equal(REQUEST(procd, holder, PROC_DISCARD, at, 50 * PAGE_SIZE), ST_OK);
+    assert_int_equal(space->charged - space->touched, before + 950);
+    assert_int_equal(REQUEST(procd, holder, PROC_PROTECT, at, 1000 * PAGE_SIZE, 0), ST_OK);
+    assert_int_equal(space->charged - space->touched, before);
+    assert_int_equal(REQUEST(procd, holder, PROC_PROTECT, at, 1000 * PAGE_SIZE, 3), ST_OK);
+    assert_int_equal(space->charged - space->touched, before + 950);
+    uint32_t other = fake_fork(procd, shell);
+    while (fake_map(procd, other, 0, 64 * PAGE_SIZE, 3, PROC_MAP_POPULATE))
+        ;
+    for (unsigned i = 0; i < 1000; i++)
+        assert_non_null(fake_touch(procd, holder, at + i * PAGE_SIZE, true));
+    assert_int_equal(space->charged - space->touched, before);
+    fake_shutdown(procd);
+}
+
 static void a_fault_without_memory_kills(void **state)
 {
     (void)state;
@@ -106,6 +162,8 @@ int main(void)
         cmocka_unit_test(the_limit_of_processes_holds),
         cmocka_unit_test(a_malloc_bomb_gets_nomem),
         cmocka_unit_test(the_charge_goes_with_the_memory),
+        cmocka_unit_test(what_fork_shares_is_charged_once),
+        cmocka_unit_test(a_promise_is_kept),
         cmocka_unit_test(a_fault_without_memory_kills),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
