@@ -2,7 +2,7 @@
  * The capabilities of one message, on the fast path. SPDX-License-Identifier: MIT
  *
  * ipc_transfer looks at all of them and then moves them; here each goes as it is looked at, and when
- * one cannot, those before it go back (caps_undo). Left to ipc_transfer is what is not usual: other
+ * one cannot, those before it go back (caps_undo). A single one, the most usual, has a way of its own. Left to ipc_transfer is what is not usual: other
  * capabilities than gates, what opens or closes one, copies and moves in one message, and slots to
  * receive in that do not lie in one leaf, or in one from which something is sent. What `received`
  * holds means nothing before a message has come.
@@ -112,11 +112,9 @@ static inline __attribute__((always_inline)) bool caps_go(const struct tcb *from
     return caps_undo(pass, i, move);
 }
 
-/* Out of the way of messages that have none. With no more than four arguments: the fifth would go
- * into r8. */
-static __attribute__((noinline)) bool caps_pass(const struct tcb *to, uint64_t info,
-                                                const struct endpoint *endpoint,
-                                                struct caps_pass *pass)
+static __attribute__((noinline)) bool caps_pass_many(const struct tcb *to, uint64_t info,
+                                                     const struct endpoint *endpoint,
+                                                     struct caps_pass *pass)
 {
     const struct tcb *from = core.current;
     pass->endpoint = endpoint;
@@ -133,6 +131,58 @@ static __attribute__((noinline)) bool caps_pass(const struct tcb *to, uint64_t i
     pass->target_count = AR_LEAF_SLOTS - self;
     return from->buffer->caps_out[0] & AR_CAP_MOVE ? caps_go(from, to, pass, true)
                                                    : caps_go(from, to, pass, false);
+}
+
+/* The only one of a message: there is nothing to undo. False, and nothing has changed: it is not the
+ * most usual, a copy of a gate. */
+static inline __attribute__((always_inline)) bool cap_go(const struct tcb *to,
+                                                         const struct endpoint *endpoint,
+                                                         struct caps_pass *pass)
+{
+    const struct tcb *from = core.current;
+    uint64_t word = from->buffer->caps_out[0], number = to->buffer->recv_slots[0];
+    const struct cap *leaf = cnode_leaf(&from->cspace, word & ~AR_CAP_MOVE);
+    if (!leaf)
+        return false;
+    struct cap *cap = leaf_slot(leaf, word);
+    struct gate *gate = (struct gate *)cap->object;
+    if (cap->head != CAP_GATE_COPY || !gate->endpoint)
+        return false;
+    struct ar_received *received = to->buffer->received;
+    received->type = AR_GATE;
+    received->issuer = gate->endpoint->issuer;
+    if (gate->endpoint == endpoint) {
+        received->kind = AR_RECEIVED_BADGE;
+        received->value = gate->badge;
+        pass->to[0] = NULL;
+        return !(word & AR_CAP_MOVE);
+    }
+    leaf = cnode_leaf(&to->cspace, number);
+    if (!leaf || number == AR_CAP_SELF || !to->buffer->recv_slot_count)
+        return false;
+    struct cap *slot = leaf_slot(leaf, number);
+    if (slot->type != AR_NULL)
+        return false;
+    received->kind = AR_RECEIVED_CAP;
+    received->value = number;
+    pass->to[0] = slot;
+    if (word & AR_CAP_MOVE)
+        gate_move(slot, cap, gate);
+    else
+        gate_copy(slot, cap, gate);
+    return true;
+}
+
+/* Out of the way of messages that have none. With no more than four arguments: the fifth would go
+ * into r8. */
+static __attribute__((noinline)) bool caps_pass(const struct tcb *to, uint64_t info,
+                                                const struct endpoint *endpoint,
+                                                struct caps_pass *pass)
+{
+    if (AR_INFO_CAPS(info) == 1 && AR_INFO_WORDS(info) <= AR_MSG_WORDS &&
+        cap_go(to, endpoint, pass))
+        return true;
+    return caps_pass_many(to, info, endpoint, pass);
 }
 
 static inline void caps_trace(const struct tcb *from, const struct tcb *to,

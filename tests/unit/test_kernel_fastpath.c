@@ -304,7 +304,12 @@ static void gates_are_refused(void)
     have_other_gate();
     out[0] = out[1] = OTHER_COPY;
     in[0] = in[1] = IN;
+    server->buffer->recv_slot_count = 0;
+    assert_int_equal(call_with(1), AR_ERR_NO_SLOT);
     server->buffer->recv_slot_count = 1;
+    assert_int_equal(enter(client, AR_SYS_CALL, COPY,
+                           AR_INFO(AR_LABEL_USER, AR_MSG_WORDS + 1, 1, 0, 0), NULL, 0),
+                     AR_ERR_ARGUMENT);
     assert_int_equal(call_with(2), AR_ERR_NO_SLOT);
     server->buffer->recv_slot_count = 2;
     assert_int_equal(call_with(2), AR_ERR_NO_SLOT); /* the same slot twice */
@@ -452,6 +457,19 @@ static void unusual_gates_go_along(void)
     assert_int_equal(copies(IN + 4), 4);
 }
 
+/* A badge takes no slot: none need be on offer. */
+static void a_gate_comes_home(void)
+{
+    have_other_gate();
+    server->buffer->recv_slot_count = 0;
+    in[0] = 5 * AR_LEAF_SLOTS;
+    out[0] = COPY;
+    assert_int_equal(call_with(1), -1);
+    const struct ar_received *got = server->buffer->received;
+    assert_true(got->kind == AR_RECEIVED_BADGE && got->type == AR_GATE && got->value == BADGE);
+    assert_int_equal(copies(GATE), 1);
+}
+
 /* A gate that moves to its own server arrives as its badge, and was the last. */
 static void a_gate_moves_home(void)
 {
@@ -573,6 +591,7 @@ BOTH(refused_gates_stay)
 BOTH(gates_pass_in_one_leaf)
 BOTH(gates_come_from_everywhere)
 BOTH(unusual_gates_go_along)
+BOTH(a_gate_comes_home)
 BOTH(a_gate_moves_home)
 BOTH(an_original_is_no_copy)
 BOTH(copies_are_deleted)
@@ -595,6 +614,7 @@ int main(void)
         cmocka_unit_test(test_gates_pass_in_one_leaf),
         cmocka_unit_test(test_gates_come_from_everywhere),
         cmocka_unit_test(test_unusual_gates_go_along),
+        cmocka_unit_test(test_a_gate_comes_home),
         cmocka_unit_test(test_a_gate_moves_home),
         cmocka_unit_test(test_an_original_is_no_copy),
         cmocka_unit_test(test_copies_are_deleted),
