@@ -15,35 +15,64 @@
 static struct ipc_effects effects;
 static ar_cap stock[AR_MSG_CAPS]; /* empty slots on offer to arriving capabilities */
 static unsigned stock_used = AR_MSG_CAPS; /* so many, the first ones, are used or were not to be had */
+static unsigned stock_missing;            /* so many fewer than all are offered */
+/* Slots that replies moved something out of: offered next, without going through the map of slots. */
+static ar_cap spare[AR_MSG_CAPS];
+static unsigned spare_count;
 
-/* Fill the stock up and offer it: nothing to do as long as no capability arrived, for nobody else
- * writes those words of the buffer. With our own slots out, senders of capabilities get
+/* A reply has arrived: what moved with it has left its slot. */
+static inline void spare_keep(ar_cap slot)
+{
+    if (spare_count == AR_MSG_CAPS) {
+        runtime_slot_give(slot);
+        return;
+    }
+    spare[spare_count++] = slot;
+    runtime_slots_reserve(1);
+}
+
+/* Offer up to all that are used again: so many. */
+static inline unsigned stock_from_spare(void)
+{
+    struct ar_ipc_buffer *buffer = runtime_buffer();
+    unsigned filled = 0;
+    for (; filled < stock_used && spare_count; filled++)
+        stock[filled] = buffer->recv_slots[filled] = spare[--spare_count];
+    return filled;
+}
+
+/* Fill the stock up and offer it. With our own slots out, senders of capabilities get
  * AR_ERR_NO_SLOT. */
 static __attribute__((noinline)) void stock_fill(void)
 {
-    static unsigned missing; /* so many fewer than all are offered */
     struct ar_ipc_buffer *buffer = runtime_buffer();
-    unsigned filled = 0;
+    unsigned spared = stock_from_spare(), filled = spared;
     for (ar_cap slot; filled < stock_used && (slot = runtime_slot_take()); filled++)
         stock[filled] = buffer->recv_slots[filled] = slot;
-    runtime_slots_reserve((int)filled);
+    runtime_slots_reserve((int)(filled - spared));
     stock_used -= filled;
-    if (stock_used || missing) {
+    if (stock_used || stock_missing) {
         for (unsigned i = filled; stock_used && i-- > 0;) /* next to those that were left */
             stock[stock_used + i] = stock[i];
         for (unsigned i = stock_used; i < AR_MSG_CAPS; i++)
             buffer->recv_slots[i - stock_used] = stock[i];
     }
-    missing = stock_used;
-    buffer->recv_slot_count = AR_MSG_CAPS - missing;
+    stock_missing = stock_used;
+    buffer->recv_slot_count = AR_MSG_CAPS - stock_missing;
 }
 
+/* Nothing to do as long as no capability arrived, for nobody else writes those words of the buffer. */
 static inline void stock_offer(void)
 {
-    if (stock_used)
+    if (stock_used == 0)
+        return;
+    if (stock_used > spare_count || stock_missing) {
         stock_fill();
+        return;
+    }
+    stock_from_spare();
+    stock_used = 0;
 }
-
 
 static enum status data_get(void *context, uint64_t offset, void *destination, size_t length)
 {
@@ -69,11 +98,13 @@ static struct ipc_call call = {.effects = &effects, .data = &data_ops};
 static __attribute__((noinline)) void caps_load(const struct ar_received *received, unsigned count)
 {
     const ar_cap *next = &stock[stock_used];
+    _Static_assert(sizeof(call.caps[0]) == sizeof(*received) &&
+                       offsetof(struct ipc_cap, type) == offsetof(struct ar_received, type) &&
+                       offsetof(struct ipc_cap, value) == offsetof(struct ar_received, value) &&
+                       offsetof(struct ipc_cap, issuer) == offsetof(struct ar_received, issuer),
+                   "the core's form is the kernel's");
     for (unsigned i = 0; i < count; i++) {
-        call.caps[i] = (struct ipc_cap){.kind = (enum ar_received_kind)received[i].kind,
-                                        .type = (enum ar_type)received[i].type,
-                                        .value = received[i].value,
-                                        .issuer = received[i].issuer};
+        __builtin_memcpy(&call.caps[i], &received[i], sizeof(*received));
         /* They arrive in the order of the stock. */
         if (received[i].kind == AR_RECEIVED_CAP &&
             (next == &stock[AR_MSG_CAPS] || *next++ != received[i].value))
@@ -173,6 +204,19 @@ static void served(const struct server *server, uint64_t begin)
     server->served(server->state, call.principal, __builtin_ia32_rdtsc() - begin);
 }
 
+/* A reply with capabilities that went out with the next receive. */
+static inline void reply_settle(const struct server *server, enum ar_error error)
+{
+    if (error) {
+        runtime_reply_sent(server, &call, error);
+        return;
+    }
+    const struct ipc_reply_cap *cap = call.reply_caps, *end = cap + call.reply_cap_count;
+    for (; cap != end; cap++)
+        if (!cap->own_gate && cap->move)
+            spare_keep((ar_cap)cap->value);
+}
+
 /* A reply with capabilities goes out with the next receive too, unless there is something to do that may
  * delete what it carries. true: so it has gone out, or could not be made. */
 static inline bool reply_apart(const struct server *server)
@@ -212,7 +256,7 @@ request_serve(const struct server *server, struct ar_message *m, bool measure)
         error = ar_syscall(AR_SYS_REPLY_RECV, m, SERVER_SLOT_REPLY, deadline);
         if (!caps)
             return error;
-        runtime_reply_sent(server, &call, error);
+        reply_settle(server, error);
     } else if (measure) {
         served(server, begin);
     }

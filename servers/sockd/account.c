@@ -15,14 +15,7 @@
 
 /* So 20,000 descriptors in one process fit beside many others, but nobody's data can push out half
  * of everybody's. */
-enum { SHARE_OBJECTS = 4, SHARE_QUEUED = 1, SHARE_MESSAGES = 1, SHARE_IN_FLIGHT = 1,
-       SHARE_INTERESTS = 4 };
-
-static bool within_share(uint64_t held, uint64_t more, uint64_t in_use, uint64_t limit,
-                         unsigned share)
-{
-    return in_use + more <= limit && held + more <= (limit - in_use - more) * share;
-}
+enum { SHARE_OBJECTS = 4, SHARE_QUEUED = 1, SHARE_MESSAGES = 1, SHARE_INTERESTS = 4 };
 
 /* ---- users and accounts ---------------------------------------------------------------------- */
 
@@ -169,24 +162,6 @@ struct account *account_charge(struct sockd *sockd, uint64_t principal, uint64_t
     account_add(sockd, account, bytes);
     account_put(sockd, account);
     return account;
-}
-
-bool account_fly(struct sockd *sockd, struct account *account, unsigned count)
-{
-    if (!within_share(account->in_flight, count, sockd->in_flight, sockd->limits.in_flight,
-                      SHARE_IN_FLIGHT))
-        return false;
-    sockd->in_flight += count;
-    account->user->in_flight += count;
-    account->in_flight += count;
-    return true;
-}
-
-void account_land(struct sockd *sockd, struct account *account, unsigned count)
-{
-    sockd->in_flight -= count;
-    account->user->in_flight -= count;
-    account->in_flight -= count;
 }
 
 enum status account_watch(struct sockd *sockd, struct account *account)

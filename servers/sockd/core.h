@@ -383,9 +383,6 @@ void account_unwatch(struct sockd *sockd, struct account *account);
 /* Charge one queued message of the caller: a ref on who pays, which account_uncharge takes back;
  * NULL when a limit is reached. */
 struct account *account_charge(struct sockd *sockd, uint64_t principal, uint64_t bytes);
-/* `count` more descriptors in flight; false when the share is used up. */
-bool account_fly(struct sockd *sockd, struct account *account, unsigned count);
-void account_land(struct sockd *sockd, struct account *account, unsigned count);
 
 /* ---- socket.c -------------------------------------------------------------------------------- */
 

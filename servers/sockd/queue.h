@@ -50,6 +50,64 @@ static inline void account_uncharge(struct sockd *sockd, struct account *account
     account_put(sockd, account);
 }
 
+/* May one who holds so much of what all together have so much of, have more? (account.c) */
+static inline bool within_share(uint64_t held, uint64_t more, uint64_t in_use, uint64_t limit,
+                                unsigned share)
+{
+    return in_use + more <= limit && held + more <= (limit - in_use - more) * share;
+}
+
+/* `count` more descriptors in flight; false when the share is used up. */
+static inline bool account_fly(struct sockd *sockd, struct account *account, unsigned count)
+{
+    if (!within_share(account->in_flight, count, sockd->in_flight, sockd->limits.in_flight, 1))
+        return false;
+    sockd->in_flight += count;
+    account->user->in_flight += count;
+    account->in_flight += count;
+    return true;
+}
+
+static inline void account_land(struct sockd *sockd, struct account *account, unsigned count)
+{
+    sockd->in_flight -= count;
+    account->user->in_flight -= count;
+    account->in_flight -= count;
+}
+
+/* ---- descriptors in a message ---------------------------------------------------------------- */
+
+/* A gate of a server that init vouches for. */
+static inline bool cap_is_others_gate(const struct ipc_cap *cap)
+{
+    return cap->kind == AR_RECEIVED_CAP && cap->type == AR_GATE &&
+           (cap->issuer == ISSUER_PROCD || cap->issuer == ISSUER_FILED ||
+            cap->issuer == ISSUER_CONSOLED);
+}
+
+static inline size_t rights_bytes(unsigned count)
+{
+    return sizeof(struct rights) + count * sizeof(struct right);
+}
+
+/* So many, which account_fly has charged: with one ref, and one on who pays. Not what they are. */
+static inline void rights_init(struct rights *rights, struct account *account, unsigned count)
+{
+    rights->refs = 1;
+    rights->count = count;
+    rights->account = account;
+    rights->doomed_next = NULL;
+    account->refs++;
+}
+
+/* Has a user who is not root more in flight than this process may have open? What is staged does not
+ * count, nor do `own`, those of the message in question if they are counted by now. */
+static inline bool flies_too_many(const struct credentials *caller, const struct user *user,
+                                  unsigned own)
+{
+    return caller->euid != 0 && user->in_flight - user->staged - own > caller->nofile;
+}
+
 /* ---- the queue ------------------------------------------------------------------------------- */
 
 /* Credentials of a message: explicit ones, or implicit ones when either end asked for them. */

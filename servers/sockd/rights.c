@@ -62,13 +62,6 @@ void doomed_drain(struct sockd *sockd)
 
 /* ---- those that come with the send ----------------------------------------------------------- */
 
-static inline bool cap_is_others_gate(const struct ipc_cap *cap)
-{
-    return cap->kind == AR_RECEIVED_CAP && cap->type == AR_GATE &&
-           (cap->issuer == ISSUER_PROCD || cap->issuer == ISSUER_FILED ||
-            cap->issuer == ISSUER_CONSOLED);
-}
-
 /* Descriptors are our own descriptions or gates of servers that init vouches for; anything else
  * could pose as one. */
 static bool cap_is_descriptor(const struct sockd *sockd, const struct ipc_cap *cap)
@@ -91,12 +84,8 @@ static void right_set(struct sockd *sockd, struct right *right, const struct ipc
 
 bool rights_too_many(const struct sockd *sockd, uint64_t principal, const struct rights *rights)
 {
-    if (!rights)
-        return false;
-    const struct credentials *caller = caller_credentials(sockd, principal);
-    const struct user *user = rights->account->user;
-    return caller->euid != 0 &&
-           user->in_flight - user->staged - rights->count > caller->nofile;
+    return rights && flies_too_many(caller_credentials(sockd, principal), rights->account->user,
+                                    rights->count);
 }
 
 /* With a ref on who pays. */
@@ -105,13 +94,12 @@ static enum status rights_create(struct sockd *sockd, struct account *account, u
 {
     if (!account_fly(sockd, account, count))
         return ST_TOOMANYREFS;
-    struct rights *rights = mem_alloc_unset(sizeof(*rights) + count * sizeof(struct right));
+    struct rights *rights = mem_alloc_unset(rights_bytes(count));
     if (!rights) {
         account_land(sockd, account, count);
         return ST_NOMEM;
     }
-    *rights = (struct rights){.refs = 1, .count = count, .account = account};
-    account->refs++;
+    rights_init(rights, account, count);
     *out = rights;
     return ST_OK;
 }
@@ -178,7 +166,7 @@ static enum status stage_reserve(struct sockd *sockd, struct session_object *ses
     enum status status = account_fly(sockd, account, more) ? ST_OK : ST_TOOMANYREFS;
     struct rights *bigger = NULL;
     if (status == ST_OK) {
-        bigger = mem_resize(stage, sizeof(*bigger) + (count + more) * sizeof(struct right));
+        bigger = mem_resize(stage, rights_bytes(count + more));
         if (!bigger) {
             account_land(sockd, account, more);
             status = ST_NOMEM;

@@ -75,23 +75,39 @@ straight_send(struct sockd *sockd, struct ipc_call *call, uint64_t length)
     return true;
 }
 
+/* Are all capabilities of the request gates of other servers? (rights_take has the others.) */
+static inline bool others_gates(const struct ipc_call *call)
+{
+    for (unsigned i = 0; i < call->cap_count; i++)
+        if (!cap_is_others_gate(&call->caps[i]))
+            return false;
+    return true;
+}
+
 /* And all its capabilities. */
 static inline __attribute__((always_inline)) bool
 straight_send_rights(struct sockd *sockd, struct ipc_call *call, uint64_t length)
 {
     struct socket *socket = sender(sockd, call, length);
     struct account *account = socket ? payer(sockd, call->principal) : NULL;
-    struct rights *rights = NULL;
-    if (!account || rights_take(sockd, call, account, call->cap_count, &rights) != ST_OK)
+    unsigned count = call->cap_count;
+    if (!account || flies_too_many(caller_credentials(sockd, call->principal), account->user, 0) ||
+        !others_gates(call))
         return false;
-    struct message *message = rights_too_many(sockd, call->principal, rights)
-                                  ? NULL
-                                  : mem_alloc_unset(message_bytes(length));
-    if (message)
-        send_now(sockd, call, socket, account, message, length, rights);
-    else
-        rights_return(sockd, rights);
-    return message;
+    struct rights *rights = mem_alloc_unset(rights_bytes(count));
+    struct message *message = rights ? mem_alloc_unset(message_bytes(length)) : NULL;
+    if (!message || !account_fly(sockd, account, count)) {
+        mem_free(message);
+        mem_free(rights);
+        return false;
+    }
+    rights_init(rights, account, count);
+    for (unsigned i = 0; i < count; i++) {
+        rights->list[i].object = NULL;
+        rights->list[i].slot = call->caps[i].value;
+    }
+    send_now(sockd, call, socket, account, message, length, rights);
+    return true;
 }
 
 /* ---- receiving ------------------------------------------------------------------------------- */
