@@ -2,10 +2,10 @@
  * The capabilities of one message, on the fast path. SPDX-License-Identifier: MIT
  *
  * ipc_transfer looks at all of them and then moves them; here each goes as it is looked at, and when
- * one cannot, those before it go back (caps_undo). A single one, the most usual, has a way of its own. Left to ipc_transfer is what is not usual: other
- * capabilities than gates, what opens or closes one, copies and moves in one message, and slots to
- * receive in that do not lie in one leaf, or in one from which something is sent. What `received`
- * holds means nothing before a message has come.
+ * one cannot, those before it go back (caps_undo). A single one, the most usual, has a way of its
+ * own. Left to ipc_transfer is what is not usual: other capabilities than gates, what opens or closes
+ * one, copies and moves in one message, and slots to receive in that do not lie in one leaf, or in
+ * one from which something is sent. What `received` holds means nothing before a message has come.
  */
 #ifndef IPC_CAPS_H
 #define IPC_CAPS_H
