@@ -126,6 +126,20 @@ void fd_set_kind(int fd, unsigned kind)
     lock_release(&process.lock);
 }
 
+/* A process may have descriptors below it. */
+static uint32_t fd_limit(void)
+{
+    return process.nofile_soft < POSIX_FD_MAX ? process.nofile_soft : POSIX_FD_MAX;
+}
+
+/* As fd_limit, of those whose leaf is there: to use them asks nobody for more. */
+static uint32_t fd_limit_ready(void)
+{
+    uint32_t limit = fd_limit(), ready = leaf_top * AR_LEAF_SLOTS - POSIX_SLOT_FD;
+    return limit < ready ? limit : ready;
+}
+
+/* The lowest free descriptor from `fd` on: the one chooser of numbers. */
 static int fd_free_from(int fd)
 {
     if (fd < fd_low)
@@ -138,9 +152,8 @@ static int fd_free_from(int fd)
 /* With the lock: the lowest free descriptor >= lowest whose slot can be used, or -errno. */
 static int fd_find_free(int lowest)
 {
-    uint32_t limit = process.nofile_soft < POSIX_FD_MAX ? process.nofile_soft : POSIX_FD_MAX;
     int fd = fd_free_from(lowest);
-    if ((uint32_t)fd >= limit)
+    if ((uint32_t)fd >= fd_limit())
         return -LINUX_EMFILE;
     return leaf_ensure(fd_slot(fd)) ? -LINUX_ENOMEM : fd;
 }
@@ -215,19 +228,10 @@ int fd_install(ar_cap from_slot, int lowest, bool cloexec, unsigned kind, unsign
 
 void fd_offer(ar_cap *slots, unsigned count)
 {
-    uint32_t limit = process.nofile_soft < POSIX_FD_MAX ? process.nofile_soft : POSIX_FD_MAX;
-    uint32_t ready = leaf_top * AR_LEAF_SLOTS - POSIX_SLOT_FD; /* this asks nobody for more */
+    uint32_t limit = process.threads > 1 ? 0 : fd_limit_ready();
     unsigned i = 0;
-    if (limit > ready)
-        limit = ready;
-    if (process.threads > 1)
-        limit = 0;
-    int fd = fd_low;
-    for (; i < count && fd < fd_top && (uint32_t)fd < limit; fd++)
-        if (!TABLE[fd].used)
-            slots[i++] = fd_slot(fd);
-    for (; i < count && (uint32_t)fd < limit; fd++) /* nothing above is used */
-        slots[i++] = fd_slot(fd);
+    for (int fd = -1; i < count && (uint32_t)(fd = fd_free_from(fd + 1)) < limit; i++)
+        slots[i] = fd_slot(fd);
     for (; i < count; i++)
         slots[i] = thread_self()->receive_slots[i];
 }
@@ -249,17 +253,14 @@ static inline void offer_run(uint64_t *offer, uint64_t slot)
 
 static __attribute__((noinline)) void offer_between(uint64_t *offer)
 {
-    int fd = fd_low;
-    for (unsigned i = 0; i < AR_MSG_CAPS; fd++)
-        if (fd >= fd_top || !TABLE[fd].used)
-            offer[i++] = fd_slot(fd);
+    int fd = -1;
+    for (unsigned i = 0; i < AR_MSG_CAPS; i++)
+        offer[i] = fd_slot(fd = fd_free_from(fd + 1));
 }
 
 bool fd_offer_in_place(void)
 {
-    uint32_t limit = process.nofile_soft < POSIX_FD_MAX ? process.nofile_soft : POSIX_FD_MAX;
-    uint32_t ready = leaf_top * AR_LEAF_SLOTS - POSIX_SLOT_FD;
-    if ((uint32_t)fd_top + AR_MSG_CAPS > (limit < ready ? limit : ready))
+    if ((uint32_t)fd_top + AR_MSG_CAPS > fd_limit_ready())
         return false;
     if (fd_low >= fd_top)
         offer_run(ipc_offer(), fd_slot(fd_low));

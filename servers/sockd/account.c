@@ -160,7 +160,6 @@ struct account *account_charge(struct sockd *sockd, uint64_t principal, uint64_t
         return NULL;
     }
     account_add(sockd, account, bytes);
-    account_put(sockd, account);
     return account;
 }
 

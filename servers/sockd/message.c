@@ -84,11 +84,7 @@ void message_unlink(struct socket *socket, struct message *previous, struct mess
     previous->next = message->next;
     if (socket->last == message)
         socket->last = previous;
-    if (socket->oob == message)
-        socket->oob = NULL;
-    socket->message_count--;
-    socket->rights_count -= message->rights != NULL;
-    socket->unread -= message_unread(message);
+    message_leaves(socket, message);
 }
 
 void messages_purge(struct sockd *sockd, struct socket *socket)

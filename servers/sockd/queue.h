@@ -29,10 +29,9 @@ static inline void account_put(struct sockd *sockd, struct account *account)
         account_end(sockd, account);
 }
 
-/* One message of so many bytes, and a ref. */
+/* One message of so many bytes; takes over a ref. */
 static inline void account_add(struct sockd *sockd, struct account *account, uint64_t bytes)
 {
-    account->refs++;
     account->queued += bytes;
     account->messages++;
     account->user->queued += bytes;
@@ -166,17 +165,23 @@ message_queue(struct sockd *sockd, struct message *message, struct socket *sende
     socket_signal(sockd, receiver, ASYNC_IN);
 }
 
+/* What a queue knows of a message that is taken out of it. */
+static inline void message_leaves(struct socket *socket, const struct message *message)
+{
+    if (socket->oob == message)
+        socket->oob = NULL;
+    socket->message_count--;
+    socket->rights_count -= message->rights != NULL;
+    socket->unread -= message_unread(message);
+}
+
 /* The first one. */
 static inline void message_unlink_first(struct socket *socket, struct message *message)
 {
     socket->first = message->next;
     if (!message->next)
         socket->last = NULL;
-    if (socket->oob == message)
-        socket->oob = NULL;
-    socket->message_count--;
-    socket->rights_count -= message->rights != NULL;
-    socket->unread -= message_unread(message);
+    message_leaves(socket, message);
 }
 
 /* Uncharge and free; the rights go as well. */

@@ -58,6 +58,7 @@ send_now(struct sockd *sockd, struct ipc_call *call, struct socket *socket,
     message_init(message, (uint32_t)length, CHARGE_LEAST, account, rights);
     if (message_tells_sender(socket, socket->peer))
         message_set_sender(message, caller_credentials(sockd, call->principal));
+    account->refs++;
     account_add(sockd, account, CHARGE_LEAST);
     message_queue(sockd, message, socket, socket->peer);
 }

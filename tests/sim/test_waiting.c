@@ -323,18 +323,25 @@ static void receive_named(void *argument)
     result = SIM_CALL(SYS_recvfrom, fds[1], bytes, 20, MSG_WAITALL, &from, &from_length);
 }
 
-static void named_main(void *argument)
+static const struct sockaddr_un name = {AF_UNIX, "\0n"};
+
+/* `receive` waits with `before` bytes; then its peer binds to `name` and sends `after` more. */
+static void receive_over_bind(void (*receive)(void *), long before, long after)
 {
-    const struct sockaddr_un name = {AF_UNIX, "\0n"};
-    (void)argument;
     CHECK_EQUAL(SIM_CALL(SYS_socketpair, AF_UNIX, SOCK_STREAM, 0, fds), 0);
-    CHECK_EQUAL(SIM_CALL(SYS_write, fds[0], bytes, 14), 14);
+    CHECK_EQUAL(SIM_CALL(SYS_write, fds[0], bytes, before), before);
     result = -1;
-    thread_begin(receive_named);
+    thread_begin(receive);
     CHECK_EQUAL(result, -1);
     CHECK_EQUAL(SIM_CALL(SYS_bind, fds[0], &name, 4), 0);
-    CHECK_EQUAL(SIM_CALL(SYS_write, fds[0], bytes, 6), 6);
+    CHECK_EQUAL(SIM_CALL(SYS_write, fds[0], bytes, after), after);
     let_run();
+}
+
+static void named_main(void *argument)
+{
+    (void)argument;
+    receive_over_bind(receive_named, 14, 6);
     CHECK_EQUAL(result, 20);
     CHECK_EQUAL(from_length, 4);
     CHECK(memcmp(&from, &name, 4) == 0);
@@ -352,17 +359,9 @@ static void receive_named_until_bad(void *argument)
 
 static void named_until_bad_main(void *argument)
 {
-    const struct sockaddr_un name = {AF_UNIX, "\0n"};
     int left;
     (void)argument;
-    CHECK_EQUAL(SIM_CALL(SYS_socketpair, AF_UNIX, SOCK_STREAM, 0, fds), 0);
-    CHECK_EQUAL(SIM_CALL(SYS_write, fds[0], bytes, 3), 3);
-    result = -1;
-    thread_begin(receive_named_until_bad);
-    CHECK_EQUAL(result, -1);
-    CHECK_EQUAL(SIM_CALL(SYS_bind, fds[0], &name, 4), 0);
-    CHECK_EQUAL(SIM_CALL(SYS_write, fds[0], bytes, 5), 5);
-    let_run();
+    receive_over_bind(receive_named_until_bad, 3, 5);
     CHECK_EQUAL(result, 3);
     CHECK_EQUAL(from_length, 4);
     CHECK(memcmp(&from, &name, 4) == 0);
