@@ -3,6 +3,7 @@
  *
  *   sockets [settle] [percent=N] [only=NAME]   every row or one, N % of its operations
  *   sockets idle=N                 N idle connected pairs; a child holds them when we end
+ *   sockets loop=NAME              one row for ever, after a line "go": for profile.py
  *
  * Each row prints "row NAME COUNT TICKS NS SWITCHES": what COUNT operations took, in ticks of the
  * processor's counter (instructions under QEMU's icount) and nanoseconds, and how often the system
@@ -133,6 +134,29 @@ static void row_measure(const struct row *row, unsigned percent)
     printf("row %s %u %lu %lu %lu\n", row->name, count, ticks, ns, switches);
 }
 
+/* profile.py counts from one call to the next. */
+__attribute__((noinline)) void bench_round(const struct row *row)
+{
+    row->run(row, 1);
+}
+
+static _Noreturn void row_loop(const struct row *row)
+{
+    if (row->begin)
+        row->begin(row);
+    pid_t pid = row->peer ? fork() : 1;
+    CHECK(pid >= 0);
+    if (pid == 0)
+        for (;;)
+            row->peer(row, 1);
+    for (unsigned i = 0; i < row->count; i++)
+        bench_round(row);
+    printf("go\n");
+    fflush(stdout);
+    for (;;)
+        bench_round(row);
+}
+
 /* Sockets that stay open after us, for whoever counts then. */
 static void idle_pairs_hold(unsigned pairs)
 {
@@ -153,7 +177,7 @@ int main(int argc, char **argv)
 {
     unsigned percent = 100, idle = 0;
     bool settling = false;
-    const char *only = NULL;
+    const char *only = NULL, *loop = NULL;
     for (int i = 1; i < argc; i++) {
         if (strncmp(argv[i], "percent=", 8) == 0)
             percent = atoi(argv[i] + 8);
@@ -161,6 +185,8 @@ int main(int argc, char **argv)
             idle = atoi(argv[i] + 5);
         else if (strncmp(argv[i], "only=", 5) == 0)
             only = argv[i] + 5;
+        else if (strncmp(argv[i], "loop=", 5) == 0)
+            loop = argv[i] + 5;
         else
             settling = strcmp(argv[i], "settle") == 0;
     }
@@ -170,6 +196,9 @@ int main(int argc, char **argv)
         idle_pairs_hold(idle);
         return 0;
     }
+    for (unsigned i = 0; loop && i < row_count; i++)
+        if (strcmp(loop, rows[i].name) == 0)
+            row_loop(&rows[i]);
     if (settling)
         settle();
     printf("loop %.3f\n", loop_ticks());
