@@ -39,6 +39,15 @@ static bool may_leave_garbage(const struct op *op)
     }
 }
 
+/* Whose call ends may have held the last reference to what another thread closed meanwhile. */
+static bool another_has_ended(int worker)
+{
+    for (int i = 0; i < WORKERS_MAX; i++)
+        if (i != worker && board->slot[i].state == SLOT_DONE)
+            return true;
+    return false;
+}
+
 static void collect(struct step *step)
 {
     step->events = 0;
@@ -68,12 +77,14 @@ void drive_step(const struct op *op, struct step *step)
     struct slot *slot = &board->slot[op->worker];
     if (op->kind == OP_WAIT) {
         platform_advance(op->timeout_ms);
+        if (has_flown)
+            platform_settle(another_has_ended(-1));
     } else if (slot->state == SLOT_IDLE) {
         slot->op = *op;
         platform_run(op->worker);
         has_flown |= op->control & (C_RIGHTS | C_BROKEN); /* broken ones may carry a descriptor, too */
         if (has_flown)
-            platform_settle(may_leave_garbage(op));
+            platform_settle(may_leave_garbage(op) || another_has_ended(op->worker));
     }
     collect(step);
 }

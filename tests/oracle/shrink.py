@@ -56,6 +56,7 @@ def shrink(programs, lines, uid):
 
 
 def main(options, root, recorded):
+    options.uid = options.uid or 0
     folder = options.build_dir / "tests/oracle"
     dumped = ""
     for file in options.files or recorded.glob("user-*.xz" if options.uid else "root-*.xz"):
