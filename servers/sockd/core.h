@@ -92,7 +92,11 @@ struct object {
     struct waiters waiters;
     struct ring *watchers;          /* interests of epoll instances: epoll.h */
     struct object *next, *previous; /* all objects */
-    struct object *release_next, *mark_next;
+    struct object *release_next;
+    union { /* reclaim.c: while it marks; afterwards */
+        struct object *mark_next;
+        struct vertex *vertex;
+    };
 };
 
 /* One on its way in or out. */
@@ -564,7 +568,7 @@ void sending_end(struct sockd *sockd, struct session_object *session);
 void sending_release(struct sockd *sockd, struct session_object *session);
 /* Drop slots of doomed rights while the effects have room. */
 void doomed_drain(struct sockd *sockd);
-/* Find sockets that only each other's queues hold, and empty those queues. */
+/* Find sockets that hold each other in their queues, out of reach, and empty those queues. */
 void orphans_reclaim(struct sockd *sockd);
 
 /* ---- owner.c: SIGURG and SIGIO --------------------------------------------------------------- */

@@ -379,6 +379,66 @@ static void a3_deep_chain_does_not_recurse(void **state)
     assert_int_equal(counts_get().sockets, 0);
 }
 
+/* 0 and 1 hold each other and 1 holds 2, which holds 3, which holds itself as well: two circles, whose
+ * queues are emptied, and one between them, which ends as if closed. Each has data that nobody read. */
+static void a3_only_circles_are_emptied(void **state)
+{
+    (void)state;
+    enum { COUNT = 4 };
+    static const unsigned held_by[][2] = {{0, 1}, {1, 0}, {2, 1}, {3, 2}, {3, 3}};
+    long fd[COUNT][2];
+    for (unsigned i = 0; i < COUNT; i++)
+        pair_make(LX_SOCK_STREAM, fd[i]);
+    for (unsigned i = 0; i < sizeof(held_by) / sizeof(held_by[0]); i++)
+        send_fds(fd[held_by[i][1]][0], "held", 4, &fd[held_by[i][0]][1], 1);
+    for (unsigned i = COUNT; i-- > 0;)
+        fd_close(fd[i][1]); /* with the last all are lost */
+    assert_int_equal(counts_get().sockets, COUNT);
+    assert_int_equal(counts_get().in_flight, 0);
+    for (unsigned i = 0; i < COUNT; i++) {
+        assert_int_equal(sk_recv(fd[i][0], 1, 0), i == 2 ? -ST_CONNRESET : 0);
+        fd_close(fd[i][0]);
+    }
+}
+
+/* Whom a listener's circle holds, by way of an embryo's queue. */
+static void a3_a_listener_in_a_circle(void **state)
+{
+    (void)state;
+    long server = sk(LX_SOCK_STREAM), client = sk(LX_SOCK_STREAM), fd[2];
+    pair_make(LX_SOCK_STREAM, fd);
+    assert_int_equal(sk_bind(server, "@s"), 0);
+    assert_int_equal(sk_listen(server, 5), 0);
+    assert_int_equal(sk_connect(client, "@s", 0), 0);
+    send_fds(client, "x", 1, &server, 1);
+    send_fds(client, "x", 1, &fd[1], 1);
+    sk_send(fd[0], "x", 1, 0);
+    fd_close(fd[1]);
+    fd_close(server);
+    assert_int_equal(counts_get().sockets, 2);
+    assert_int_equal(sk_recv(fd[0], 1, 0), -ST_CONNRESET);
+    assert_int_equal(sk_recv(client, 1, 0), -ST_CONNRESET);
+}
+
+/* Without memory to look for circles everything that cannot be reached is emptied. */
+static void a3_without_memory_all_are_emptied(void **state)
+{
+    (void)state;
+    long fd[2], other[2];
+    pair_make(LX_SOCK_STREAM, fd);
+    pair_make(LX_SOCK_STREAM, other);
+    send_fds(fd[0], "x", 1, &fd[1], 1);
+    send_fds(fd[0], "x", 1, &other[1], 1);
+    sk_send(other[0], "x", 1, 0);
+    fd_close(other[1]);
+    mem_fail_at(1);
+    fd_close(fd[1]);
+    mem_fail_at(0);
+    assert_int_equal(counts_get().sockets, 2);
+    assert_int_equal(counts_get().in_flight, 0);
+    assert_int_equal(sk_recv(other[0], 1, 0), 0);
+}
+
 static void a3_reachable_ones_are_left_alone(void **state)
 {
     (void)state;
@@ -703,6 +763,9 @@ int main(void)
         TEST(a3_self_cycle),
         TEST(a3_long_cycle_with_a_file_in_it),
         TEST(a3_deep_chain_does_not_recurse),
+        TEST(a3_only_circles_are_emptied),
+        TEST(a3_a_listener_in_a_circle),
+        TEST(a3_without_memory_all_are_emptied),
         TEST(a3_reachable_ones_are_left_alone),
         TEST(a3_cycle_through_an_accept_queue),
         TEST(a3_staged_descriptors_are_reachable),
