@@ -244,6 +244,8 @@ enum status stage_take(struct sockd *sockd, uint64_t principal, uint64_t expecte
         return expected ? ST_MESSAGE : ST_OK;
     }
     *out = stage_clear(sockd, session);
+    if (sockd->orphan_count) /* the queue they go to may be their own */
+        sockd->reclaim_wanted = true;
     return ST_OK;
 }
 

@@ -439,6 +439,19 @@ static void a3_without_memory_all_are_emptied(void **state)
     assert_int_equal(sk_recv(other[0], 1, 0), 0);
 }
 
+/* Those of a call that waited may leave the stage for their own queue. */
+static void a3_what_leaves_the_stage_may_be_lost(void **state)
+{
+    (void)state;
+    long fd[2];
+    pair_make(LX_SOCK_STREAM, fd);
+    assert_int_equal(stage_own(&fd[1], 1), 1);
+    fd_close(fd[1]);
+    assert_int_equal(sk_send_extra(fd[0], "x", 1, 0, (struct send_extra){.staged = 1}), 1);
+    assert_int_equal(counts_get().sockets, 1);
+    assert_int_equal(sk_send(fd[0], "x", 1, 0), -ST_PIPE);
+}
+
 static void a3_reachable_ones_are_left_alone(void **state)
 {
     (void)state;
@@ -766,6 +779,7 @@ int main(void)
         TEST(a3_only_circles_are_emptied),
         TEST(a3_a_listener_in_a_circle),
         TEST(a3_without_memory_all_are_emptied),
+        TEST(a3_what_leaves_the_stage_may_be_lost),
         TEST(a3_reachable_ones_are_left_alone),
         TEST(a3_cycle_through_an_accept_queue),
         TEST(a3_staged_descriptors_are_reachable),
