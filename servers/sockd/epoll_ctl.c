@@ -116,12 +116,15 @@ static void interest_begin(struct sockd *sockd, struct interest *interest,
         foreign_of(interest)->ready = 0;
         foreign_of(interest)->fresh = true;
     }
-    if (interest->kind == INTEREST_FOREIGN) /* each who waits must ask for himself */
+    if (interest->kind == INTEREST_FOREIGN) { /* each who waits must ask for himself */
         waiters_wake(&interest->epoll->object.waiters, WAKE_ALL, sockd->effects);
-    if (interest->kind == INTEREST_FOREIGN || interest_poll(sockd, interest))
         interest_push(sockd, interest);
-    else if (interest->kind == INTEREST_NESTED && epoll_has_foreign(sockd, interest->epoll))
+    } else if (interest_poll(sockd, interest)) {
+        if (!ring_linked(&interest->of_ready)) /* else those who wait have been told, as on Linux */
+            interest_push(sockd, interest);
+    } else if (interest->kind == INTEREST_NESTED && epoll_has_foreign(sockd, interest->epoll)) {
         interest_push(sockd, interest);
+    }
 }
 
 static enum status interest_add(struct sockd *sockd, struct ipc_call *call, struct epoll *epoll,

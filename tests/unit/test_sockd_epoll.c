@@ -251,6 +251,24 @@ static void r2_waiting(void **state)
     assert_int_equal(wait_arm(e, 1, true), -ST_SESSION);
 }
 
+/* What stands on the ready list has been told of: a change of it is news only when it was not there. */
+static void r2_a_change_of_what_is_ready(void **state)
+{
+    (void)state;
+    long inner = epoll_make(), outer = epoll_make(), fd[2];
+    pair_make(LX_SOCK_STREAM, fd);
+    assert_int_equal(ADD(outer, 4, inner, IN | ET), 0);
+    assert_int_equal(ADD(inner, 3, fd[0], OUT), 0);
+    one(outer, 4, IN);
+    one(inner, 3, OUT);
+    assert_int_equal(MOD(inner, 3, fd[0], IN | OUT), 0);
+    assert_int_equal(WAIT(outer), 0);
+    assert_int_equal(MOD(inner, 3, fd[0], IN), 0);
+    assert_int_equal(WAIT(inner), 0); /* it is taken off */
+    assert_int_equal(MOD(inner, 3, fd[0], OUT), 0);
+    one(outer, 4, IN);
+}
+
 static void r2_pipes_and_counters(void **state)
 {
     (void)state;
@@ -588,6 +606,7 @@ int main(void)
         TEST(r2_the_description_is_the_key),
         TEST(r2_round_robin),
         TEST(r2_waiting),
+        TEST(r2_a_change_of_what_is_ready),
         TEST(r2_pipes_and_counters),
         TEST(r2_a_full_datagram_queue),
         TEST(r2_nested),
