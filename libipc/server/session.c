@@ -278,7 +278,7 @@ static __attribute__((noinline)) void waiters_wake_many(struct waiters *list, ui
     for (struct waiter *last = waiter->object_previous, *next;; waiter = next) {
         bool at_end = waiter == last;
         next = waiter->object_next;
-        if ((waiter->events & events) && waiter->exclusive && events != UINT32_MAX) {
+        if ((waiter->events & events) && waiter->exclusive && !(events & WAITERS_EVERY)) {
             /* whoever holds a grant was told already, and tells the next by coming */
             if (!chosen && !waiter->session->granted)
                 chosen = waiter;

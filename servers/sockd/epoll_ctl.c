@@ -116,8 +116,10 @@ static void interest_begin(struct sockd *sockd, struct interest *interest,
         foreign_of(interest)->ready = 0;
         foreign_of(interest)->fresh = true;
     }
-    if (interest->kind == INTEREST_FOREIGN) { /* each who waits must ask for himself */
-        waiters_wake(&interest->epoll->object.waiters, WAKE_ALL, sockd->effects);
+    if (interest->kind == INTEREST_FOREIGN) {
+        /* Each who waits must ask for himself; but as on Linux it is POLLIN that a set tells of,
+         * and who polls it for something else alone sleeps on. */
+        waiters_wake(&interest->epoll->object.waiters, LX_POLLIN | WAITERS_EVERY, sockd->effects);
         interest_push(sockd, interest);
     } else if (interest_poll(sockd, interest)) {
         if (!ring_linked(&interest->of_ready)) /* else those who wait have been told, as on Linux */

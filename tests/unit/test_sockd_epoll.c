@@ -514,6 +514,26 @@ static void r2_foreign(void **state)
     assert_int_equal(ctl_foreign(e, LX_EPOLL_CTL_DEL, 3, 78, 0), 0);
 }
 
+/* All who wait are told, but not who polls the set for something else than POLLIN. */
+static void r2_who_is_told_of_foreign_ones(void **state)
+{
+    (void)state;
+    long e = epoll_make();
+    assert_int_equal(wait_arm(e, 1, true), -ST_WAIT);
+    W.as = ROOT;
+    assert_int_equal(wait_arm(e, 1, true), -ST_WAIT);
+    assert_int_equal(ctl_foreign(e, LX_EPOLL_CTL_ADD, 3, 77, IN), 0);
+    assert_int_equal(woken(USER), 1);
+    assert_int_equal(woken(ROOT), 1);
+    W.as = USER;
+    assert_int_equal(fd_poll_arm(e, IN, true), 0);
+    assert_int_equal(ctl_foreign(e, LX_EPOLL_CTL_ADD, 4, 78, IN), 0);
+    assert_int_equal(woken(USER), 1);
+    assert_int_equal(fd_poll_arm(e, LX_POLLRDNORM, true), 0);
+    assert_int_equal(ctl_foreign(e, LX_EPOLL_CTL_ADD, 5, 79, IN), 0);
+    assert_int_equal(woken(USER), 0);
+}
+
 /* An interest holds nothing: an instance in flight inside a socket that it watches goes with it. */
 static void r2_in_flight_cycles(void **state)
 {
@@ -615,6 +635,7 @@ int main(void)
         TEST(r2_exclusive),
         TEST(r2_many_events_and_bad_memory),
         TEST(r2_foreign),
+        TEST(r2_who_is_told_of_foreign_ones),
         TEST(r2_in_flight_cycles),
         TEST(r2_passed),
         TEST(r2_limits),

@@ -83,7 +83,8 @@ bool session_grant_take(struct session *session, uint64_t *tag, uint32_t *events
 void session_disarm_exclusive(struct session *session);
 
 /* Signal and unlink every waiter with an event in common, but of the exclusive ones only the first;
- * UINT32_MAX: all. */
+ * with WAITERS_EVERY, which is no poll bit, of those as well every one. */
+#define WAITERS_EVERY (1u << 31)
 void waiters_wake(struct waiters *list, uint32_t events, struct ipc_effects *effects);
 
 /* The same where `ready` tells what of some events is ready now, and has the last word: to be used
