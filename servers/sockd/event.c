@@ -25,6 +25,7 @@ enum status op_event(void *state, struct ipc_call *call, const struct sock_event
     }
     object->flags = LX_O_RDWR | (epoll ? 0 : request->flags & LX_EFD_NONBLOCK);
     object->mode = 0600;
+    object->uid = object->gid = 0; /* Linux has one inode for all of them, root's */
     if (!epoll) {
         ((struct event *)object)->value = (uint32_t)request->initial;
         ((struct event *)object)->semaphore = request->flags & LX_EFD_SEMAPHORE;

@@ -9,6 +9,7 @@
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/un.h>
@@ -440,6 +441,28 @@ static void an_error_after_the_first_message_is_for_the_next_call(void)
     CHECK_EQUAL(sim_run_all(), 0);
 }
 
+/* ---- who owns what is no file ---------------------------------------------------------------- */
+
+static void owner_asker(void *argument)
+{
+    struct stat status;
+    (void)argument;
+    CHECK_EQUAL(SIM_CALL(SYS_setgid, 1000), 0);
+    CHECK_EQUAL(SIM_CALL(SYS_setuid, 1000), 0);
+    const long made[] = {SIM_CALL(SYS_eventfd2, 0, 0), SIM_CALL(SYS_epoll_create1, 0), SIM_CALL(SYS_socket, AF_UNIX, SOCK_STREAM, 0)};
+    for (int i = 0; i < 3; i++) {
+        CHECK_EQUAL(SIM_CALL(SYS_fstat, made[i], &status), 0);
+        CHECK_EQUAL(status.st_uid, i == 2 ? 1000 : 0);
+        CHECK_EQUAL(status.st_gid, i == 2 ? 1000 : 0);
+    }
+}
+
+static void counters_and_sets_are_roots(void)
+{
+    sim_process_new(owner_asker, NULL);
+    CHECK_EQUAL(sim_run_all(), 0);
+}
+
 /* ---- ioctl of a pidfd ------------------------------------------------------------------------ */
 
 static void pidfd_asker(void *argument)
@@ -476,6 +499,7 @@ int main(void)
         TAP_CASE(an_eventfd_takes_one_count_at_a_time),
         TAP_CASE(a_bound_socket_finds_what_is_wrong_with_the_path_first),
         TAP_CASE(an_error_after_the_first_message_is_for_the_next_call),
+        TAP_CASE(counters_and_sets_are_roots),
         TAP_CASE(a_pidfd_knows_no_request_with_an_argument),
     };
     return TAP_RUN(cases, .seed = 1);
