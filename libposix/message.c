@@ -262,8 +262,9 @@ static long control_refused(const struct fd_info *info, struct outgoing *out)
     return retry.status == ST_MESSAGE ? out->control.error : error;
 }
 
+/* `*asked`: bytes of the whole message. */
 static long sendmsg_run(const struct fd_info *info, uint64_t user, uint32_t flags,
-                        const struct send_answer *first)
+                        const struct send_answer *first, uint64_t *asked)
 {
     struct outgoing out;
     out.first = first;
@@ -271,6 +272,7 @@ static long sendmsg_run(const struct fd_info *info, uint64_t user, uint32_t flag
     long error = message_read(&out, user);
     if (error)
         return error;
+    *asked = out.list.total;
     return out.control.error ? control_refused(info, &out) : send_list(info, &out);
 }
 
@@ -333,7 +335,8 @@ static __attribute__((noinline)) long sendmsg_any(const uint64_t a[6],
     long result = socket_begin((int)a[0], &info);
     if (result)
         return result;
-    result = sendmsg_run(&info, a[1], (uint32_t)a[2], first);
+    uint64_t asked;
+    result = sendmsg_run(&info, a[1], (uint32_t)a[2], first, &asked);
     fd_end(&info);
     return result;
 }
@@ -371,7 +374,8 @@ long sys_sendmmsg(const uint64_t a[6])
         return result;
     for (; sent < count; sent++) {
         uint64_t entry = a[1] + (uint64_t)sent * sizeof(struct linux_mmsghdr);
-        result = sendmsg_run(&info, entry, flags, NULL);
+        uint64_t asked;
+        result = sendmsg_run(&info, entry, flags, NULL, &asked);
         if (result < 0)
             break;
         uint32_t length = (uint32_t)result;
@@ -380,7 +384,8 @@ long sys_sendmmsg(const uint64_t a[6])
             result = ERR(FAULT);
             break;
         }
-        if (signal_due() && sent + 1 < count) {
+        /* A part of a message is the last: what ended it is for the next call to find. */
+        if ((uint64_t)result < asked || (signal_due() && sent + 1 < count)) {
             sent++;
             break;
         }

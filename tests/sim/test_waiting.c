@@ -241,6 +241,35 @@ static void a_blocked_sender_stays_one_and_goes_on_when_data_arrive(void)
     sender_main_run(part_main);
 }
 
+/* sendmmsg ends with a message of which a part is sent, and does not find what ended that. */
+static void send_two(void *argument)
+{
+    struct iovec vector = {bytes, sizeof(bytes)};
+    struct mmsghdr headers[2] = {{{.msg_iov = &vector, .msg_iovlen = 1}, 0}, {{.msg_iov = &vector, .msg_iovlen = 1}, 0}};
+    (void)argument;
+    result = SIM_CALL(SYS_sendmmsg, fds[0], headers, 2, 0);
+    CHECK_EQUAL(headers[0].msg_len, ALL);
+}
+
+static void two_main(void *argument)
+{
+    (void)argument;
+    CHECK_EQUAL(SIM_CALL(SYS_socketpair, AF_UNIX, SOCK_STREAM, 0, fds), 0);
+    result = -1;
+    thread_begin(send_two);
+    CHECK_EQUAL(result, -1);
+    CHECK_EQUAL(SIM_CALL(SYS_shutdown, fds[1], SHUT_RDWR), 0);
+    let_run(); /* SIGPIPE would be the end */
+    CHECK_EQUAL(result, 1);
+    result = 2;
+}
+
+static void a_part_of_a_message_is_sendmmsgs_last(void)
+{
+    sender_main_run(two_main);
+    CHECK_EQUAL(result, 2);
+}
+
 static void an_ignored_signal_wakes_no_sender(void)
 {
     sender_main_run(ignored_main);
@@ -391,6 +420,7 @@ int main(void)
         TAP_CASE(poll_holds_what_another_thread_closes),
         TAP_CASE(a_blocked_sender_finds_the_reset_and_no_signal),
         TAP_CASE(a_blocked_sender_stays_one_and_goes_on_when_data_arrive),
+        TAP_CASE(a_part_of_a_message_is_sendmmsgs_last),
         TAP_CASE(an_ignored_signal_wakes_no_sender),
         TAP_CASE(a_blocked_receiver_of_all_stays_one),
         TAP_CASE(who_is_woken_and_signalled_has_what_it_waited_for),
