@@ -478,7 +478,7 @@ static long receive_many(const struct fd_info *info, uint64_t user, uint32_t cou
         ++*received;
         if (flags & LX_MSG_WAITFORONE)
             each |= LX_MSG_DONTWAIT;
-        if (deadline_left(deadline) == 0)
+        if ((flags & LX_MSG_OOB) || deadline_left(deadline) == 0) /* the byte is told at once */
             break;
     }
     return 0;

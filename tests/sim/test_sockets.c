@@ -441,6 +441,29 @@ static void an_error_after_the_first_message_is_for_the_next_call(void)
     CHECK_EQUAL(sim_run_all(), 0);
 }
 
+/* The out-of-band byte is told at once: there is no second try that would fail. */
+static void urgent_asker(void *argument)
+{
+    int error = 0;
+    socklen_t length = sizeof(error);
+    char text[2];
+    struct iovec vectors[] = {{&text[0], 1}, {&text[1], 1}};
+    struct mmsghdr headers[2] = {{{.msg_iov = &vectors[0], .msg_iovlen = 1}, 0}, {{.msg_iov = &vectors[1], .msg_iovlen = 1}, 0}};
+    (void)argument;
+    CHECK_EQUAL(SIM_CALL(SYS_socketpair, AF_UNIX, SOCK_STREAM, 0, fds), 0);
+    CHECK_EQUAL(SIM_CALL(SYS_sendto, fds[0], "!", 1, MSG_OOB, 0, 0), 1);
+    CHECK_EQUAL(SIM_CALL(SYS_recvmmsg, fds[1], headers, 2, MSG_OOB, 0), 1);
+    CHECK_EQUAL(headers[0].msg_hdr.msg_flags, MSG_OOB);
+    CHECK_EQUAL(SIM_CALL(SYS_getsockopt, fds[1], SOL_SOCKET, SO_ERROR, &error, &length), 0);
+    CHECK_EQUAL(error, 0);
+}
+
+static void recvmmsg_ends_with_the_urgent_byte(void)
+{
+    sim_process_new(urgent_asker, NULL);
+    CHECK_EQUAL(sim_run_all(), 0);
+}
+
 /* ---- who owns what is no file ---------------------------------------------------------------- */
 
 static void owner_asker(void *argument)
@@ -499,6 +522,7 @@ int main(void)
         TAP_CASE(an_eventfd_takes_one_count_at_a_time),
         TAP_CASE(a_bound_socket_finds_what_is_wrong_with_the_path_first),
         TAP_CASE(an_error_after_the_first_message_is_for_the_next_call),
+        TAP_CASE(recvmmsg_ends_with_the_urgent_byte),
         TAP_CASE(counters_and_sets_are_roots),
         TAP_CASE(a_pidfd_knows_no_request_with_an_argument),
     };
