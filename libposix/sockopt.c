@@ -124,6 +124,14 @@ static long peer_pidfd(const struct fd_info *info, uint64_t user, uint64_t user_
     return user_write((void *)user, &fd, (uint64_t)length);
 }
 
+/* A value that cannot be told: the pending error is gone all the same, as on Linux. */
+static long value_lost(const struct fd_info *info, int option)
+{
+    if (option == LX_SO_ERROR)
+        (void)socket_take_pending(info);
+    return ERR(FAULT);
+}
+
 static long getsockopt_run(const struct fd_info *info, int level, int option, uint64_t user,
                            uint64_t user_length)
 {
@@ -139,14 +147,14 @@ static long getsockopt_run(const struct fd_info *info, int level, int option, ui
     struct ar_segment out;
     uint64_t room = length > OPTION_MAX ? OPTION_MAX : (uint64_t)length;
     if (user_segment(&out, (void *)user, room))
-        return ERR(FAULT);
+        return value_lost(info, option);
     struct ipc_transfer transfer = {.out = &out, .out_count = 1};
     struct posix_retry retry = {.server = ISSUER_SOCKD, .transfer = &transfer};
     struct sock_get_option_reply reply;
     long error =
         POSIX_CALL(&retry, sock_get_option(info->slot, level, option, room, &reply, &transfer));
     if (error)
-        return error;
+        return error == ERR(FAULT) ? value_lost(info, option) : error;
     length = (int32_t)reply.length;
     return user_write((void *)user_length, &length, sizeof(length));
 }

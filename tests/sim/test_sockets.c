@@ -464,6 +464,34 @@ static void recvmmsg_ends_with_the_urgent_byte(void)
     CHECK_EQUAL(sim_run_all(), 0);
 }
 
+/* SO_ERROR takes the error before it finds that it cannot tell it, wherever the pointer is bad. */
+static void error_loser(void *argument)
+{
+    void *const bad[] = {(void *)8, (void *)-4096};
+    (void)argument;
+    for (int i = 0; i < 2; i++) {
+        int error = 0;
+        socklen_t length = sizeof(error);
+        CHECK_EQUAL(SIM_CALL(SYS_socketpair, AF_UNIX, SOCK_SEQPACKET, 0, fds), 0);
+        CHECK_EQUAL(SIM_CALL(SYS_write, fds[0], "x", 1), 1);
+        CHECK_EQUAL(SIM_CALL(SYS_close, fds[1]), 0);
+        CHECK_EQUAL(SIM_CALL(SYS_getsockopt, fds[0], SOL_SOCKET, SO_TYPE, bad[i], &length), -EFAULT);
+        CHECK_EQUAL(SIM_CALL(SYS_getsockopt, fds[0], SOL_SOCKET, SO_ERROR, &error, (void *)8), -EFAULT);
+        struct pollfd entry = {fds[0], 0, 0};
+        CHECK_EQUAL(SIM_CALL(SYS_poll, &entry, 1, 0), 1);
+        CHECK_EQUAL(entry.revents, POLLERR | POLLHUP);
+        CHECK_EQUAL(SIM_CALL(SYS_getsockopt, fds[0], SOL_SOCKET, SO_ERROR, bad[i], &length), -EFAULT);
+        CHECK_EQUAL(SIM_CALL(SYS_poll, &entry, 1, 0), 1);
+        CHECK_EQUAL(entry.revents, POLLHUP);
+    }
+}
+
+static void an_error_that_cannot_be_told_is_gone(void)
+{
+    sim_process_new(error_loser, NULL);
+    CHECK_EQUAL(sim_run_all(), 0);
+}
+
 /* ---- who owns what is no file ---------------------------------------------------------------- */
 
 static void owner_asker(void *argument)
@@ -523,6 +551,7 @@ int main(void)
         TAP_CASE(a_bound_socket_finds_what_is_wrong_with_the_path_first),
         TAP_CASE(an_error_after_the_first_message_is_for_the_next_call),
         TAP_CASE(recvmmsg_ends_with_the_urgent_byte),
+        TAP_CASE(an_error_that_cannot_be_told_is_gone),
         TAP_CASE(counters_and_sets_are_roots),
         TAP_CASE(a_pidfd_knows_no_request_with_an_argument),
     };
