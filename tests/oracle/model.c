@@ -284,7 +284,7 @@ static void learn_send(struct model *model, int process, const struct op *op, co
         return;
     to->queued++;
     if (op->flags & MSG_OOB)
-        to->oob = true;
+        to->oob = object->sent_oob = true;
     if (op->control & C_RIGHTS)
         batch_put(model, process, to, op);
 }

@@ -34,6 +34,7 @@ struct object {
     bool hole;               /* a pipe: a write with bad memory left something empty in it */
     int timed_by[2];         /* the processes that set SO_RCVTIMEO and SO_SNDTIMEO: number + 1, 0 none */
     bool offset;             /* SO_PEEK_OFF was set */
+    bool sent_oob;           /* perhaps before its peer was accepted, whose `oob` does not tell: for allowed.c */
     bool pending;            /* a timer that the next WAIT ends */
 };
 
