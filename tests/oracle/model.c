@@ -76,16 +76,24 @@ static void fd_set_object(struct model *model, int process, int fd, int object, 
 
 /* ---- what results say ---- */
 
+/* 0 for what did not fit: there is something else in memory, on Linux and in a replay. */
+static int number_at(const struct result *result, int at)
+{
+    return at < result->count && at < OUT_MAX ? result->out[at] : 0;
+}
+
 static int rights_collect(const struct result *result, int at, int end, int32_t *fds, int max, int have)
 {
+    if (end > result->count)
+        end = result->count;
     while (at + 1 < end) {
-        int type = result->out[at], size = result->out[at + 1];
+        int type = number_at(result, at), size = number_at(result, at + 1);
         at += 2;
         if (type == SOL_SOCKET * 1000 + SCM_RIGHTS) {
-            int count = result->out[at++], shown = count < 8 ? count : count == 8 ? 8 : 9;
+            int count = number_at(result, at++), shown = count < 8 ? count : count == 8 ? 8 : 9;
             for (int i = 0; i < shown && at < end; i++, at++)
                 if (have < max)
-                    fds[have++] = result->out[at];
+                    fds[have++] = number_at(result, at);
         } else if (type == SOL_SOCKET * 1000 + SCM_CREDENTIALS && size == 12) {
             at += 3;
         } else if (type == SOL_SOCKET * 1000 + 4 && size == 4) {
@@ -99,19 +107,19 @@ static int message_fds(const struct op *op, const struct result *result, int32_t
 {
     int at = 0, messages = op->kind == OP_RECVMMSG ? result->ret : 1, size = op->length0 + op->length1, have = 0;
     for (int i = 0; i < messages && at < result->count; i++) {
-        int got = op->kind == OP_RECVMMSG ? result->out[at++] : result->ret;
+        int got = op->kind == OP_RECVMMSG ? number_at(result, at++) : result->ret;
         at += got > 0 && size > 0;
         at += 1 + (op->address_length >= 0 ? 2 : 0);
         if (op->control_length < 0)
             continue;
-        int control = result->out[at++], end = at;
+        int control = number_at(result, at++), end = at;
         /* Only the last message's control data is followed to its end: the others are short. */
         for (int left = control; left > 0 && end < result->count && messages > 1;) {
-            int length = 16 + result->out[end + 1];
-            int shown = result->out[end] == SOL_SOCKET * 1000 + SCM_RIGHTS
-                            ? 1 + (result->out[end + 2] < 9 ? result->out[end + 2] : 9)
-                        : result->out[end] == SOL_SOCKET * 1000 + SCM_CREDENTIALS && length == 28 ? 3
-                        : result->out[end] == SOL_SOCKET * 1000 + 4 ? 1 : 0;
+            int type = number_at(result, end), length = 16 + number_at(result, end + 1);
+            int rights = number_at(result, end + 2);
+            int shown = type == SOL_SOCKET * 1000 + SCM_RIGHTS ? 1 + (rights < 9 ? rights : 9)
+                        : type == SOL_SOCKET * 1000 + SCM_CREDENTIALS && length == 28 ? 3
+                        : type == SOL_SOCKET * 1000 + 4 ? 1 : 0;
             end += 2 + shown;
             left -= (length + 7) & ~7;
         }
@@ -285,7 +293,7 @@ static void learn_send(struct model *model, int process, const struct op *op, co
     to->queued++;
     if (op->flags & MSG_OOB)
         to->oob = object->sent_oob = true;
-    if (op->control & C_RIGHTS)
+    if (op->control & C_RIGHTS && (result->ret > 0 || object->type != SOCK_STREAM)) /* nothing to join on a stream */
         batch_put(model, process, to, op);
 }
 
