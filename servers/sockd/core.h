@@ -225,6 +225,7 @@ struct session_object {
     /* Of its thread's datagram that waits (dgram.c): who sends it, a ref; NULL: none waits. */
     struct socket *sending;
     struct socket *destination; /* a ref; NULL: its address will tell */
+    uint64_t length;            /* what was admitted: another length is another datagram */
     bool has_memory;            /* it waits for room at the destination and nothing else */
     uint32_t charge;            /* for that memory */
     /* Of its thread's read that waits on a STREAM: `ino` of the socket, and SO_RCVLOWAT as it was then. */

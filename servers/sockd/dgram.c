@@ -28,7 +28,7 @@ static struct session_object *sending_find(struct sockd *sockd, const struct soc
 {
     struct session_object *session =
         send->again ? session_object_find(sockd, send->principal) : NULL;
-    return session && session->sending == socket ? session : NULL;
+    return session && session->sending == socket && session->length == send->length ? session : NULL;
 }
 
 /* Its answer is `status`: if that is to wait, keep what is known. */
@@ -45,6 +45,7 @@ static enum status sending_keep(struct sockd *sockd, struct socket *socket, cons
     sending_end(sockd, session);
     session->sending = socket;
     session->destination = destination;
+    session->length = send->length;
     session->has_memory = has_memory;
     session->charge = has_memory ? charge_for_datagram((uint32_t)send->length) : 0;
     socket->charged += session->charge;
@@ -128,7 +129,7 @@ static enum status datagram_admit(struct sockd *sockd, struct socket *socket, st
         if (status != ST_OK)
             return status;
     }
-    if (!send->again && send->length > (uint64_t)socket->sndbuf - 32)
+    if (!waited && send->length > (uint64_t)socket->sndbuf - 32)
         return ST_MSGSIZE;
     enum status status = socket_take_error(socket);
     if (status != ST_OK)

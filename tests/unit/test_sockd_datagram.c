@@ -364,6 +364,8 @@ static void s6_message_size_limit(void **state)
     assert_int_equal(sk_send_size(fd[0], 212992 - 32, 0), 212960);
     assert_int_equal(sk_recv(fd[1], 300000, 0), 212960);
     assert_int_equal(sk_send_size(fd[0], 212992 - 31, 0), -ST_MSGSIZE);
+    /* Nor does one say that it has waited, if it has not. */
+    assert_int_equal(sk_send_size(fd[0], 212992 - 31, SOCK_AGAIN), -ST_MSGSIZE);
 }
 
 static void s7_fault_changes_nothing(void **state)
