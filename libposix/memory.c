@@ -281,7 +281,7 @@ long sys_mincore(const uint64_t a[6])
     for (uint64_t i = 0; i < PAGE_UP(a[1]) / PAGE_SIZE; i++) {
         if (touch_read((void *)(a[0] + i * PAGE_SIZE)))
             return -LINUX_ENOMEM;
-        if (user_write((char *)a[2] + i, &one, 1))
+        if (user_write((void *)(a[2] + i), &one, 1))
             return -LINUX_EFAULT;
     }
     return 0;

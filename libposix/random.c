@@ -14,7 +14,7 @@ long sys_getrandom(const uint64_t a[6])
     while (done < length) {
         size_t n = length - done < CHUNK ? length - done : CHUNK;
         random_fill(chunk, n);
-        if (user_write((char *)a[0] + done, chunk, n))
+        if (user_write((void *)(a[0] + done), chunk, n))
             return done ? (long)done : -LINUX_EFAULT;
         done += n;
         if (done % 65536 == 0 && signal_due())
