@@ -67,15 +67,18 @@ static long page_ask(ar_cap slot, uint64_t skip, bool arm, uint64_t *count, uint
     return POSIX_CALL(&retry, sock_epoll_report(slot, *count, &transfer));
 }
 
+/* A server that says of every page that more are left would keep us for ever. What another thread adds
+ * meanwhile, it asks itself. */
 long epoll_ask_foreign(ar_cap slot, bool arm)
 {
-    uint64_t skip = 0, count, left;
+    uint64_t skip = 0, count, left = UINT64_MAX, before;
     do {
+        before = left;
         long error = page_ask(slot, skip, arm, &count, &left);
         if (error)
             return error;
         skip += count;
-    } while (left && count);
+    } while (left && left < before && count);
     return 0;
 }
 
