@@ -26,13 +26,12 @@ static long copy_run(struct copy *copy)
         uint64_t part = copy->length - done < COPY_BUFFER ? copy->length - done : COPY_BUFFER;
         struct iov_list list = {.count = 1, .total = part};
         list.segments[0] = (struct ar_segment){(uint64_t)buffer, part};
-        result =
-            read_list(copy->from, &copy->from_info, &list, copy->from_offset + (int64_t)done, 0);
+        result = read_list(copy->from, &copy->from_info, &list,
+                           offset_after(copy->from_offset, done), 0);
         if (result <= 0)
             break;
         list.segments[0].length = list.total = (uint64_t)result;
-        int64_t at = copy->to_offset == IO_CURRENT ? IO_CURRENT : copy->to_offset + (int64_t)done;
-        result = write_list(copy->to, &copy->to_info, &list, at, 0);
+        result = write_list(copy->to, &copy->to_info, &list, offset_after(copy->to_offset, done), 0);
         if (result < 0)
             break;
         done += (uint64_t)result;
@@ -55,7 +54,7 @@ static long offset_get(const struct fd_info *info, uint64_t user, int64_t *offse
     struct io_seek_reply reply = {0};
     long error = POSIX_CALL(&retry, io_seek(info->slot, 0, 1, &reply));
     *offset = reply.offset;
-    return error;
+    return !error && *offset < 0 ? ERR(IO) : error;
 }
 
 static long offset_put(const struct fd_info *info, uint64_t user, int64_t offset)
@@ -109,7 +108,7 @@ static long sendfile_run(struct copy *copy, uint64_t user)
     result = copy_run(copy);
     if (result <= 0)
         return result;
-    long error = offset_put(&copy->from_info, user, copy->from_offset + result);
+    long error = offset_put(&copy->from_info, user, offset_after(copy->from_offset, (uint64_t)result));
     return error && user ? error : result;
 }
 
@@ -152,9 +151,9 @@ static long copy_range_run(struct copy *copy, uint64_t from_user, uint64_t to_us
     long result = copy_run(copy);
     if (result <= 0)
         return result;
-    error = offset_put(&copy->from_info, from_user, copy->from_offset + result);
+    error = offset_put(&copy->from_info, from_user, offset_after(copy->from_offset, (uint64_t)result));
     if (!error)
-        error = offset_put(&copy->to_info, to_user, copy->to_offset + result);
+        error = offset_put(&copy->to_info, to_user, offset_after(copy->to_offset, (uint64_t)result));
     return error ? error : result;
 }
 

@@ -159,6 +159,12 @@ long read_list(int fd, struct fd_info *info, const struct iov_list *list, int64_
 long write_list(int fd, struct fd_info *info, struct iov_list *list, int64_t offset,
                 uint64_t flags);
 
+/* Where the byte after so many is. A server's offset may be anything: then it is where nothing is. */
+static inline int64_t offset_after(int64_t offset, uint64_t done)
+{
+    return offset == IO_CURRENT ? offset : (int64_t)((uint64_t)offset + done);
+}
+
 /* sendfile(2) whose sink is a pipe: one splice(2). Both descriptors are in use (splice.c). */
 long splice_file(int from, const struct fd_info *from_info, int to, const struct fd_info *to_info,
                  uint64_t user, uint64_t length);

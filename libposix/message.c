@@ -70,7 +70,7 @@ static enum status send_ask(const struct fd_info *info, const struct outgoing *o
             transfer->tail_words = tail_get(transfer->in);
         enum status status =
             sock_send(info->slot, flags, length, out->address_length, rights, &reply, transfer);
-        *count = reply.count;
+        *count = reply.count < length ? reply.count : length;
         return status;
     }
     const struct linux_ucred *ucred = &out->control.ucred;
@@ -78,7 +78,7 @@ static enum status send_ask(const struct fd_info *info, const struct outgoing *o
     enum status status =
         sock_send_as(info->slot, flags, length, out->address_length, rights, (uint32_t)ucred->pid,
                      ucred->uid, ucred->gid, &reply, transfer);
-    *count = reply.count;
+    *count = reply.count < length ? reply.count : length;
     return status;
 }
 
@@ -323,7 +323,7 @@ sendmsg_straight(int fd, uint64_t user, uint32_t flags, uint64_t *length,
     transfer.cap_count = (unsigned)rights;
     answer->status = sock_send(fd_slot(fd), flags, segment.length, 0, (unsigned)rights, &reply,
                                &transfer);
-    answer->count = reply.count;
+    answer->count = reply.count < segment.length ? reply.count : segment.length;
     *length = segment.length;
     return true;
 }

@@ -43,8 +43,7 @@ long read_list(int fd, struct fd_info *info, const struct iov_list *list, int64_
     if (info->kind == FILES_KIND_TIMER || info->kind == FILES_KIND_SIGNAL)
         return virtual_read(fd, info, list, offset, flags & IO_NOWAIT);
     for (;;) {
-        long count = read_once(info, list, done,
-                               offset == IO_CURRENT ? offset : offset + (int64_t)done, flags);
+        long count = read_once(info, list, done, offset_after(offset, done), flags);
         if (count < 0)
             return done ? (long)done : count;
         done += (uint64_t)count;
@@ -130,9 +129,7 @@ static long write_rest(int fd, struct fd_info *info, const struct iov_list *list
     bool waited = flags & IO_AGAIN;
     flags &= ~(uint64_t)IO_AGAIN;
     for (;;) {
-        long count = write_once(info, list, done,
-                                offset == IO_CURRENT ? offset : offset + (int64_t)done, flags,
-                                &waited);
+        long count = write_once(info, list, done, offset_after(offset, done), flags, &waited);
         if (count == ERR(PIPE))
             pipe_signal(fd, info, done, waited);
         if (count < 0)

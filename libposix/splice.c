@@ -108,7 +108,9 @@ static long splice_inside(struct splice *splice, uint64_t flags)
     struct sock_splice_reply reply = {0};
     long error = POSIX_CALL(&retry, sock_splice(splice->from.info.slot, splice->length, flags,
                                                 &reply, &transfer));
-    return error ? pipe_broken(&splice->to, error) : (long)reply.count;
+    if (error)
+        return pipe_broken(&splice->to, error);
+    return (long)(reply.count < splice->length ? reply.count : splice->length);
 }
 
 /* What the pipe holds goes to a file, a device, a terminal or a named pipe. */
@@ -131,7 +133,7 @@ static long splice_out(struct splice *splice, void *buffer)
         return result;
     retry = (struct posix_retry){.server = ISSUER_SOCKD};
     POSIX_CALL(&retry, sock_drop(from->info.slot, (uint64_t)result));
-    to->offset += result;
+    to->offset = offset_after(to->offset, (uint64_t)result);
     return to->user && user_write((void *)to->user, &to->offset, sizeof(to->offset)) ? ERR(FAULT)
                                                                                       : result;
 }
@@ -151,24 +153,24 @@ static long splice_in(struct splice *splice, void *buffer)
         result = read_list(from->fd, &from->info, &list, seek.offset, 0);
     if (result <= 0)
         return result;
-    list.segments[0].length = (uint64_t)result;
+    uint64_t count = list.segments[0].length = (uint64_t)result;
     struct ipc_transfer transfer = {.in = list.segments, .in_count = 1};
     struct io_write_reply reply = {0};
     retry = (struct posix_retry){
         .server = to->info.server, .transfer = &transfer, .no_wait = splice->nowait};
     result = POSIX_CALL(&retry, io_write(to->info.slot, IO_CURRENT,
-                                         splice->nowait ? IO_NOWAIT : 0, (uint64_t)result, &reply,
+                                         splice->nowait ? IO_NOWAIT : 0, count, &reply,
                                          &transfer));
     if (result)
         return pipe_broken(to, result);
-    seek.offset += (int64_t)reply.count;
+    count = reply.count < count ? reply.count : count;
+    seek.offset = offset_after(seek.offset, count);
     if (from->user)
-        return user_write((void *)from->user, &seek.offset, sizeof(seek.offset))
-                   ? ERR(FAULT)
-                   : (long)reply.count;
+        return user_write((void *)from->user, &seek.offset, sizeof(seek.offset)) ? ERR(FAULT)
+                                                                                 : (long)count;
     retry = (struct posix_retry){.server = from->info.server};
     POSIX_CALL(&retry, io_seek(from->info.slot, seek.offset, 0, &seek));
-    return (long)reply.count;
+    return (long)count;
 }
 
 static long splice_buffered(struct splice *splice, long (*move)(struct splice *, void *))
@@ -315,10 +317,13 @@ static long vmsplice_run(struct end *end, struct iov_list *list, bool nowait)
     else
         result = POSIX_CALL(&retry, io_write(end->info.slot, IO_CURRENT, flags, window.length,
                                              &put, &transfer));
-    long copied = iov_window_end(&window, list, 0, got.count);
+    uint64_t count = out ? got.count : put.count;
+    if (count > window.length)
+        count = window.length;
+    long copied = iov_window_end(&window, list, 0, out ? count : 0);
     if (result)
         return pipe_broken(end, result);
-    return copied ? copied : (long)(out ? got.count : put.count);
+    return copied ? copied : (long)count;
 }
 
 long sys_vmsplice(const uint64_t a[6])
