@@ -43,6 +43,12 @@ static void *stack_new(void)
     return stack;
 }
 
+void fiber_reserve(void)
+{
+    while (pool_count < POOL)
+        pool[pool_count++] = stack_new();
+}
+
 void fiber_init(struct fiber *fiber, void (*entry)(void))
 {
     fiber->stack_size = STACK_SIZE;

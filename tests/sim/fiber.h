@@ -13,6 +13,8 @@ struct fiber {
 
 /* The first switch to it calls `entry`, which never returns. */
 void fiber_init(struct fiber *fiber, void (*entry)(void));
+/* From now on there are stacks for 64: while that is enough, none is mapped and none given back. */
+void fiber_reserve(void);
 /* The fiber does not run and never will. */
 void fiber_free(struct fiber *fiber);
 /* `last`: `from` will not run again. */

@@ -22,7 +22,7 @@ void filed_closed(void *state, uint64_t badge, struct ipc_effects *effects);
 #define SLOT_NULL 258u /* .. 260: descriptors 0, 1, 2 of a process to be */
 #define SLOT_SOCKD 261u
 #define MOUNT_SLOT 16u /* filed's: procd's */
-#define RECORDS (ID_MAX + 1)
+#define RECORD_GROUP 64u
 
 struct record { /* of a pid */
     int status; /* -1: it lives; 0 as well when it never was */
@@ -35,7 +35,7 @@ static struct sockd *sockd;
 static struct host_core procd_core, filed_core, sockd_core;
 static struct credentials *credentials;
 static struct host_caller init;
-static struct record *records;
+static struct record *records[(ID_MAX + 1) / RECORD_GROUP]; /* groups, made when they are wanted */
 static struct ipc_effects effects;
 static uint8_t image[IMAGE_SIZE];
 static bool something_to_reap; /* a process ended or was killed since servers_run looked */
@@ -58,13 +58,31 @@ static bool gate_place(struct host_space *space, ar_cap slot, const struct host_
     return placed;
 }
 
+static struct record *record_of(int64_t pid)
+{
+    struct record **group = &records[pid / RECORD_GROUP];
+    if (!*group)
+        *group = calloc(RECORD_GROUP, sizeof(**group));
+    if (!*group)
+        sim_panic("the host has no memory");
+    return &(*group)[pid % RECORD_GROUP];
+}
+
+static void records_free(void)
+{
+    for (unsigned i = 0; i < sizeof(records) / sizeof(records[0]); i++) {
+        free(records[i]);
+        records[i] = NULL;
+    }
+}
+
 /* SIGURG and SIGIO. procd runs before sockd's next instruction, as its priority has it. */
 static void signal_pass(const struct signal_request *request)
 {
     static struct ipc_effects signal_effects;
     const struct thread *thread = request->id <= ID_MAX ? procd->thread_of[request->id] : NULL;
     if (thread && request->target != SIGNAL_TO_GROUP && request->signal <= 64)
-        records[thread->process->pid].signals[request->signal]++;
+        record_of(thread->process->pid)->signals[request->signal]++;
     signal_effects.count = 0;
     procd_signal_request(procd, request, &signal_effects);
     host_effects_run(&procd_core, &signal_effects);
@@ -83,7 +101,6 @@ bool servers_begin(void)
         .queued_of_user = sim_options.queued_of_user ? sim_options.queued_of_user : queued / 2,
     };
     credentials = calloc(CREDENTIALS_MAX, sizeof(*credentials));
-    records = calloc(RECORDS, sizeof(*records));
     image_make(image);
     procd = procd_create(&sim_machine, NULL, credentials, 1000000000, image, IMAGE_SIZE, &reason);
     sockd = sockd_create(credentials, &limits);
@@ -113,7 +130,7 @@ void servers_end(void)
     host_space_forget(filed_core.space);
     host_space_forget(sockd_core.space);
     free(credentials);
-    free(records);
+    records_free();
 }
 
 struct host_space *servers_procd_space(void)
@@ -163,7 +180,7 @@ int servers_spawn(void)
                                   .caps = {SLOT_NULL, SLOT_NULL + 1, SLOT_NULL + 2}};
     if (there && ask(&init, &request) == ST_OK) {
         pid = (int)request.words[0];
-        records[pid] = (struct record){.status = -1};
+        *record_of(pid) = (struct record){.status = -1};
     }
     for (ar_cap slot = SLOT_NULL; slot < SLOT_NULL + 3; slot++)
         host_space_clear(init.space, slot);
@@ -175,7 +192,7 @@ int servers_spawn(void)
 void servers_kill(int pid)
 {
     static struct ipc_call call;
-    struct process *process = pid > 0 && pid < (int)RECORDS ? procd->process_of[pid] : NULL;
+    struct process *process = pid > 0 && pid <= (int)ID_MAX ? procd->process_of[pid] : NULL;
     if (!process || process->state == PROCESS_ZOMBIE)
         return;
     call.label = PROC_EXIT;
@@ -189,7 +206,7 @@ void servers_kill(int pid)
     effects.count = 0;
     call.effects = &effects;
     procd_handle(procd, &call);
-    records[pid].status = 9;
+    record_of(pid)->status = 9;
     something_to_reap = true;
     host_effects_run(&procd_core, &effects);
     host_closed_deliver();
@@ -200,7 +217,7 @@ static void spawned_reap(int pid)
     struct ipc_request request = {.target = SLOT_PROCD, .label = PROC_SPAWN_WAIT, .word_count = 1,
                                   .words = {(uint64_t)pid}};
     if (ask(&init, &request) == ST_OK)
-        records[pid].status = (int)request.words[0];
+        record_of(pid)->status = (int)request.words[0];
 }
 
 /* ---- what nobody asks for -------------------------------------------------------------------- */
@@ -248,10 +265,10 @@ void servers_observe(const struct host_traced *traced)
     if (traced->label == PROC_KILL) {
         const struct proc_kill_request *words = (const void *)traced->words;
         something_to_reap = true;
-        if (words->pid > 0 && words->pid < (int64_t)RECORDS)
-            records[words->pid].signals[words->signal]++;
+        if (words->pid > 0 && words->pid <= (int64_t)ID_MAX)
+            record_of(words->pid)->signals[words->signal]++;
     } else if (traced->label == PROC_FORK) {
-        records[traced->reply_words[0]] = (struct record){.status = -1};
+        *record_of((int64_t)traced->reply_words[0]) = (struct record){.status = -1};
     }
 }
 
@@ -262,18 +279,18 @@ void servers_exiting(int pid, const struct ipc_request *request)
     if (request->label != PROC_EXIT)
         return;
     something_to_reap = true;
-    records[pid].status = words->signal ? (int)(words->signal | (words->core ? 128 : 0))
+    record_of(pid)->status = words->signal ? (int)(words->signal | (words->core ? 128 : 0))
                                         : (int)(words->status & 255) << 8;
 }
 
 unsigned sim_signals(int pid, int signal)
 {
-    return records[pid].signals[signal];
+    return record_of(pid)->signals[signal];
 }
 
 int sim_exit_status(int pid)
 {
-    return pid > 0 && pid < (int)RECORDS ? records[pid].status : -1;
+    return pid > 0 && pid <= (int)ID_MAX ? record_of(pid)->status : -1;
 }
 
 void servers_counts(struct sim_counts *counts)
