@@ -24,5 +24,8 @@ void step_plain(uint8_t bytes[STEP_BYTES]);
 
 /* fuzz_input.c: one input, one world. */
 void fuzz_input(const uint8_t *bytes, uint64_t size);
+/* What the code under test answered. With ARAMID_FUZZ_TWICE set each input runs twice, and must be
+ * answered as before: nothing of another run is left in the world. */
+void fuzz_answer(uint64_t value);
 
 #endif

@@ -1,6 +1,8 @@
 /* Processes, memory and the end: see world.h. SPDX-License-Identifier: MIT */
 #include "world.h"
+#include "fiber.h"
 #include "sim.h"
+#include "snapshot.h"
 #include <fcntl.h>
 #include <ipc/host_kernel.h>
 #include <stdio.h>
@@ -11,12 +13,12 @@
 #include <sys/socket.h>
 #include <sys/syscall.h>
 
-enum { PROCESSES = 3, CALLS_MAX = 100000, TRACE = 16 };
+enum { PROCESSES = 3, THREADS_MAX = 32, CALLS_MAX = 300000, TRACE = 16 };
 
 uint8_t *arena;
 static uint8_t canary[PAGE];
 uint64_t world_steps;
-static struct sim_counts before;
+static uint64_t first_step; /* of this run */
 static uint8_t step[STEP_BYTES], trace[TRACE][STEP_BYTES];
 static bool step_waits; /* nobody has taken it yet */
 static unsigned kernel_calls, started;
@@ -26,7 +28,8 @@ void reply_changed(const struct host_core *core, struct ipc_request *request, en
 
 void world_report(void)
 {
-    for (uint64_t at = world_steps < TRACE ? 0 : world_steps - TRACE; at < world_steps; at++) {
+    uint64_t from = world_steps - first_step < TRACE ? first_step : world_steps - TRACE;
+    for (uint64_t at = from; at < world_steps; at++) {
         fprintf(stderr, "step %lu of this run:", (unsigned long)at);
         for (unsigned i = 0; i < STEP_BYTES; i++)
             fprintf(stderr, " %02x", trace[at % TRACE][i]);
@@ -97,27 +100,28 @@ static void arena_make(void)
         abort();
 }
 
-void world_start(void)
+/* What a run finds there, whatever one before it left. */
+static void arena_fill(void)
 {
-    if (!arena)
-        arena_make();
-    for (unsigned i = 0; i < 4 * PAGE / 8; i++) { /* words that may be taken for structures */
-        uint64_t word = i % 3 == 2 ? length_of((uint8_t)(i * 7)) : pointer_of((uint8_t)(i * 5));
-        memcpy(arena + PAGE + i * 8, &word, sizeof(word));
-    }
+    static uint64_t words[4 * PAGE / 8]; /* that may be taken for structures */
+    for (unsigned i = 0; !words[0] && i < 4 * PAGE / 8; i++)
+        words[i] = i % 3 == 2 ? length_of((uint8_t)(i * 7)) : pointer_of((uint8_t)(i * 5));
+    memcpy(arena + PAGE, words, sizeof(words));
+    memset(arena + 6 * PAGE, 0, 2 * PAGE);
     memset(canary, 0xa5, PAGE);
     memcpy(arena + CANARY * PAGE, canary, PAGE);
-    step_waits = false;
-    started = 0;
+}
+
+static void processes_start(void)
+{
     sim_begin(&(struct sim_options){.seed = 1, .uid = 1000, .gid = 1000});
     step_hook = host_hooks.step;
     host_hooks.step = kernel_called;
     host_hooks.replied = reply_changed;
-    sim_counts(&before);
     sim_process_new(first_main, NULL);
     for (unsigned round = 0; round < 100 && started < PROCESSES; round++) {
-        int tids[32];
-        unsigned count = sim_threads(tids, 32);
+        int tids[THREADS_MAX];
+        unsigned count = sim_threads(tids, THREADS_MAX);
         for (unsigned i = 0; i < count; i++)
             sim_run(tids[i]);
     }
@@ -125,12 +129,41 @@ void world_start(void)
         posix_failed("the processes do not start", -1, started);
 }
 
-/* Somebody who can take the step takes it. Who waits for ever is killed when nobody can. */
+void world_start(void)
+{
+    uint64_t steps = world_steps;
+    if (!arena)
+        arena_make();
+    if (!snapshot_restore()) {
+        step_waits = false;
+        started = 0;
+        fiber_reserve();
+        processes_start();
+        snapshot_take();
+    }
+    world_steps = first_step = steps;
+    arena_fill();
+}
+
+/* All of them wait for ever. */
+static void processes_kill(void)
+{
+    int tids[THREADS_MAX];
+    unsigned count = sim_threads(tids, THREADS_MAX);
+    for (unsigned i = 0; i < count && i < THREADS_MAX; i++) /* a process has one thread, of its number */
+        sim_kill(tids[i]);
+}
+
+/* Somebody who can take the step takes it. When nobody can, there is a new process. */
 static void step_give(unsigned first)
 {
-    int tids[32];
+    int tids[THREADS_MAX];
     for (unsigned round = 0; step_waits && round < 8; round++) {
-        unsigned count = sim_threads(tids, 32);
+        unsigned count = sim_threads(tids, THREADS_MAX);
+        if (count > THREADS_MAX - PROCESSES) {
+            processes_kill();
+            count = 0;
+        }
         for (unsigned i = 0; i < count && step_waits; i++)
             sim_run(tids[(first + i) % count]);
         if (!step_waits)
