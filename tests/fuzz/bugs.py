@@ -6,7 +6,7 @@
 # The target is compiled once; then one file is compiled again with the mistake in it, or all of
 # them when it is a header. The steps are those of
 # `drive` from the seed on. A mistake of the past must also be found by crashes/NAME. Exit status 1: one was not found.
-import argparse, pathlib, re, subprocess, sys, tomllib
+import argparse, pathlib, re, shutil, subprocess, sys, tomllib
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
@@ -93,11 +93,16 @@ def break_header(target, bug):
     """Every file of the target, with the mistake in a header that they include, as object files by name."""
     folder = WORK / 'source' / bug['name']
     header = folder / bug['file']
-    header.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copytree((target.source / bug['file']).parent, header.parent, dirs_exist_ok=True)
     header.write_text((target.source / bug['file']).read_text().replace(bug['old'], bug['new']))
-    flags = SANITIZE + [f'-I{folder}'] + target.flags
-    return {str((ROOT / name).relative_to(target.source)):
-            compile_file(ROOT / name, flags, f"{bug['name']}-{name.replace('/', '_')}.o") for name in target.files()}
+    flags = SANITIZE + [f'-I{folder}', f'-I{header.parent}'] + target.flags
+    objects = {}
+    for name in target.files():
+        relative = (ROOT / name).relative_to(target.source)
+        beside = folder / relative # a file finds headers beside it first
+        source = beside if relative.parent == pathlib.Path(bug['file']).parent else ROOT / name
+        objects[str(relative)] = compile_file(source, flags, f"{bug['name']}-{name.replace('/', '_')}.o")
+    return objects
 
 
 def break_target(target, bug):

@@ -286,7 +286,8 @@ static bool turn_pending_for(const struct object *object)
            (object->kind == OBJECT_SOCKET && socket->peer && turn_pending(&socket->peer->room));
 }
 
-/* Some listener's queue that this session waits for is full. */
+/* Some listener's queue that this session waits for is full. Its shutdown wakes nobody here, as in
+ * Linux. */
 static bool connect_waits(const struct session *session)
 {
     const struct waiter *waiter = session->armed;
@@ -297,7 +298,7 @@ static bool connect_waits(const struct session *session)
         bool known = false;
         for (const struct object *o = world.core->objects; o && !known; o = o->next)
             known = o == &listener->object && o->kind == OBJECT_SOCKET;
-        if (known && listener->state == SOCKET_LISTENING && !(listener->shutdown & SHUT_RECEIVE) &&
+        if (known && listener->state == SOCKET_LISTENING &&
             (listener->accept_count > listener->backlog || turn_pending(&listener->room)))
             return true;
     }

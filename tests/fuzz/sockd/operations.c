@@ -385,6 +385,10 @@ static void step_raw(const uint8_t *bytes)
     r.in_size = r.out_size = length_of((uint8_t)(bytes[5] ^ bytes[6]));
     bytes_unknown(&r);
     ask_end(&r, bytes);
+    if (label == SOCK_SPLICE || label == SOCK_DROP)
+        stream_forget(r.badge, false);
+    if (label == SOCK_SPLICE && r.cap_count > 0)
+        stream_forget(r.caps[0].value, true);
 }
 
 /* ---- what is no request ---------------------------------------------------------------------- */

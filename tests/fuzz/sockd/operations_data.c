@@ -9,11 +9,6 @@
 
 enum { HEADER = 8 };
 
-static uint32_t header_byte(uint32_t ino, uint32_t length, uint64_t position)
-{
-    return (uint8_t)(ino * 13 + length * 5 + position * 17);
-}
-
 struct stream *stream_of(uint64_t badge, bool writes)
 {
     const struct object *object = object_find(world.core, badge);
@@ -58,16 +53,14 @@ void payload_fill(uint64_t badge, uint64_t offset, uint64_t length)
     const struct object *object = object_find(world.core, badge);
     uint64_t bytes = length < MEMORY - offset ? length : MEMORY - offset;
     if (stream) {
-        for (uint64_t i = 0; i < bytes; i++)
-            world_in[offset + i] = stream_byte(stream, stream->sent + i);
+        stream_fill(&world_in[offset], bytes, stream, stream->sent);
         return;
     }
     if (!object)
         return;
     uint32_t header[2] = {(uint32_t)object->ino, (uint32_t)length};
     memcpy(&world_in[offset], header, bytes < HEADER ? bytes : HEADER);
-    for (uint64_t i = HEADER; i < bytes; i++)
-        world_in[offset + i] = (uint8_t)header_byte(header[0], header[1], i);
+    datagram_fill(&world_in[offset], HEADER, bytes, header);
 }
 
 void payload_sent(uint64_t badge, uint64_t asked, uint64_t count)
@@ -84,10 +77,9 @@ void payload_sent(uint64_t badge, uint64_t asked, uint64_t count)
 
 void stream_received(struct stream *stream, uint64_t count, bool peek)
 {
-    if (!stream->lossy)
-        for (uint64_t i = 0; i < count; i++)
-            CHECK(world_out[i] == stream_byte(stream, stream->received + i),
-                  "other bytes came than were sent");
+    CHECK(count <= MEMORY, "more bytes came than there is memory");
+    CHECK(stream->lossy || stream_is(world_out, count, stream, stream->received),
+          "other bytes came than were sent");
     if (peek)
         return;
     stream->received += count;
@@ -101,8 +93,8 @@ void datagram_received(uint64_t count, uint64_t full_length)
         return;
     memcpy(header, world_out, sizeof(header));
     CHECK(header[1] == full_length, "a datagram of another length than was sent");
-    for (uint64_t i = HEADER; i < count; i++)
-        CHECK(world_out[i] == header_byte(header[0], header[1], i), "a datagram with other bytes");
+    CHECK(count <= MEMORY, "more bytes came than there is memory");
+    CHECK(datagram_is(world_out, HEADER, count, header), "a datagram with other bytes");
 }
 
 /* ---- sending --------------------------------------------------------------------------------- */

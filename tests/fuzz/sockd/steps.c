@@ -15,9 +15,9 @@
 
 uint64_t choose(unsigned kinds, uint8_t which)
 {
-    uint64_t found[BADGES];
+    uint64_t found[BADGES], end = BADGE_OBJECTS + world.core->handle_capacity;
     unsigned count = 0;
-    for (uint64_t badge = BADGE_OBJECTS; badge < BADGES; badge++) {
+    for (uint64_t badge = BADGE_OBJECTS; badge < end && badge < BADGES; badge++) {
         if (!world.copies[badge])
             continue;
         const struct object *object = object_find(world.core, badge);

@@ -42,6 +42,11 @@ struct stream *stream_of(uint64_t badge, bool writes);
 /* The right bytes into world_in from `offset` on; so many of them were taken; such came. */
 void payload_fill(uint64_t badge, uint64_t offset, uint64_t length);
 void payload_sent(uint64_t badge, uint64_t asked, uint64_t count);
+/* check_bytes.c: the bytes of a stream from a position on; those of a datagram between two. */
+void stream_fill(uint8_t *to, uint64_t count, const struct stream *stream, uint64_t position);
+bool stream_is(const uint8_t *from, uint64_t count, const struct stream *stream, uint64_t position);
+void datagram_fill(uint8_t *to, uint64_t from, uint64_t end, const uint32_t header[2]);
+bool datagram_is(const uint8_t *bytes, uint64_t from, uint64_t end, const uint32_t header[2]);
 void stream_received(struct stream *stream, uint64_t count, bool peek);
 void datagram_received(uint64_t count, uint64_t full_length);
 

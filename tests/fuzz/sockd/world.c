@@ -9,6 +9,7 @@ struct world world;
 struct credentials world_credentials[CREDENTIALS_MAX];
 uint8_t world_in[MEMORY], world_out[MEMORY];
 uint64_t world_steps;
+enum { HEAP_MAX = 64 << 20 };
 static struct ipc_effects effects;
 static struct stream streams[STREAMS]; /* by ino; one input makes fewer objects */
 
@@ -264,6 +265,15 @@ static void call_make(struct request *request)
     }
 }
 
+/* No buffer is so long: whatever else the client says, no memory is asked for. */
+static bool beyond_all_buffers(const struct request *request)
+{
+    const struct object *object = object_find(world.core, request->badge);
+    return request->label == SOCK_SEND && request->words[1] >= INT32_MAX && !request->fail_at &&
+           object && object->kind == OBJECT_SOCKET &&
+           ((const struct socket *)object)->type != LX_SOCK_STREAM;
+}
+
 enum status world_ask(struct request *request)
 {
     struct ipc_call *call = &request->call;
@@ -280,9 +290,13 @@ enum status world_ask(struct request *request)
     mem_fail_at(0);
     unsigned at = world_steps % TRACE;
     trace[at].status = call->status;
+    fuzz_answer(call->status);
+    for (unsigned i = 0; i < call->reply_word_count && i < AR_MSG_WORDS; i++)
+        fuzz_answer(call->reply_words[i]);
     CHECK(call->status == ST_OK || call->status == ST_REDIRECT ||
               (call->reply_cap_count == 0 && call->reply_word_count == 0),
           "a refusal with a reply");
+    CHECK(call->status != ST_NOBUFS || !beyond_all_buffers(request), "memory for what is too long");
     if (call->status == ST_OK && request->label == SESSION_OPEN && request->cap_count)
         request->thread->notification = call->caps[0].value;
     reply_settle(request, call);
@@ -303,7 +317,7 @@ struct stream *world_stream(uint64_t ino)
 
 uint8_t stream_byte(const struct stream *stream, uint64_t position)
 {
-    return (uint8_t)(stream->ino * 7 + position * 31 + (position >> 8));
+    return (uint8_t)(stream->ino * 7 + position * STREAM_STEP + (position >> 8));
 }
 
 void world_credentials_set(unsigned process, uint32_t uid, uint32_t nofile)
@@ -333,6 +347,7 @@ void world_start(void)
     static const uint32_t process_of[THREADS] = {1, 1, 2, 3, 4, 4, CREDENTIALS_MAX};
     memset(&world, 0, sizeof(world));
     effects.count = 0;
+    mem_fail_when(NULL, HEAP_MAX); /* root may have a buffer of 2 GiB */
     world.heap_before = mem_in_use();
     world.limits = (struct sockd_limits){
         .objects = 72, .objects_of_user = 48, .queued = 900000, .queued_of_user = 600000,
@@ -367,8 +382,7 @@ void world_end(void)
     sockd_check(world.core);
     CHECK(!world.core->objects, "objects are left that nobody has");
     CHECK(!world.core->users, "users are left that have nothing");
-    for (unsigned slot = 0; slot < SLOTS; slot++)
-        CHECK(world.slots[slot] == SLOT_FREE, "a slot is left over");
+    CHECK(!world.slots_owned, "a slot is left over");
     uint64_t inos = world.core->next_ino + 1;
     memset(streams, 0, (inos < STREAMS ? inos : STREAMS) * sizeof(streams[0]));
     sockd_destroy(world.core, &effects);

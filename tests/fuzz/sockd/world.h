@@ -101,6 +101,7 @@ void world_credentials_set(unsigned process, uint32_t uid, uint32_t nofile);
 /* Copy the step into the trace. */
 void world_trace(const char *what, const struct request *request);
 struct stream *world_stream(uint64_t ino);
+enum { STREAM_STEP = 31 }; /* from one byte to the next, but where 256 more begin */
 uint8_t stream_byte(const struct stream *stream, uint64_t position);
 
 /* check.c: everything that must hold between two entries. Ends the process if it does not. */
