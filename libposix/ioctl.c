@@ -64,7 +64,9 @@ static long ioctl_server(const struct fd_info *info, uint32_t request, uint64_t 
     struct io_ioctl_reply reply = {0};
     long error =
         POSIX_CALL(&retry, io_ioctl(info->slot, request, size ? 0 : argument, &reply, &transfer));
-    return error ? error : (long)reply.result;
+    if (error)
+        return error;
+    return reply.result >= 0 ? (long)(reply.result & INT32_MAX) : ERR(IO);
 }
 
 static bool kind_signals(uint64_t kind)

@@ -320,5 +320,7 @@ long sys_lseek(const uint64_t a[6])
     struct io_seek_reply reply = {0};
     result = POSIX_CALL(&retry, io_seek(info.slot, (int64_t)a[1], (uint32_t)a[2], &reply));
     fd_end(&info);
-    return result ? result : (long)reply.offset;
+    if (result)
+        return result;
+    return reply.offset >= 0 ? reply.offset : ERR(IO);
 }

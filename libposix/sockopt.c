@@ -7,6 +7,7 @@
 #include <proto/sock.h>
 
 #define OPTION_MAX 4096 /* sockd takes and gives no longer value */
+#define ERRNO_MAX 4095  /* what the C library takes for one */
 
 /* Some socket of this process, or of one it was forked from, was given a time-out: before that
  * no blocking call needs to ask for one. A socket that comes with one from elsewhere
@@ -28,7 +29,9 @@ static long option_get(const struct fd_info *info, int option, void *value, uint
     struct sock_get_option_reply reply = {0};
     long error = POSIX_CALL(
         &retry, sock_get_option(info->slot, LX_SOL_SOCKET, option, length, &reply, &transfer));
-    return error ? error : (long)reply.length;
+    if (error)
+        return error;
+    return reply.length <= length ? (long)reply.length : ERR(IO);
 }
 
 int socket_type(const struct fd_info *info)
@@ -41,7 +44,9 @@ long socket_take_pending(const struct fd_info *info)
 {
     int32_t error = 0;
     long length = option_get(info, LX_SO_ERROR, &error, sizeof(error));
-    return length < 0 ? length : -(long)error;
+    if (length < 0)
+        return length;
+    return error >= 0 && error <= ERRNO_MAX ? -(long)error : ERR(IO);
 }
 
 void socket_put_pending(const struct fd_info *info, long error)
@@ -155,7 +160,7 @@ static long getsockopt_run(const struct fd_info *info, int level, int option, ui
         POSIX_CALL(&retry, sock_get_option(info->slot, level, option, room, &reply, &transfer));
     if (error)
         return error == ERR(FAULT) ? value_lost(info, option) : error;
-    length = (int32_t)reply.length;
+    length = (int32_t)(reply.length < room ? reply.length : room);
     return user_write((void *)user_length, &length, sizeof(length));
 }
 
