@@ -144,7 +144,7 @@ static const struct call more[256 - MORE_FIRST] = {
     {SYS_rename, {ADDR, PTR}, 0}, {SYS_link, {PTR, ADDR}, 0}, {SYS_symlink, {PTR, PTR}, 0},
     {SYS_epoll_pwait, {FD, PTR, VAL, SMALL, PTR, SMALL}, 0}, {SYS_utimensat, {FD, PTR, PTR, SMALL}, 0},
     {SYS_prlimit64, {N, SMALL, PTR, PTR}, 0}, {SYS_flock, {FD, SMALL}, 0},
-    {SYS_fallocate, {FD, SMALL, VAL, VAL}, 0},
+    {SYS_fallocate, {FD, SMALL, BULK, BULK}, 0},
 };
 
 static uint64_t flags_of(uint8_t byte)
@@ -154,7 +154,8 @@ static uint64_t flags_of(uint8_t byte)
     return byte < 224 ? flags[byte % 8] : byte < 240 ? MSG_DONTWAIT | MSG_TRUNC : value_of(byte);
 }
 
-/* No billions: a file of one byte that is sent to its own end grows by one at a time, as in Linux. */
+/* No billions: a file of one byte that is sent to its own end grows by one at a time, as in Linux, and
+ * room for a large file is made. */
 static uint64_t bulk_of(uint8_t byte)
 {
     uint64_t length = length_of(byte);

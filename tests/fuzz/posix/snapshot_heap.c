@@ -13,8 +13,11 @@
 #include <sys/mman.h>
 
 enum { ALIGNMENT = 16, BEFORE = 64, FRESH = 0xbe };
-#define HEAP_BYTES (4ull << 30)
-#define HEAP_KEPT (32ull << 20) /* of what runs add: the host's memory for more is given back */
+#define HEAP_BYTES (64ull << 30) /* of addresses */
+/* Of what runs add; the host's memory for more is given back after a run, and large blocks of it when
+ * they are freed. */
+#define HEAP_KEPT (64ull << 20)
+enum { LARGE = 64 << 10 };
 #define FREED_MAX 65536u
 
 /* At the end of the forbidden bytes before a block. */
@@ -67,6 +70,13 @@ __attribute__((no_sanitize("address"))) static size_t block_bytes(void *memory)
     return block->bytes;
 }
 
+static void memory_return(char *from, char *to)
+{
+    uintptr_t first = ((uintptr_t)from + 4095) & ~4095ull, last = (uintptr_t)to & ~4095ull;
+    if (first < last)
+        madvise((void *)first, last - first, MADV_DONTNEED);
+}
+
 static void heap_make(void)
 {
     heap = mmap(NULL, HEAP_BYTES, PROT_READ | PROT_WRITE,
@@ -111,8 +121,11 @@ void world_free(void *memory)
     size_t bytes = block_bytes(memory);
     block_write(memory, DEAD, bytes);
     __asan_poison_memory_region(memory, bytes);
-    if ((char *)memory >= mark)
+    if ((char *)memory >= mark) {
+        if (bytes >= LARGE && (char *)memory >= mark + HEAP_KEPT)
+            memory_return(memory, (char *)memory + bytes);
         return;
+    }
     if (freed_count == FREED_MAX)
         heap_failed("more was freed than the snapshot had", memory);
     freed[freed_count].memory = memory;
@@ -144,11 +157,8 @@ void heap_mark(void)
 
 void heap_restore(void)
 {
-    size_t added = (size_t)(top - mark);
-    __asan_poison_memory_region(mark, added);
-    if (added > HEAP_KEPT)
-        madvise((void *)(((uintptr_t)mark + HEAP_KEPT) & ~4095ull), added - HEAP_KEPT,
-                MADV_DONTNEED);
+    __asan_poison_memory_region(mark, (size_t)(top - mark));
+    memory_return(mark + HEAP_KEPT, top);
     top = mark;
     while (freed_count > 0) {
         freed_count--;
