@@ -206,6 +206,20 @@ static bool peek_sleeps(const struct case_of *c)
     return false;
 }
 
+/* A receiver of several, with MSG_WAITFORONE, that was blocked finds the first messages of a sendmmsg and
+ * not yet the others: in the guest, where it may run before the sender goes on. */
+static bool between_messages(const struct case_of *c)
+{
+    for (int i = 0; i < WORKERS_MAX && c->op->kind == OP_SENDMMSG; i++) {
+        const struct model_worker *worker = &c->model->worker[i];
+        const struct result *a = own(c->expected, i), *b = own(c->found, i);
+        if (i != c->op->worker && worker->busy && worker->op.kind == OP_RECVMMSG &&
+            worker->op.flags & MSG_WAITFORONE && a && b && a->ret > 0 && b->ret > 0 && a->ret != b->ret)
+            return true;
+    }
+    return false;
+}
+
 /* A thread of the process is blocked in accept, or was, for which Linux has taken a number. The generator
  * sees to it that no other thread is there, but a client that was waiting may be gone. */
 static bool accept_number(const struct case_of *c)
@@ -304,6 +318,8 @@ static struct allowed {
      closed_late, true, 4, 0},
     {"same-queue", "two workers wait for what one queue gets: who is served first nobody promises",
      same_queue, true, 2, 0},
+    {"between-messages", "who waits for the first of a sendmmsg's messages: how many of them it finds nobody promises",
+     between_messages, true, 2, 0},
     {"accept-number", "accept takes a number before it waits on Linux, afterwards here: other threads see it",
      accept_number, true, 8, 0},
     {"peek-of-nothing", "MSG_PEEK of no bytes passes over all data before an out-of-band byte on Linux, and finds none",
