@@ -1,5 +1,5 @@
 /*
- * Objects: badges, what holds them, and their orderly release. The rules stand in core.h.
+ * Objects: badges, what holds them, and their orderly release. The rules stand in state.h.
  * SPDX-License-Identifier: MIT
  */
 #include "queue.h"
