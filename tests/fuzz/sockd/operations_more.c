@@ -241,6 +241,8 @@ static void step_again(const uint8_t *bytes)
     if (ask_end(&r, bytes) != ST_OK || r.badge != before || r.label != SOCK_RECEIVE || r.words[1] != length)
         return;
     uint64_t count = (uint32_t)r.call.reply_words[0];
+    if (r.words[0] & LX_MSG_OOB) /* bent: one byte, whether there is room for it or not */
+        return;
     CHECK(count <= length, "more came than there was room for");
     memcpy(world_out, &r.call.reply_words[IPC_TAIL_WORD], r.call.tail_out);
     if (stream && !(r.words[0] & LX_MSG_PEEK))
