@@ -118,7 +118,7 @@ def break_target(target, bug):
 def run(program, arguments):
     """(steps until something was found or None, what)"""
     try:
-        done = subprocess.run([program, *map(str, arguments)], capture_output=True, text=True, timeout=100,
+        done = subprocess.run([program, *map(str, arguments)], capture_output=True, text=True, timeout=600,
                               env={'ASAN_OPTIONS': 'detect_leaks=0', 'UBSAN_OPTIONS': 'abort_on_error=1'}, errors='replace')
     except subprocess.TimeoutExpired:
         return None, 'hangs'

@@ -25,5 +25,7 @@ void fiber_switch_begin(struct fiber *from, const struct fiber *to, int last);
 void fiber_switch_end(struct fiber *now);
 /* Is `length` bytes of memory a server's or a program's to use? */
 int memory_poisoned(const void *memory, size_t length);
+/* If it is not: is it the sanitizer's own? A program has nothing there. */
+int memory_hidden(const void *memory, size_t length);
 
 #endif

@@ -2,6 +2,7 @@
 #include "fiber.h"
 #include <sanitizer/asan_interface.h>
 #include <sanitizer/common_interface_defs.h>
+#include <string.h>
 
 static const void *program_stack;
 static size_t program_stack_size;
@@ -30,4 +31,13 @@ void fiber_switch_end(struct fiber *now)
 int memory_poisoned(const void *memory, size_t length)
 {
     return __asan_region_is_poisoned((void *)memory, length) != NULL;
+}
+
+int memory_hidden(const void *memory, size_t length)
+{
+    char name[1];
+    void *start;
+    size_t size;
+    void *first = __asan_region_is_poisoned((void *)memory, length);
+    return first && strstr(__asan_locate_address(first, name, sizeof(name), &start, &size), "shadow");
 }
