@@ -260,16 +260,20 @@ static bool closed_late(const struct case_of *c)
 }
 
 /* A send serves one queue. When calls of two workers that were blocked in receives end with it, on Linux and
- * here together, both wait at that one, which the generator tries to avoid but does not always know. */
+ * here together, both wait at that one, which the generator tries to avoid but does not always know. As many
+ * must end here as there. */
 static bool same_queue(const struct case_of *c)
 {
-    int receivers = 0;
+    int receivers = 0, there = 0, here = 0;
     for (int i = 0; i < WORKERS_MAX && is_send(c->op->kind); i++) {
         const struct model_worker *worker = &c->model->worker[i];
-        receivers += i != c->op->worker && worker->busy && worker->op.kind >= OP_READ &&
-                     worker->op.kind <= OP_RECVMMSG && (own(c->expected, i) || own(c->found, i));
+        if (i == c->op->worker || !worker->busy || worker->op.kind < OP_READ || worker->op.kind > OP_RECVMMSG)
+            continue;
+        receivers += own(c->expected, i) || own(c->found, i);
+        there += own(c->expected, i) != 0;
+        here += own(c->found, i) != 0;
     }
-    return receivers > 1;
+    return receivers > 1 && there == here;
 }
 
 static bool peek_of_nothing(const struct case_of *c)
