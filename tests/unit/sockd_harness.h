@@ -510,4 +510,14 @@ static inline void harness_unused(void)
     (void)sk_recv_more;
 }
 
+/* A send of descriptors; more than a message holds are staged. */
+static inline long send_fds(long to, const void *data, size_t length, const long *fds, unsigned count)
+{
+    if (count <= AR_MSG_CAPS)
+        return sk_send_extra(to, data, length, LX_MSG_DONTWAIT,
+                             (struct send_extra){.fds = fds, .along = count});
+    assert_int_equal(stage_own(fds, count), count);
+    return sk_send_extra(to, data, length, LX_MSG_DONTWAIT, (struct send_extra){.staged = count});
+}
+
 #endif
