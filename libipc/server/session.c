@@ -203,9 +203,11 @@ enum status waiters_arm_exclusive(struct waiters *list, struct session *session,
     return status;
 }
 
-bool waiters_has(const struct waiters *list, const struct session *session)
+bool waiters_has_exclusive(const struct waiters *list, const struct session *session,
+                           uint32_t events)
 {
-    return waiter_find(list, session);
+    const struct waiter *waiter = waiter_find(list, session);
+    return waiter && waiter->exclusive && (waiter->events & events);
 }
 
 bool session_grant_take(struct session *session, uint64_t *tag, uint32_t *events)

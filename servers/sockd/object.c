@@ -324,7 +324,7 @@ static bool turn_left(struct sockd *sockd, struct object *object, const struct t
                                              : socket->message_count <= LX_MAX_DGRAM_QLEN;
 }
 
-/* Whoever waits again found nothing, and so would the next. */
+/* Whoever waits for it again found nothing, and so would the next. */
 void turn_pass(struct sockd *sockd, uint64_t principal, const struct turn *turn)
 {
     struct object *object = object_find(sockd, turn->tag & ~TAG_ROOM);
@@ -332,7 +332,7 @@ void turn_pass(struct sockd *sockd, uint64_t principal, const struct turn *turn)
         return;
     struct waiters *list = turn->tag & TAG_ROOM ? &socket_of(object)->room : &object->waiters;
     const struct session *session = session_find(&sockd->sessions, principal);
-    if (!list->first || (session && waiters_has(list, session)))
+    if (!list->first || (session && waiters_has_exclusive(list, session, turn->events)))
         return;
     if (turn_left(sockd, object, turn))
         waiters_wake(list, turn->events, sockd->effects);

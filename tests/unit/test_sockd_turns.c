@@ -100,6 +100,24 @@ static void given_up_before(void **state)
     only(ROOT);
 }
 
+/* Whose turn it is waits there for something else: then it has not found what it was woken for to be
+ * gone. */
+static void waits_for_something_else(void **state)
+{
+    (void)state;
+    long fd[2];
+    pair_make(LX_SOCK_SEQPACKET, fd);
+    all_receive(fd[0]);
+    sk_send(fd[1], "a", 1, 0);
+    only(USER);
+    as(USER);
+    assert_int_equal(ASK((uint64_t)fd[0], IO_POLL, LX_POLLPRI, 1), ST_OK);
+    only(OTHER);
+    as(OTHER);
+    assert_int_equal(sk_recv(fd[0], 1, 0), 1);
+    only(0);
+}
+
 static void all_at_the_end(void **state)
 {
     (void)state;
@@ -164,6 +182,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(one_for_each_event), TEST(taken_by_another),   TEST(passed_on), TEST(given_up_before),
         TEST(all_at_the_end),     TEST(accept_and_connect), TEST(epoll_waits),
+        TEST(waits_for_something_else),
     };
     harness_unused();
     (void)sk_recv_rights;

@@ -75,7 +75,9 @@ enum status waiters_arm_question(struct waiters *list, struct session *session, 
 /* As waiters_arm, exclusively; `tag` is the core's, to find the object again. */
 enum status waiters_arm_exclusive(struct waiters *list, struct session *session, uint32_t events,
                                   uint64_t tag);
-bool waiters_has(const struct waiters *list, const struct session *session);
+/* Does the session wait there exclusively for any of `events`? */
+bool waiters_has_exclusive(const struct waiters *list, const struct session *session,
+                           uint32_t events);
 
 /* The session's thread has come, or ends: its grant is over. false: it had none. */
 bool session_grant_take(struct session *session, uint64_t *tag, uint32_t *events);
