@@ -9,7 +9,7 @@ import re
 import subprocess
 import sys
 
-ALLOWED = re.compile(r"mem_(alloc(_unset)?|resize|free|in_use|taken)|session_(find|begin|close|grant_take|disarm_exclusive)|waiters_(arm(_exclusive|_question)?|has|wake(_answering)?|destroy)|status_name"
+ALLOWED = re.compile(r"mem_(alloc(_unset)?|resize|free|in_use|taken)|session_(find|begin|close|grant_take|disarm_exclusive)|waiters_(arm(_exclusive|_question)?|has_exclusive|wake(_answering)?|destroy)|status_name"
                      r"|(session|io|fs|sock|console|proc)_(dispatch|print)"
                      r"|(mem|str)[a-z]+")
 
