@@ -145,9 +145,11 @@ void waits_note(const struct sockd *sockd, const struct request *request)
     if (call->status != ST_WAIT && !armed)
         return;
     const struct session *session = session_find(&sockd->sessions, request->thread->principal);
-    /* what closed with a read may have woken it in the same request */
+    /* It may have been woken in the same request: by what closed with a read, or by the memory of an earlier
+     * datagram that waited and that this one has taken the place of. */
+    bool wakes_itself = request->label == IO_READ || request->label == SOCK_SEND;
     CHECK(object && session &&
-              (session->armed || (request->label == IO_READ && world_wakes(request->thread))),
+              (session->armed || (wakes_itself && world_wakes(request->thread))),
           "a thread waits and nothing is armed");
     struct blocked *blocked = &request->thread->blocked;
     *blocked = (struct blocked){.kind = wait_kind(request->label),
