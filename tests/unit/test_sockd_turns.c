@@ -26,14 +26,20 @@ static void only(uint64_t principal)
         assert_int_equal(woken(queue[i]), queue[i] == principal);
 }
 
+/* All three receive at fd[0] of a new pair; what comes there wakes the first. */
+static void first_is_woken(int type, long fd[2])
+{
+    pair_make(type, fd);
+    all_receive(fd[0]);
+    sk_send(fd[1], "a", 1, 0);
+    only(USER);
+}
+
 static void one_for_each_event(void **state)
 {
     (void)state;
     long fd[2];
-    pair_make(LX_SOCK_DGRAM, fd);
-    all_receive(fd[0]);
-    sk_send(fd[1], "a", 1, 0);
-    only(USER);
+    first_is_woken(LX_SOCK_DGRAM, fd);
     sk_send(fd[1], "b", 1, 0);
     only(OTHER);
     as(USER);
@@ -53,10 +59,7 @@ static void taken_by_another(void **state)
 {
     (void)state;
     long fd[2];
-    pair_make(LX_SOCK_DGRAM, fd);
-    all_receive(fd[0]);
-    sk_send(fd[1], "a", 1, 0);
-    only(USER);
+    first_is_woken(LX_SOCK_DGRAM, fd);
     assert_int_equal(sk_recv(fd[0], 1, 0), 1);
     as(USER);
     assert_int_equal(sk_recv(fd[0], 1, 0), -ST_WAIT);
@@ -70,10 +73,7 @@ static void passed_on(void **state)
 {
     (void)state;
     long fd[2];
-    pair_make(LX_SOCK_DGRAM, fd);
-    all_receive(fd[0]);
-    sk_send(fd[1], "a", 1, 0);
-    only(USER);
+    first_is_woken(LX_SOCK_DGRAM, fd);
     as(USER); /* a time-out or a signal */
     assert_int_equal(ASK0(BADGE_ROOT, SOCK_CANCEL), ST_OK);
     only(OTHER);
@@ -106,10 +106,7 @@ static void waits_for_something_else(void **state)
 {
     (void)state;
     long fd[2];
-    pair_make(LX_SOCK_SEQPACKET, fd);
-    all_receive(fd[0]);
-    sk_send(fd[1], "a", 1, 0);
-    only(USER);
+    first_is_woken(LX_SOCK_SEQPACKET, fd);
     as(USER);
     assert_int_equal(ASK((uint64_t)fd[0], IO_POLL, LX_POLLPRI, 1), ST_OK);
     only(OTHER);
